@@ -1,0 +1,35 @@
+"""Things to test with. Every argument has a default; name only what the test is about."""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from xnovu.envelope import Envelope
+from xnovu.events import Captured, Event, Notification
+
+ENTERPRISE = "acme"
+
+
+def a_notification(id: int = 1, **overrides: Any) -> Notification:
+    fields: dict[str, Any] = {
+        "enterprise_id": ENTERPRISE,
+        "workflow_key": "welcome",
+        "transaction_id": f"transaction-{id}",
+        "recipients": ("someone",),
+        "payload": {},
+    }
+    return Notification.model_validate({"id": id, **fields, **overrides})
+
+
+def captured(
+    id: int = 1, *, deadline: datetime | None = None, trace: str = "", **overrides: Any
+) -> Envelope[Event]:
+    """What ingest says of row ``id``; give ``generation`` or ``claims`` to say it anew."""
+    fields: dict[str, Any] = {"enterprise_id": ENTERPRISE, "transaction_id": f"transaction-{id}"}
+    event = Captured.model_validate({"notification_id": id, **fields, **overrides})
+    return Envelope(event, deadline, trace)
+
+
+def namespace() -> dict[str, str]:
+    """Subjects and streams that nobody else has."""
+    return {"prefix": f"t{uuid4().hex[:8]}"}

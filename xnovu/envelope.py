@@ -1,0 +1,84 @@
+"""
+The unit that travels: an event with an identity, a deadline and a trace.
+
+On the wire: the headers ``id`` (``<kind>:<enterprise>/<notification>/<generation>/<claims>…``),
+``expires`` (ISO 8601, where there is a deadline) and ``traceparent`` (W3C, where there is one), and
+the event as JSON. The id alone says which row a message is about, even if its body is unreadable.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from xnovu.errors import Permanent
+from xnovu.events import KINDS, Event, Key
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope(Generic[E_co]):
+    """
+    An event on its way.
+
+    ``redelivered`` is True where this very message may have been handled before.
+    """
+
+    event: E_co
+    deadline: datetime | None = None
+    trace: str = ""
+    redelivered: bool = False
+
+    @property
+    def id(self) -> str:
+        """Deterministic: the same across redelivery, replay and a crash that repeats the work."""
+        return f"{self.event.kind}:{self.event.identity}"
+
+    @property
+    def enterprise_id(self) -> str:
+        return self.event.enterprise_id
+
+    def then(self, event: Event) -> "Envelope[Event]":
+        """The envelope this one causes."""
+        return Envelope(event, self.deadline, self.trace)
+
+    def encode(self) -> tuple[dict[str, str], bytes]:
+        headers = {"id": self.id}
+        if self.trace:
+            headers["traceparent"] = self.trace
+        if self.deadline:
+            headers["expires"] = self.deadline.isoformat()
+        return headers, self.event.model_dump_json(exclude_none=True).encode()
+
+
+def decode(
+    headers: Mapping[str, str], body: bytes, *, redelivered: bool = False
+) -> Envelope[Event]:
+    """
+    Read an envelope.
+
+    Raises:
+        Permanent: ``unreadable``, whatever the reason; never anything else.
+    """
+    try:
+        kind = headers["id"].split(":", 1)[0]
+        event = KINDS[kind].model_validate_json(body)
+        deadline = headers.get("expires")
+        return Envelope(
+            event,
+            datetime.fromisoformat(deadline) if deadline else None,
+            headers.get("traceparent", ""),
+            redelivered,
+        )
+    except (KeyError, ValueError) as error:
+        reason = f"not an XNovu message: {type(error).__name__}"
+        raise Permanent(reason, code="unreadable") from error
+
+
+def key_of(headers: Mapping[str, str]) -> Key | None:
+    """Which row a message is about, read from its id alone; None if even that says nothing."""
+    try:
+        return Key.parse(headers["id"].split(":", 1)[1])
+    except (KeyError, IndexError, ValueError):
+        return None

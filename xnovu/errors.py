@@ -1,0 +1,74 @@
+"""
+The ways work can fail.
+
+An adapter translates its vendor's exceptions into one of these at its own edge, with a message
+that holds no payload, recipient or key; ``Policy.judge`` turns them into a fate. Nothing in
+between catches them.
+"""
+
+from collections.abc import Sequence
+
+
+class XNovuError(Exception):
+    """
+    Root of every error this package raises on purpose.
+
+    ``code`` is the error's class in one word, stable, for rules, metrics and ``error_details``.
+    The message is safe to log and to store.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Retryable(XNovuError):
+    """
+    The world was not ready; the same work may succeed later, and this try counts.
+
+    ``after`` is the least number of seconds to wait, where the other side or a rule says so.
+    """
+
+    def __init__(self, message: str, *, code: str = "retry", after: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.after = after
+
+
+class Permanent(XNovuError):
+    """The work itself is wrong; repeating it cannot help. ``violations`` lists every fault."""
+
+    def __init__(self, message: str, *, code: str, violations: Sequence[str] = ()) -> None:
+        super().__init__(message, code=code)
+        self.violations = tuple(violations)
+
+
+class Expired(XNovuError):
+    """The work is past its deadline and no longer wanted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="expired")
+
+
+class Paused(XNovuError):
+    """
+    The work is fine, the other side is not: bad key, rate limit, service or database down.
+
+    The stage keeps the work in hand, takes no more, and tries again; no attempt is spent.
+    ``after`` is the least number of seconds to wait.
+    """
+
+    def __init__(self, message: str, *, code: str = "paused", after: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.after = after
+
+
+class ConfigurationError(Paused):
+    """The installation is wrong: a setting, a missing stream, a schema that was not migrated."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="configuration")
+
+
+def describe(error: BaseException) -> str:
+    """What an error says, safe to log: our own message, or of a stranger only its type."""
+    return str(error) if isinstance(error, XNovuError) else type(error).__qualname__

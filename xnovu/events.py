@@ -1,0 +1,159 @@
+"""What happens to a notification: the domain, and the facts that stages exchange."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Status(StrEnum):
+    """Where a notification stands; the values are the database's."""
+
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    SENT = "SENT"
+    FAILED = "FAILED"
+    RETRACTED = "RETRACTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """
+    One claim of one row: what every fact about a notification is about.
+
+    ``generation`` counts an operator's re-drives, ``claims`` how often ingest took the row;
+    a copy whose ``claims`` is not the row's is stale.
+    """
+
+    enterprise_id: str
+    notification_id: int
+    generation: int = 0
+    claims: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.enterprise_id}/{self.notification_id}/{self.generation}/{self.claims}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Read what ``str()`` wrote. Raises ValueError for anything else."""
+        enterprise, notification, generation, claims = text.split("/")[:4]
+        return cls(enterprise, int(notification), int(generation), int(claims))
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Workflow(_Frozen):
+    """A Novu workflow as the platform registered it for one enterprise."""
+
+    workflow_key: str
+    enterprise_id: str
+    name: str | None = None
+    payload_schema: dict[str, Any] | bool | None = None
+    default_channels: tuple[str, ...] = ()
+    version: str | None = None
+    deactivated: bool = False
+
+
+class Notification(_Frozen):
+    """One row of ``notify.ent_notification``, complete enough to hand to the provider."""
+
+    id: int
+    enterprise_id: str
+    name: str | None = None
+    workflow_key: str
+    transaction_id: str
+    recipients: tuple[str, ...]
+    payload: dict[str, Any]
+    overrides: dict[str, Any] | None = None
+    channels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    workflow_version: str | None = None
+
+
+class Failure(_Frozen):
+    """Why a stage gave a notification up; this is the row's ``error_details``."""
+
+    code: str
+    stage: str
+    message: str
+    attempts: int
+    at: datetime
+    violations: tuple[str, ...] = ()
+
+
+class Event(_Frozen):
+    """A fact about one notification. ``kind`` names it on the wire, and its subject."""
+
+    kind: ClassVar[str] = ""
+    notification_id: int
+    enterprise_id: str
+    generation: int = 0
+    claims: int = 1
+
+    @property
+    def key(self) -> Key:
+        return Key(self.enterprise_id, self.notification_id, self.generation, self.claims)
+
+    @property
+    def identity(self) -> str:
+        """The same fact always has the same name, whoever states it and however often."""
+        return str(self.key)
+
+
+class Captured(Event):
+    """Ingest has claimed a row that is due."""
+
+    kind = "ingest"
+    transaction_id: str
+
+
+class Hydrated(Event):
+    """Everything needed to send has been gathered and checked."""
+
+    kind = "hydrate"
+    notification: Notification
+
+
+class Triggered(Event):
+    """The provider accepted the notification, in one call or several."""
+
+    kind = "trigger"
+    transaction_id: str
+    calls: int = 1
+
+
+class StatusChanged(Event):
+    """The row has reached a new status, and the database has it."""
+
+    kind = "status"
+    status: Status
+    previous: Status
+    at: datetime
+    transaction_id: str | None = None
+    failure: Failure | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.key}/{self.status}"
+
+
+class Rejected(Event):
+    """A stage gave the notification up; this is also the dead letter, with the original bytes."""
+
+    kind = "dead"
+    failure: Failure
+    original: str | None = None
+    original_id: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.key}/{self.failure.stage}"
+
+
+KINDS: dict[str, type[Event]] = {
+    event.kind: event for event in (Captured, Hydrated, Triggered, StatusChanged, Rejected)
+}

@@ -1,0 +1,132 @@
+"""What a stage is allowed to do, and what becomes of each message."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
+from xnovu.events import Event
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Finished. Its events are published before the message is acknowledged."""
+
+    events: tuple[Event, ...] = ()
+
+    @classmethod
+    def then(cls, *events: Event) -> "Done":
+        return cls(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Deliver it again, ``after`` seconds from now."""
+
+    after: float
+    reason: str = ""
+    code: str = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Never deliver it again; :class:`~xnovu.events.Rejected` tells the world why."""
+
+    reason: str
+    code: str = "rejected"
+    violations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Not decided yet: keep it in hand, and work on it again in ``after`` seconds (0: not told)."""
+
+    after: float
+    reason: str
+    code: str
+
+
+Result = Done | Exception
+"""What a stage says of one message: what it caused, or why it failed."""
+
+Fate = Done | Retry | Dead
+"""What the policy makes of that, and what a source must settle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How often and how patiently one class of error (its ``code``) is tried again."""
+
+    attempts: Count | None = None
+    backoff: Seconds | None = None
+    backoff_max: Seconds | None = None
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """
+    How much a stage takes at once, how long, and how often it tries.
+
+    ``batch`` messages at most, or as many as come within ``linger`` seconds of the first;
+    ``slots`` batches at a time, each under ``timeout`` seconds; ``attempts`` deliveries, with
+    ``backoff`` seconds doubling up to ``backoff_max`` between them. ``rules`` overrides the last
+    three for an error code. Work held because the other side is away is tried again when that
+    side said, else after ``backoff`` seconds doubling up to ``pause_max``.
+    """
+
+    batch: Count = 100
+    linger: Annotated[float, Field(ge=0)] = 0.02
+    slots: Count = 2
+    timeout: Seconds = 30.0
+    attempts: Count = 8
+    backoff: Seconds = 1.0
+    backoff_max: Seconds = 300.0
+    pause_max: Seconds = 15.0
+    rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def judge(self, error: Exception, attempt: int) -> Retry | Dead | Hold:
+        """The single place where a failure becomes a fate."""
+        code = error.code if isinstance(error, XNovuError) else "unexpected"
+        allowed = self._ruled(code)
+        match error:
+            case Expired() | Permanent():
+                return Dead(str(error), code, getattr(error, "violations", ()))
+            case Paused(after=after):
+                return Hold(after or 0.0, str(error), code)
+            case _ if attempt >= allowed.attempts:
+                return Dead(f"gave up after {attempt} attempts: {describe(error)}", "exhausted")
+            case Retryable(after=after) if after is not None:
+                return Retry(after, str(error), code)
+            case _:
+                return Retry(allowed.delay(attempt), describe(error), code)
+
+    def delay(self, attempt: int) -> float:
+        """Seconds before the next try: exponential backoff with equal jitter."""
+        return _spread(min(self.backoff_max, self.backoff * 2.0 ** min(attempt - 1, 60)))
+
+    def pause(self, nth: int) -> float:
+        """Seconds before held work is tried for the ``nth`` time again."""
+        return _spread(min(self.pause_max, self.backoff * 2.0 ** min(nth - 1, 60)))
+
+    def _ruled(self, code: str) -> "Policy":
+        rule = self.rules.get(code)
+        if rule is None:
+            return self
+        return replace(
+            self,
+            attempts=self.attempts if rule.attempts is None else rule.attempts,
+            backoff=self.backoff if rule.backoff is None else rule.backoff,
+            backoff_max=self.backoff_max if rule.backoff_max is None else rule.backoff_max,
+        )
+
+
+def _spread(ceiling: float) -> float:
+    return ceiling / 2 + random.uniform(0.0, ceiling / 2)  # noqa: S311 - spread, not secrecy

@@ -1,0 +1,221 @@
+"""The sockets in the wall: everything outside the house plugs in here."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from xnovu.envelope import Envelope
+from xnovu.errors import XNovuError
+from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
+from xnovu.policy import Fate, Hold, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message as it arrived, still sealed. ``attempt`` counts from 1."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    attempt: int
+
+
+Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]
+"""Given a batch, says what becomes of each message: same length, same order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What an adapter promises; the contract suite tests exactly what is promised."""
+
+    persistent: bool
+    deduplicates: bool
+    competing: bool
+
+
+class Source(Protocol):
+    """
+    Where deliveries come from: a broker's subjects, or a table with rows that are due.
+
+    Every delivery is settled by the fate its handler returned. If the handler
+    raises, nothing in that batch is settled and all of it comes again.
+    """
+
+    features: ClassVar[Features]
+
+    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
+        """Register before :meth:`start`. One ``name`` is one durable mailbox."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Take no more; let batches in hand finish and settle."""
+        ...
+
+    async def ready(self) -> str | None:
+        """What is wrong with the connection or the mailbox, in words; None if nothing is."""
+        ...
+
+
+class Publisher(Protocol):
+    """Where envelopes go."""
+
+    async def publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
+        """
+        Publish all, and say of each, in order, whether it is safe (None) or why not.
+
+        Permanent is what can never be published (too large); Retryable or Paused the rest.
+        Publishing an envelope again is harmless.
+        """
+        ...
+
+
+class Transport(Source, Publisher, Protocol):
+    """A message broker: both directions, one connection."""
+
+    async def waiting(self, names: Sequence[str]) -> int:
+        """How many messages these mailboxes have not settled yet."""
+        ...
+
+
+class WakeUps(Protocol):
+    """Hints that rows may be due. They may come late, twice, for nothing, or never."""
+
+    async def start(self, wake: Callable[[], None]) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row and its workflow as the database has them; ``workflow`` is None if there is none."""
+
+    key: Key
+    notification: Notification
+    workflow: Workflow | None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a notification ended: SENT, or FAILED where there is a ``failure``."""
+
+    key: Key
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row that ingest has just taken; ``claimed_before`` tells a lapsed lease from a new row."""
+
+    captured: Captured
+    expires_at: datetime | None = None
+    claimed_before: bool = False
+
+
+class Store(Protocol):
+    """
+    The database of record, scoped by enterprise in every statement.
+
+    Raises Paused when the database cannot be reached, Retryable for what may pass (a deadlock).
+    """
+
+    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        """Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice."""
+        ...
+
+    async def release(self, keys: Sequence[Key]) -> None:
+        """Give claimed rows back at once: they are due again."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """Seconds until the next row falls due (0 if some are), None if none ever will."""
+        ...
+
+    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
+        ...
+
+    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Those still PROCESSING under this very claim and not past ``expires_at``."""
+        ...
+
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+        """
+        Write how notifications ended, by compare-and-set; return what is now so.
+
+        SENT needs the row PROCESSING in the same generation, FAILED also under the same claim.
+        Told again what it has already written, it writes nothing and returns the same event, so
+        that a crash between the two cannot swallow it. A row that has ended otherwise is left out.
+        """
+        ...
+
+
+class Desk(Protocol):
+    """What people ask of the database: insert and look up."""
+
+    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Insert notifications (column → value), return their ids in order."""
+        ...
+
+    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
+        """One notification with its workflow and every transition; None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """
+    One call to the provider: one notification for up to 100 recipients.
+
+    ``transaction_id`` is unique per call. ``suspect`` is True where this call may already have
+    been made: the provider looks it up before it sends again.
+    """
+
+    transaction_id: str
+    notification: Notification
+    recipients: tuple[str, ...]
+    suspect: bool = False
+
+
+class Provider(Protocol):
+    """The service that reaches people (Novu)."""
+
+    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+        """
+        Make each call once, however often it is asked; say of each, in order, if it was accepted.
+
+        None is accepted. Permanent: refused. Retryable: try again, or unclear (``after`` is the
+        time to let it settle). Paused: not the notification's fault.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One batch, seen from outside: who, what became of each, and the seconds it took."""
+
+    stage: str
+    fates: Sequence[tuple[Key, Fate]]
+    seconds: float
+
+
+class Observer(Protocol):
+    """The one hook: told of every batch that comes in, is held, and is finished."""
+
+    def began(self, stage: str, size: int) -> None: ...
+
+    def held(self, stage: str, size: int, hold: Hold) -> None: ...
+
+    def finished(self, report: Report) -> None: ...
+
+
+class Unobserved:
+    """An observer that looks away."""
+
+    def began(self, stage: str, size: int) -> None: ...
+
+    def held(self, stage: str, size: int, hold: Hold) -> None: ...
+
+    def finished(self, report: Report) -> None: ...

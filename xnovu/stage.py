@@ -1,0 +1,235 @@
+"""
+A stage, and the actor that runs it.
+
+Read :meth:`Actor.__call__` first: it is the whole life of a batch.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from xnovu.envelope import Envelope, decode, key_of
+from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
+from xnovu.events import Event, Failure, Key, Rejected
+from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
+from xnovu.ports import Delivery, Observer, Publisher, Report, Unobserved
+
+UNKNOWN = Key("unknown", 0, 0, 0)
+"""What a message is about that does not even say so in its headers."""
+
+UNTOLD = 30.0
+"""Seconds before work comes again that was done but not told: time for the provider to know it."""
+
+
+class Stage(Protocol):
+    """One step of the pipeline: envelopes in, one result for each, in order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def accepts(self) -> Sequence[type[Event]]: ...
+
+    async def handle(self, batch: Sequence[Envelope[Any]]) -> Sequence[Result]: ...
+
+
+@dataclass(slots=True)
+class _Slip:
+    """One delivery's way through the batch: decided once it has a ``fate``, then ``told``."""
+
+    delivery: Delivery
+    envelope: Envelope[Event] | None = None
+    fate: Fate | None = None
+    hold: Hold | None = None
+    told: bool = False
+
+    @property
+    def key(self) -> Key:
+        if self.envelope:
+            return self.envelope.event.key
+        return key_of(self.delivery.headers) or UNKNOWN
+
+    def settled(self) -> Fate:
+        """What the source is to do; work that is done but untold comes again, and not at once."""
+        if self.fate and self.told:
+            return self.fate
+        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping")
+
+
+def utc_now() -> datetime:
+    """Tell the time; tests tell it otherwise."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """
+    A stage bound to its policy and its publisher; hand it to ``Source.subscribe``.
+
+    Once ``stopping`` is set, held work is given back at once instead of waited for.
+    """
+
+    stage: Stage
+    policy: Policy
+    publisher: Publisher
+    observer: Observer = field(default_factory=Unobserved)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    now: Callable[[], datetime] = utc_now
+
+    async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        self.observer.began(self.stage.name, len(deliveries))
+        began = time.perf_counter()
+        slips = [self._open(delivery) for delivery in deliveries]
+        await self._attempt(slips)
+        holds = 0
+        while held := [slip for slip in slips if slip.hold]:
+            holds += 1
+            await self._wait(held, holds)
+        fates = [slip.settled() for slip in slips]
+        pairs = [(slip.key, fate) for slip, fate in zip(slips, fates, strict=True)]
+        self.observer.finished(Report(self.stage.name, pairs, time.perf_counter() - began))
+        return fates
+
+    def _open(self, delivery: Delivery) -> _Slip:
+        slip = _Slip(delivery)
+        try:
+            redelivered = delivery.attempt > 1
+            slip.envelope = decode(delivery.headers, delivery.body, redelivered=redelivered)
+            deadline = slip.envelope.deadline
+            if deadline and deadline <= self.now():
+                raise Expired(f"deadline {deadline:%FT%TZ} has passed")
+        except (Permanent, Expired) as error:
+            self._decide([slip], error)
+        return slip
+
+    async def _attempt(self, slips: Sequence[_Slip]) -> None:
+        """Work on what is undecided, under one deadline, and publish what it caused."""
+        try:
+            async with asyncio.timeout(self.policy.timeout):
+                await self._work([slip for slip in slips if not slip.fate])
+        except TimeoutError:
+            error = Retryable(f"took longer than {self.policy.timeout:g} s", code="timeout")
+            self._decide([slip for slip in slips if not (slip.fate or slip.hold)], error)
+        await self._emit([slip for slip in slips if slip.fate and not slip.told])
+
+    async def _wait(self, held: Sequence[_Slip], nth: int) -> None:
+        """Keep held work in hand while the other side is away; no attempt is spent."""
+        longest = max((slip.hold for slip in held if slip.hold), key=lambda hold: hold.after)
+        hold = replace(longest, after=longest.after or self.policy.pause(nth))
+        self.observer.held(self.stage.name, len(held), hold)
+        for slip in held:
+            slip.hold = None
+        try:
+            async with asyncio.timeout(hold.after):
+                await self.stopping.wait()
+        except TimeoutError:
+            await self._attempt(held)
+
+    async def _work(self, slips: Sequence[_Slip]) -> None:
+        if not slips:
+            return
+        try:
+            results = await self.stage.handle([s.envelope for s in slips if s.envelope])
+            for slip, result in zip(slips, results, strict=True):
+                self._decide([slip], result)
+        except Exception as error:  # noqa: BLE001 - whatever a stage raises is contained here
+            await self._contain(slips, error)
+
+    async def _contain(self, slips: Sequence[_Slip], error: Exception) -> None:
+        """If the world is down, all of them wait; if one is rotten, halve until it is found."""
+        if len(slips) == 1 or isinstance(error, Retryable | Paused):
+            self._decide(slips, error)
+        else:
+            middle = len(slips) // 2
+            await self._work(slips[:middle])
+            await self._work(slips[middle:])
+
+    def _decide(self, slips: Sequence[_Slip], result: Result) -> None:
+        for slip in slips:
+            match self._judged(slip, result):
+                case Hold() as hold:
+                    slip.fate, slip.hold = None, hold
+                case fate:
+                    slip.fate, slip.hold = fate, None
+
+    def _judged(self, slip: _Slip, result: Result) -> Fate | Hold:
+        if isinstance(result, Exception):
+            return self.policy.judge(result, slip.delivery.attempt)
+        return result
+
+    async def _emit(self, slips: Sequence[_Slip]) -> None:
+        """Publish what was caused before anything is acknowledged."""
+        caused = [(slip, envelope) for slip in slips for envelope in self._caused(slip)]
+        for slip in slips:
+            slip.told = True
+        errors = await self._publish([envelope for _, envelope in caused])
+        for (slip, _), error in zip(caused, errors, strict=True):
+            if error:
+                await self._untold(slip, error)
+
+    async def _publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
+        if not envelopes:
+            return ()
+        try:
+            return await self.publisher.publish(envelopes)
+        except Exception as error:  # noqa: BLE001 - a publisher that raises has told nothing
+            why = Retryable(f"could not publish: {describe(error)}", code="publish")
+            return [why] * len(envelopes)
+
+    async def _untold(self, slip: _Slip, error: XNovuError) -> None:
+        """
+        What can never be published kills its cause; anything else is published again.
+
+        The work itself is never repeated for it: it may have sent something.
+        """
+        match slip.fate:
+            case Done() if isinstance(error, Permanent):
+                self._decide([slip], error)
+                await self._emit([slip])
+            case Dead() as fate if isinstance(error, Permanent):
+                [again] = await self._publish([self._letter(slip, fate, whole=False)])
+                slip.told = again is None
+                slip.hold = Hold(0.0, str(again), again.code) if again else None
+            case _:
+                slip.told, slip.hold = False, Hold(0.0, str(error), error.code)
+
+    def _caused(self, slip: _Slip) -> Sequence[Envelope[Event]]:
+        match slip.fate:
+            case Done(events) if slip.envelope:
+                return [slip.envelope.then(event) for event in events]
+            case Dead() as fate if not _is_dead_letter(slip.delivery):
+                return [self._letter(slip, fate)]
+            case _:
+                return ()
+
+    def _letter(self, slip: _Slip, fate: Dead, *, whole: bool = True) -> Envelope[Event]:
+        """The dead letter: an ordinary event that, if it fits, carries the original bytes."""
+        key, headers = slip.key, slip.delivery.headers
+        rejected = Rejected(
+            notification_id=key.notification_id,
+            enterprise_id=key.enterprise_id,
+            generation=key.generation,
+            claims=key.claims,
+            failure=self._failure(slip.delivery.attempt, fate),
+            original=slip.delivery.body.decode(errors="replace") if whole else None,
+            original_id=headers.get("id"),
+        )
+        return Envelope(rejected, trace=headers.get("traceparent", ""))
+
+    def _failure(self, attempts: int, fate: Dead) -> Failure:
+        return Failure(
+            code=fate.code,
+            stage=self.stage.name,
+            message=fate.reason,
+            attempts=attempts,
+            at=self.now(),
+            violations=fate.violations,
+        )
+
+
+def _is_dead_letter(delivery: Delivery) -> bool:
+    """A dead letter that is rejected in its turn stops there."""
+    return delivery.headers.get("id", "").startswith(f"{Rejected.kind}:")
