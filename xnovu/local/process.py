@@ -1,0 +1,182 @@
+"""One server program as a child: it starts, stops, freezes, is killed, dies with its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from xnovu.local.errors import LocalServerError
+from xnovu.local.folder import Folder, wait_until
+
+START_WITHIN = 60.0
+STOP_WITHIN = 30.0
+# Linux takes the death of the *thread* that made a child for the death of its parent. So children
+# are made by one thread that lives as long as this process.
+_BIRTHPLACE = ThreadPoolExecutor(max_workers=1, thread_name_prefix="xnovu-local")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom a child becomes."""
+
+    user: int
+    group: int
+
+
+NO_CHANGE = User(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a child runs, where, as whom, and how to see (given its pid) that it is ready."""
+
+    arguments: Sequence[str | Path]
+    folder: Path
+    ready: Callable[[int], bool]
+    user: User = NO_CHANGE
+    environment: Mapping[str, str] | None = None
+
+
+def launcher(folder: Path, user: User) -> list[str]:
+    """The words before a command that make it this process's own child."""
+    launch = str(Path(__file__).with_name("launch.py"))
+    numbers = map(str, (os.getpid(), user.user, user.group))
+    return [sys.executable, "-I", "-S", launch, *numbers, str(folder)]
+
+
+class Child:
+    """A running server and its whole family of processes, owner of its folder."""
+
+    def __init__(self, name: str, folder: Folder) -> None:
+        self._name = name
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the server lives (frozen counts)."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, prepare: Callable[[], Command]) -> None:
+        """
+        Owns the folder, then prepares and starts the server, and waits until it is ready.
+
+        Raises LocalServerError when a server runs there already or this one does not come up.
+        """
+        if self._process is not None and not self.running:
+            self._forget()
+        lock = self._folder.own()
+        try:
+            self._come_up(prepare(), lock)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Asks the server to shut down at once and waits until it has; kills it after 30 s."""
+        if self._process is not None and self.running:
+            self.resume()
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_WITHIN)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._forget()
+
+    def kill(self) -> None:
+        """Ends every process of the server on the spot, as a power cut would."""
+        if self._process is not None and self.running:
+            _signal_all(_freeze(self._process.pid), signal.SIGKILL)
+            self._process.wait()
+        self._forget()
+
+    def pause(self) -> None:
+        """Freezes every process of the server: connections stay open, nothing answers."""
+        if self._process is not None and self.running:
+            _freeze(self._process.pid)
+
+    def resume(self) -> None:
+        """Lets a frozen server go on."""
+        if self._process is not None and self.running:
+            _signal_all(family(self._process.pid), signal.SIGCONT)
+
+    def _come_up(self, command: Command, lock: int) -> None:
+        process = self._process = _BIRTHPLACE.submit(self._spawn, command, lock).result()
+        wait_until(
+            lambda: process.poll() is not None or command.ready(process.pid), within=START_WITHIN
+        )
+        if process.poll() is not None or not command.ready(process.pid):
+            raise LocalServerError(
+                f"{self._name} did not start; the end of {self._folder.log}:\n"
+                + self._folder.last_lines()
+            )
+
+    def _spawn(self, command: Command, lock: int) -> subprocess.Popen[bytes]:
+        prefix = launcher(command.folder, command.user)
+        with self._folder.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own command line
+                [*prefix, *map(str, command.arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=command.environment,
+                pass_fds=(lock,),
+                start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the server
+            )
+
+    def _forget(self) -> None:
+        self._process = None
+        self._folder.release()
+
+
+def family(root: int) -> set[int]:
+    """
+    The pids of a process and of all its living descendants.
+
+    Not simply its process group: each backend of Postgres leads a group of its own.
+    """
+    children: dict[int, list[int]] = {}
+    for pid, parent in _parents():
+        children.setdefault(parent, []).append(pid)
+    found, fresh = set[int](), [root]
+    while fresh:
+        found.update(fresh)
+        fresh = [child for pid in fresh for child in children.get(pid, ())]
+    return found
+
+
+def _parents() -> list[tuple[int, int]]:
+    if sys.platform == "linux":  # `ps` is missing from small images
+        return [pair for stat in Path("/proc").glob("[0-9]*/stat") if (pair := _parent(stat))]
+    listing = subprocess.run(
+        ["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    return [(int(pid), int(ppid)) for pid, ppid in map(str.split, listing.stdout.splitlines())]
+
+
+def _parent(stat: Path) -> tuple[int, int] | None:
+    try:
+        after_name = stat.read_text(errors="replace").rpartition(")")[2]
+    except OSError:  # gone meanwhile
+        return None
+    return int(stat.parent.name), int(after_name.split()[1])
+
+
+def _freeze(root: int) -> set[int]:
+    frozen = set[int]()
+    while fresh := family(root) - frozen:  # until none was forked between the look and the signal
+        _signal_all(fresh, signal.SIGSTOP)
+        frozen |= fresh
+    return frozen
+
+
+def _signal_all(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
