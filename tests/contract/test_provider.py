@@ -1,0 +1,134 @@
+"""What every provider promises, the one in memory included."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import eventually
+from xnovu.adapters.memory.provider import MemoryProvider
+from xnovu.adapters.novu import NovuOptions, NovuProvider
+from xnovu.errors import Paused, Permanent, XNovuError
+from xnovu.events import Notification
+from xnovu.local.novu import Fault, Workflow, running_novu
+from xnovu.ports import Provider, Trigger
+
+REFUSED = 13
+"""The notification that no provider takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A provider, how often a transaction reached somebody, and a way to take it down."""
+
+    provider: Provider
+    times: Callable[[str], int]
+    down: Callable[[], None]
+    up: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", "novu"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "memory":
+        yield memory()
+        return
+    workflows = [Workflow("welcome"), Workflow("refused", refuses="error")]
+    async with running_novu(workflows=workflows) as running:
+        provider = NovuProvider(NovuOptions(url=running.url), lambda: "key")
+        await provider.open()
+        faults = running.novu.faults
+        yield World(
+            provider,
+            lambda one: entry.fan_outs if (entry := running.novu.ledger.find(one)) else 0,
+            lambda: faults.add([Fault("503", endpoint=e, count=None) for e in ("trigger", "bulk")]),
+            faults.clear,
+        )
+        await provider.close()
+
+
+def memory() -> World:
+    provider = MemoryProvider()
+    refused: dict[int, XNovuError] = {REFUSED: Permanent("no", code="provider_refused")}
+    away = Paused("away", code="provider_unavailable")
+    provider.refusals.update(refused)
+    return World(
+        provider,
+        lambda one: int(one in provider.accepted),
+        lambda: provider.refusals.update(dict.fromkeys(range(200), away)),
+        lambda: (provider.refusals.clear(), provider.refusals.update(refused))[0],
+    )
+
+
+def call(number: int, *, suspect: bool = False, recipients: int = 1) -> Trigger:
+    transaction = f"3c4b1a5e-0000-4000-8000-{number:012d}"
+    people = tuple(f"user-{n}" for n in range(recipients))
+    notification = Notification(
+        id=number,
+        enterprise_id="acme",
+        workflow_key="refused" if number == REFUSED else "welcome",
+        transaction_id=transaction,
+        recipients=people,
+        payload={"n": number},
+    )
+    return Trigger(transaction, notification, people, suspect)
+
+
+def codes(verdicts: Sequence[XNovuError | None]) -> list[str | None]:
+    return [verdict and verdict.code for verdict in verdicts]
+
+
+async def once(world: World, *calls: Trigger) -> None:
+    for one in calls:
+        await eventually(lambda one=one: world.times(one.transaction_id) == 1)
+
+
+async def test_nothing_asked_nothing_said(world: World) -> None:
+    assert list(await world.provider.trigger([])) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 130])
+async def test_every_call_is_made_and_told_of_in_order(world: World, count: int) -> None:
+    calls = [call(1000 + n) for n in range(count)]
+    assert list(await world.provider.trigger(calls)) == [None] * count
+    await once(world, *calls)
+
+
+async def test_a_refused_call_is_no_concern_of_the_others(world: World) -> None:
+    calls = [call(1), call(REFUSED), call(2)]
+    verdicts = await world.provider.trigger(calls)
+    assert codes(verdicts) == [None, "provider_refused", None]
+    assert isinstance(verdicts[1], Permanent)
+    await once(world, calls[0], calls[2])
+    assert world.times(calls[1].transaction_id) == 0
+
+
+async def test_a_suspect_call_that_was_made_is_not_made_again(world: World) -> None:
+    assert list(await world.provider.trigger([call(1), call(2)])) == [None, None]
+    await once(world, call(1), call(2))
+    again = [call(1, suspect=True), call(2, suspect=True), call(3, suspect=True)]
+    assert list(await world.provider.trigger(again)) == [None] * 3
+    await once(world, *again)
+
+
+async def test_the_same_call_twice_in_a_batch_is_made_once(world: World) -> None:
+    assert list(await world.provider.trigger([call(1), call(1), call(2)])) == [None] * 3
+    await once(world, call(1), call(2))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_provider_that_is_away_pauses_and_takes_it_later(world: World, count: int) -> None:
+    calls = [call(n) for n in range(count)]
+    world.down()
+    verdicts = await world.provider.trigger(calls)
+    assert {type(verdict) for verdict in verdicts} == {Paused}
+    assert codes(verdicts) == ["provider_unavailable"] * count
+    world.up()
+    assert list(await world.provider.trigger(calls)) == [None] * count
+    await once(world, *calls)
+
+
+async def test_a_call_for_a_hundred_is_taken_and_for_more_refused(world: World) -> None:
+    verdicts = await world.provider.trigger([call(1, recipients=100), call(2, recipients=101)])
+    assert codes(verdicts) == [None, "too_many_recipients"]
+    assert isinstance(verdicts[1], Permanent)
+    await once(world, call(1))

@@ -1,0 +1,214 @@
+"""The gateway against a Novu of real sockets: faults, limits, idempotency, the ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import eventually
+from tests.unit.adapters.novu.building import call, codes, opened, transaction
+from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.local.novu import (
+    Fault,
+    LocalNovuOptions,
+    RunningNovu,
+    Step,
+    Workflow,
+    running_novu,
+)
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[RunningNovu]:
+    async with running_novu() as running:
+        yield running
+
+
+def fan_outs(local: RunningNovu, number: int) -> int:
+    found = local.novu.ledger.find(transaction(number))
+    return found.fan_outs if found else 0
+
+
+FAULTS: dict[str, tuple[type[XNovuError], str]] = {
+    "401": (Paused, "provider_auth"),
+    "402": (Paused, "provider_payment"),
+    "200_html": (Paused, "provider_address"),
+    "429": (Paused, "rate_limited"),
+    "503": (Paused, "provider_unavailable"),
+    "500": (Retryable, "provider_unclear"),
+    "502": (Retryable, "provider_unclear"),
+    "503_proxy": (Retryable, "provider_unclear"),
+    "504": (Retryable, "provider_unclear"),
+    "reset_before": (Retryable, "provider_unclear"),
+}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_a_fault_before_novu_took_it_is_made_good_by_the_next_try(
+    local: RunningNovu, kind: Any, count: int
+) -> None:
+    error, code = FAULTS[kind]
+    local.novu.script(Fault(kind, endpoint="bulk" if count > 1 else "trigger"))
+    async with opened(url=local.url, settle=0.0) as provider:
+        verdicts = await provider.trigger([call(n) for n in range(count)])
+        assert {type(verdict) for verdict in verdicts} == {error}
+        assert set(codes(verdicts)) == {code}
+        suspect = error is Retryable
+        again = await provider.trigger([call(n, suspect=suspect) for n in range(count)])
+    assert list(again) == [None] * count
+    for number in range(count):
+        await eventually(lambda number=number: fan_outs(local, number) == 1)
+    assert local.novu.ledger.doubled() == []
+
+
+LOST: list[tuple[Any, bool]] = [
+    ("timeout_after_accept", False),
+    ("reset_after_accept", False),
+    ("500", True),
+    ("502", True),
+    ("504", True),
+    ("503_proxy", True),
+]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("kind", "accepted"), LOST)
+async def test_an_event_that_was_taken_is_not_sent_again_when_the_answer_is_lost(
+    local: RunningNovu, kind: Any, accepted: bool, count: int
+) -> None:
+    endpoint = "bulk" if count > 1 else "trigger"
+    local.novu.script(Fault(kind, endpoint=endpoint, accepted=accepted))
+    async with opened(url=local.url, timeout=1.0) as provider:
+        verdicts = await provider.trigger([call(n) for n in range(count)])
+        assert codes(verdicts) == ["provider_unclear"] * count
+        await eventually(lambda: local.novu.ledger.totals.fan_outs == count)
+        again = await provider.trigger([call(n, suspect=True) for n in range(count)])
+    assert list(again) == [None] * count
+    totals = local.novu.ledger.totals
+    assert (totals.asked, totals.accepted, totals.notified) == (count, count, count)
+
+
+async def test_an_old_error_that_novu_repeats_is_overcome(local: RunningNovu) -> None:
+    local.novu.change(idempotency=True)
+    local.novu.script(Fault("500", count=2))
+    async with opened(url=local.url) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+        local.novu.faults.clear()
+        assert codes(await provider.trigger([call(1, suspect=True)])) == [None]
+        assert codes(await provider.trigger([call(n) for n in range(2, 5)])) == [None] * 3
+    assert local.novu.ledger.find(transaction(1)).accepted == 1  # type: ignore[union-attr]
+
+
+async def test_a_lost_answer_under_idempotency_is_replayed_and_counts_once(
+    local: RunningNovu,
+) -> None:
+    local.novu.change(idempotency=True)
+    local.novu.script(Fault("reset_after_accept", endpoint="trigger"))
+    async with opened(url=local.url) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+        assert codes(await provider.trigger([call(1)])) == [None]
+    assert local.novu.ledger.totals.accepted == 1
+
+
+async def test_a_body_that_changed_under_idempotency_is_not_sent_twice(local: RunningNovu) -> None:
+    local.novu.change(idempotency=True)
+    async with opened(url=local.url) as provider:
+        assert codes(await provider.trigger([call(1)])) == [None]
+        await eventually(lambda: fan_outs(local, 1) == 1)
+        assert codes(await provider.trigger([call(1, {"text": "else"})])) == [None]
+    assert local.novu.ledger.totals.accepted == 1
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+WORKFLOWS = [
+    Workflow("welcome"),
+    Workflow("off", active=False),
+    Workflow("empty", steps=()),
+    Workflow("idle", steps=(Step(active=False),)),
+    Workflow("broken", refuses="error", error="the tenant is odd"),
+    Workflow("typed", payload_schema=SCHEMA),
+]
+
+
+async def test_what_novu_refuses_is_told_one_by_one() -> None:
+    keys = ["welcome", "off", "empty", "idle", "broken", "missing", "typed"]
+    wanted = [
+        None,
+        *["provider_refused"] * 4,
+        "workflow_not_found",
+        "payload_invalid",
+    ]
+    made = [call(n, {"n": "Dear Ada"}, workflow_key=key) for n, key in enumerate(keys)]
+    async with running_novu(workflows=WORKFLOWS) as local, opened(url=local.url) as provider:
+        assert codes(await provider.trigger(made)) == wanted
+        singly = [(await provider.trigger([one]))[0] for one in made[1:]]
+    assert codes(singly) == wanted[1:]
+    typed = singly[-1]
+    assert isinstance(typed, Permanent)
+    assert [each.split(":")[0] for each in typed.violations] == ["n"]
+    assert "Ada" not in str(typed) + str(typed.violations)
+    assert str(singly[3]) == "Novu refused it: 400: the tenant is odd"
+
+
+async def test_one_large_event_does_not_hold_up_the_others(local: RunningNovu) -> None:
+    large = call(2, {"text": "x" * 600_000})
+    async with opened(url=local.url) as provider:
+        verdicts = await provider.trigger([call(1), large, call(3)])
+        assert codes(verdicts) == [None, "too_large", None]
+        assert codes(await provider.trigger([large])) == ["too_large"]
+    assert local.novu.ledger.totals.accepted == 2
+
+
+async def test_a_wrong_path_or_port_pauses(local: RunningNovu) -> None:
+    async with opened(url=f"{local.url}/elsewhere") as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_address"]
+        assert await provider.ready() == "Novu's API is not at this URL (404)"
+    async with opened(url="http://127.0.0.1:9") as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unavailable"]
+    async with opened(url="http://nowhere.invalid", timeout=3.0) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unavailable"]
+
+
+async def test_a_wrong_key_pauses() -> None:
+    options = LocalNovuOptions(api_key="another")
+    async with running_novu(options) as local, opened(url=local.url) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_auth"]
+        assert codes(await provider.trigger([call(1, suspect=True)])) == ["provider_auth"]
+
+
+async def test_novus_own_limit_pauses_for_as_long_as_it_says() -> None:
+    options = LocalNovuOptions(rate=20)
+    async with running_novu(options) as local, opened(url=local.url, bulk="always") as provider:
+        assert codes(await provider.trigger([call(1), call(2)])) == [None, None]
+        verdicts = await provider.trigger([call(3), call(4)])
+    assert codes(verdicts) == ["rate_limited"] * 2
+    assert all(isinstance(each, Paused) and each.after and each.after > 1 for each in verdicts)
+    assert local.novu.ledger.totals.accepted == 2
+
+
+async def test_a_batch_cancelled_in_mid_request_leaves_the_client_usable(
+    local: RunningNovu,
+) -> None:
+    local.novu.script(Fault("timeout_after_accept", endpoint="trigger", count=3))
+    async with opened(url=local.url, concurrency=1, bulk="never") as provider:
+        for number in range(3):
+            run = asyncio.create_task(provider.trigger([call(number), call(10 + number)]))
+            await eventually(lambda number=number: fan_outs(local, number) == 1)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+        assert list(await provider.trigger([call(20), call(21)])) == [None, None]
+        again = await provider.trigger([call(n, suspect=True) for n in range(3)])
+    assert list(again) == [None] * 3
+    assert local.novu.ledger.doubled() == []
+
+
+async def test_a_restarted_novu_is_found_again(local: RunningNovu) -> None:
+    async with opened(url=local.url) as provider:
+        assert codes(await provider.trigger([call(1)])) == [None]
+        local.novu.script(Fault("reset_before", count=3))
+        for _ in range(3):
+            assert codes(await provider.trigger([call(2)])) == ["provider_unclear"]
+        assert codes(await provider.trigger([call(2, suspect=True)])) == [None]

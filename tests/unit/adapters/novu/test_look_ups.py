@@ -1,0 +1,144 @@
+"""What may have been sent before: looked up first, and old errors that Novu repeats."""
+
+import json
+
+import httpx
+import pytest
+
+from tests.unit.adapters.novu.building import (
+    BULK,
+    NOTIFICATIONS,
+    TRIGGER,
+    Scripted,
+    call,
+    codes,
+    listing,
+    opened,
+    problem,
+    taken,
+    transaction,
+)
+from xnovu.errors import Retryable
+
+REPLAY = {"Idempotency-Replay": "true"}
+REUSED = problem(
+    422, f'Request with key "test:{transaction(1)}" is being reused for a different body'
+)
+
+
+def replay(status: int = 500) -> httpx.Response:
+    return httpx.Response(status, json={"statusCode": status}, headers=REPLAY)
+
+
+async def test_a_suspect_call_that_novu_has_is_not_sent() -> None:
+    novu = Scripted(listing(transaction(1)))
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+    [request] = novu.requests
+    assert request.url.path == NOTIFICATIONS
+    assert request.url.params["transactionId"] == transaction(1)
+
+
+async def test_a_suspect_call_that_novu_has_not_is_sent_under_its_first_key() -> None:
+    novu = Scripted()
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+    assert novu.paths == [NOTIFICATIONS, TRIGGER]
+    assert novu.keys == [f"test:{transaction(1)}"]
+
+
+async def test_a_good_answer_that_the_sdk_cannot_read_is_read_all_the_same() -> None:
+    strange = json.loads(listing(transaction(1)).content)
+    strange["data"][0]["channels"] = ["telepathy"]
+    strange["data"][0]["severity"] = 7
+    novu = Scripted(httpx.Response(200, json=strange))
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+    assert novu.paths == [NOTIFICATIONS]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        listing(transaction(2)),
+        listing(transaction(1), transaction(2)),
+        httpx.Response(200, json={"data": [{"transactionId": {"$ne": 1}}]}),
+        httpx.Response(200, json={"data": [{}]}),
+        httpx.Response(200, json={"data": None}),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, text="{"),
+    ],
+)
+async def test_a_look_up_that_says_nothing_certain_sends_nothing(answer: httpx.Response) -> None:
+    novu = Scripted(answer)
+    async with opened(novu) as provider:
+        [verdict] = await provider.trigger([call(1, suspect=True)])
+    assert novu.paths == [NOTIFICATIONS]
+    assert isinstance(verdict, Retryable)
+    assert verdict.code == "provider_unclear"
+    assert verdict.after == 30.0
+
+
+async def test_one_failed_look_up_is_no_concern_of_the_others() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = request.url.params.get("transactionId")
+        if asked == transaction(1):
+            return problem(500)
+        return listing(asked) if asked == transaction(2) else taken(request)
+
+    novu = Scripted(*[answer] * 9)
+    async with opened(novu) as provider:
+        made = [call(n, suspect=n > 0) for n in range(4)]
+        assert codes(await provider.trigger(made)) == [None, "provider_unclear", None, None]
+    sent = [json.loads(r.content)["transactionId"] for r in novu.requests if r.method == "POST"]
+    assert sorted(sent) == [transaction(0), transaction(3)]
+
+
+async def test_after_a_replayed_error_it_looks_and_sends_under_the_next_key() -> None:
+    novu = Scripted(replay(), listing(), replay(503), replay(), taken)
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1)])) == [None]
+    assert novu.paths == [TRIGGER, NOTIFICATIONS, TRIGGER, TRIGGER, TRIGGER]
+    assert novu.keys == [f"test:{transaction(1)}{n}" for n in ("", ":1", ":2", ":3")]
+
+
+async def test_after_a_replayed_error_nothing_is_sent_that_is_there() -> None:
+    novu = Scripted(replay(), listing(transaction(1)))
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1)])) == [None]
+    assert novu.paths == [TRIGGER, NOTIFICATIONS]
+
+
+async def test_after_a_replayed_error_nothing_is_sent_if_the_look_up_fails() -> None:
+    novu = Scripted(replay(), problem(500))
+    async with opened(novu) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+    assert novu.paths == [TRIGGER, NOTIFICATIONS]
+
+
+async def test_a_key_used_for_another_body_is_treated_like_a_replayed_error() -> None:
+    novu = Scripted(REUSED, listing(), taken)
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(1)])) == [None]
+    assert novu.keys == [f"test:{transaction(1)}", f"test:{transaction(1)}:1"]
+
+
+async def test_replayed_errors_are_not_followed_for_ever() -> None:
+    novu = Scripted(replay(), listing(), *[replay()] * 50)
+    async with opened(novu) as provider:
+        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+    assert novu.keys[-1] == f"test:{transaction(1)}:10"
+
+
+async def test_a_bulk_with_a_replayed_error_sends_only_what_is_missing() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = request.url.params.get("transactionId")
+        return listing(asked) if asked == transaction(1) else taken(request)
+
+    novu = Scripted(replay(), *[answer] * 9)
+    async with opened(novu) as provider:
+        assert list(await provider.trigger([call(n) for n in range(3)])) == [None] * 3
+    assert novu.paths == [BULK, *[NOTIFICATIONS] * 3, BULK]
+    sent = [event["transactionId"] for event in json.loads(novu.requests[-1].content)["events"]]
+    assert sent == [transaction(0), transaction(2)]
+    assert novu.keys[-1].endswith(":1")

@@ -1,0 +1,53 @@
+"""How to reach Novu, how fast, and how patiently."""
+
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _base(url: str) -> str:
+    """A base URL without what would end up in a log or in front of a path."""
+    parsed = httpx.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("must be an http(s) URL")
+    if parsed.userinfo or parsed.query or parsed.fragment:
+        raise ValueError("must have no user, password, query or fragment")
+    return url.rstrip("/")
+
+
+class NovuOptions(BaseModel):
+    """
+    The settings of the Novu provider; seconds, and tokens as Novu counts them.
+
+    ``environment`` prefixes every Idempotency-Key: Novu scopes keys by organization, not by
+    environment.
+
+    ``rate`` is how many tokens this process may spend per second on triggers (0: no limit); one
+    call costs 1, a bulk of any size ``bulk_cost``. Processes on one Novu environment share its
+    limit, and cancels count too. ``bulk``: ``auto`` sends 2 or more events as one bulk where Novu
+    has shown no rate limit (self-hosted), and where it has, only as many as the bulk costs tokens.
+
+    ``concurrency`` is how many requests are under way at once. ``timeout`` bounds one request,
+    and how long a call may wait before its request begins, so that ``trigger`` answers within
+    twice that: the stage's own timeout must be longer. After an unclear outcome a call comes back
+    ``settle`` seconds later to be looked up: Novu needs that long to show what it has accepted.
+
+    ``metadata`` is the key of the payload under which a notification's id, enterprise_id, name,
+    channels, tags and workflow_version travel, for which Novu's contract has no field. If the
+    payload has that key already, it is left as it is; "" sends none. A workflow whose payload
+    schema forbids additional properties needs it off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["novu"] = "novu"
+    url: Annotated[str, AfterValidator(_base)] = "https://api.novu.co"
+    environment: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    rate: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    bulk: Literal["auto", "always", "never"] = "auto"
+    bulk_cost: int = Field(default=100, ge=1)
+    concurrency: int = Field(default=16, ge=1)
+    timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    settle: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    metadata: str = "_xnovu"

@@ -1,0 +1,85 @@
+"""The Novu gateway: the port ``Provider`` over one HTTP client."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from xnovu.adapters.novu.options import NovuOptions
+from xnovu.adapters.novu.requests import Event, event_of
+from xnovu.adapters.novu.sending import Link, Round, Verdicts
+from xnovu.adapters.novu.wire import Wire
+from xnovu.errors import XNovuError
+from xnovu.ports import Trigger
+
+_NOBODY = "xnovu-ready"
+
+
+class NovuProvider:
+    """
+    ``Provider`` for Novu, cloud or self-hosted; between :meth:`open` and :meth:`close`.
+
+    ``key`` is called for every request, so a rotated key is picked up; what it raises pauses.
+
+    Codes. Permanent: ``provider_refused``, ``workflow_not_found``, ``payload_invalid``,
+    ``too_large``, ``too_many_recipients``. Paused: ``provider_auth``, ``provider_payment``,
+    ``provider_address``, ``provider_unavailable``, ``rate_limited``. Retryable:
+    ``provider_unclear``, which must come back as ``suspect``.
+    """
+
+    def __init__(
+        self,
+        options: NovuOptions,
+        key: Callable[[], str],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._options = options
+        self._key = key
+        self._transport = transport
+        self._link: Link | None = None
+
+    async def open(self) -> None:
+        """Make the client; nothing is sent yet."""
+        wire = Wire(self._options, self._key, self._transport)
+        self._link = Link.over(wire, self._options)
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link:
+            await link.wire.close()
+
+    async def ready(self) -> str | None:
+        """What is wrong with the address or the key, in words; asks Novu (one look-up)."""
+        if not self._link:
+            return "the provider is not open"
+        match await self._link.wire.look_up(_NOBODY):
+            case XNovuError() as error if error.code != "rate_limited":
+                return str(error)
+            case _:
+                return None
+
+    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+        """Make the calls; answers within twice ``timeout``, whatever Novu does."""
+        if not self._link:
+            raise RuntimeError("the provider is not open")
+        verdicts: Verdicts = {}
+        events: list[Event] = []
+        for call in _unique(calls):
+            match event_of(call, self._options.metadata):
+                case Event() as event:
+                    events.append(event)
+                case refused:
+                    verdicts[call.transaction_id] = refused
+        until = asyncio.get_running_loop().time() + self._options.timeout
+        verdicts |= await Round(self._link, until).run(events)
+        return [verdicts[call.transaction_id] for call in calls]
+
+
+def _unique(calls: Sequence[Trigger]) -> Sequence[Trigger]:
+    """One call per transaction, the suspect copy where there is one."""
+    unique: dict[str, Trigger] = {}
+    for call in calls:
+        if call.suspect or call.transaction_id not in unique:
+            unique[call.transaction_id] = call
+    return list(unique.values())

@@ -1,0 +1,215 @@
+"""One round of sending: a batch of calls from look-up to verdict."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import httpx
+
+from xnovu.adapters.novu.answers import (
+    Mask,
+    bulk_verdicts,
+    is_replay_of_error,
+    obstacle,
+    single_verdict,
+    too_large,
+    too_large_index,
+    unavailable,
+    unclear,
+)
+from xnovu.adapters.novu.options import NovuOptions
+from xnovu.adapters.novu.pace import Pace
+from xnovu.adapters.novu.requests import (
+    BULK,
+    TRIGGER,
+    Event,
+    bulk_body,
+    bulk_key,
+    parts,
+    single_key,
+)
+from xnovu.adapters.novu.wire import LOOK_UPS, Wire
+from xnovu.errors import Paused, XNovuError
+from xnovu.redaction import redact
+
+Verdicts = dict[str, XNovuError | None]
+"""By transaction id: None is accepted."""
+
+_BUSY = unavailable("no free connection in time")
+_GENERATIONS = 10
+"""Replayed errors followed in one round; each attempt of a notification adds at most one."""
+
+
+@dataclass(slots=True)
+class Link:
+    """What all rounds share: the wire, the places on it, the pace, and if Novu has shown limits."""
+
+    options: NovuOptions
+    wire: Wire
+    pace: Pace
+    places: asyncio.Semaphore
+    look_ups: asyncio.Semaphore
+    limited: bool = False
+
+    @classmethod
+    def over(cls, wire: Wire, options: NovuOptions) -> "Link":
+        places = asyncio.Semaphore(options.concurrency)
+        return cls(options, wire, Pace(options.rate), places, asyncio.Semaphore(LOOK_UPS))
+
+    @property
+    def pays(self) -> float:
+        """From how many events on one bulk is better than singles."""
+        if self.options.bulk == "never" or self.options.bulk_cost > self.pace.most:
+            return float("inf")
+        return self.options.bulk_cost if self.options.bulk == "auto" and self.limited else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    A batch under way.
+
+    No request begins after ``until`` (loop time): what is left over by then is Paused, and what
+    was accepted is known in time.
+    """
+
+    link: Link
+    until: float
+    _looked_up: set[str] = field(default_factory=set[str])
+
+    async def run(self, events: Sequence[Event]) -> Verdicts:
+        """What became of each event. Suspect ones never hold the others up."""
+        fresh = [event for event in events if not event.call.suspect]
+        suspect = [event for event in events if event.call.suspect]
+        return _merged(await _together([self._send(fresh), self._look_up_and_send(suspect)]))
+
+    async def _send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
+        requests = parts(events, self.link.pays)
+        return _merged(await _together(self._part(part, generation) for part in requests))
+
+    async def _part(self, events: list[Event], generation: int) -> Verdicts:
+        try:
+            if len(events) == 1:
+                return await self._single(events[0], generation)
+            return await self._bulk(events, generation)
+        except Exception as error:  # noqa: BLE001 - it may be sent: a raise would send it again
+            return self._all(events, unclear(type(error).__name__, self.link.options.settle))
+
+    async def _look_up_and_send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
+        """Send what Novu does not have."""
+        verdicts = _merged(await _together(map(self._look_up, events)))
+        missing = [event for event in events if event.id not in verdicts]
+        return verdicts | await self._send(missing, generation)
+
+    async def _look_up(self, event: Event) -> Verdicts:
+        """Accepted if Novu has it, nothing if it has not; once a round is enough."""
+        if event.id in self._looked_up:
+            return {}
+        async with self._place(self.link.look_ups) as late:
+            found = late or await self.link.wire.look_up(event.id)
+        if isinstance(found, XNovuError):
+            return {event.id: found}
+        self._looked_up.add(event.id)
+        return {event.id: None} if found else {}
+
+    async def _single(self, event: Event, generation: int) -> Verdicts:
+        key = single_key(self.link.options.environment, event, generation)
+        match await self._post(TRIGGER, event.body, key, 1):
+            case XNovuError() as error:
+                return {event.id: error}
+            case response if is_replay_of_error(response):
+                return await self._replayed([event], generation)
+            case response:
+                settle = self.link.options.settle
+                return {event.id: single_verdict(response, event, self._mask(event), settle)}
+
+    async def _bulk(self, events: list[Event], generation: int) -> Verdicts:
+        body = bulk_body(events)
+        key = bulk_key(self.link.options.environment, body, generation)
+        match await self._post(BULK, body, key, self.link.options.bulk_cost):
+            case XNovuError() as error:
+                return self._all(events, error)
+            case response if is_replay_of_error(response):
+                return await self._replayed(events, generation)
+            case response if response.is_client_error:
+                return await self._sift(events, response)
+            case response:
+                found = bulk_verdicts(response, events, self._mask, self.link.options.settle)
+                return dict(zip((event.id for event in events), found, strict=True))
+
+    async def _sift(self, events: list[Event], response: httpx.Response) -> Verdicts:
+        """A bulk was refused as a whole: find the bad ones, send the others."""
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            index = too_large_index(response, len(events))
+            if index is not None:
+                rest = await self._send([*events[:index], *events[index + 1 :]])
+                return {events[index].id: too_large()} | rest
+        return _merged(await _together(self._single(event, 0) for event in events))
+
+    async def _replayed(self, events: Sequence[Event], generation: int) -> Verdicts:
+        """The key only repeats an old error: look up what that request did, then a new key."""
+        if generation >= _GENERATIONS:
+            error = unclear("Novu repeats an old error", self.link.options.settle)
+            return self._all(events, error)
+        return await self._look_up_and_send(events, generation + 1)
+
+    async def _post(
+        self, path: str, body: bytes, key: str, cost: int
+    ) -> httpx.Response | XNovuError:
+        """One request in its turn: an answer about the events (or a replay), or an error."""
+        link = self.link
+        if limited := await link.pace.admit(cost, self.until):
+            return limited
+        async with self._place(link.places) as late:
+            if late := late or link.pace.closed():
+                return late
+            response = await link.wire.post(path, body, key)
+            return response if isinstance(response, XNovuError) else self._noted(response)
+
+    def _noted(self, response: httpx.Response) -> httpx.Response | XNovuError:
+        self.link.limited |= "ratelimit-policy" in response.headers
+        if is_replay_of_error(response):
+            return response
+        error = obstacle(response, self.link.options.settle)
+        if isinstance(error, Paused) and error.code == "rate_limited":
+            self.link.pace.close(error.after or 0.0)
+        return error or response
+
+    @asynccontextmanager
+    async def _place(self, places: asyncio.Semaphore) -> AsyncGenerator[XNovuError | None]:
+        """A place among the requests under way; an error if none came free in time."""
+        try:
+            async with asyncio.timeout_at(self.until):
+                await places.acquire()
+        except TimeoutError:
+            yield _BUSY
+            return
+        try:
+            yield _BUSY if asyncio.get_running_loop().time() >= self.until else None
+        finally:
+            places.release()
+
+    def _mask(self, event: Event) -> Mask:
+        """Takes out of a text what is the event's, and the key."""
+
+        def mask(text: str) -> str:
+            key = self.link.wire.key()
+            return redact(text, also=[*event.private(), key if isinstance(key, str) else ""])
+
+        return mask
+
+    @staticmethod
+    def _all(events: Iterable[Event], error: XNovuError) -> Verdicts:
+        return {event.id: error for event in events}
+
+
+async def _together(runs: Iterable[Coroutine[None, None, Verdicts]]) -> list[Verdicts]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run) for run in runs]
+    return [task.result() for task in tasks]
+
+
+def _merged(verdicts: Iterable[Verdicts]) -> Verdicts:
+    return {key: verdict for each in verdicts for key, verdict in each.items()}
