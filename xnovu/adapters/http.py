@@ -1,0 +1,161 @@
+"""What an orchestrator asks a process: is it alive, can it work, what are its figures."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Generator, Mapping
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from xnovu.errors import ConfigurationError, describe
+from xnovu.redaction import redact
+
+Check = Callable[[], Awaitable[str | None]]
+"""Says in words what is wrong, None if nothing is."""
+
+CHECK_SECONDS = 1.5
+"""How long a check may take, so that whoever asks has an answer within 2 seconds."""
+
+SETTING = "health.port"
+"""What to change if the port is taken."""
+
+_FRESH = {"cache-control": "no-store"}
+
+
+class HealthServer:
+    """
+    An HTTP server for ``/healthz``, ``/readyz`` and ``/metrics``, inside the running event loop.
+
+    ``/healthz`` is 200 while the loop turns and ``live()`` has no complaint, else 503: restart
+    me. ``/readyz`` makes all ``checks``, by name, and is 200 if none of them complains in time,
+    else 503: leave me alone for now. ``/metrics`` is what ``metrics()`` renders (content type and
+    bytes). Port 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        checks: Mapping[str, Check],
+        live: Callable[[], str | None],
+        metrics: Callable[[], tuple[str, bytes]],
+    ) -> None:
+        self._address = (host, port)
+        self._checks = checks
+        self._live = live
+        self._metrics = metrics
+        self._running: dict[str, asyncio.Task[str | None]] = {}
+        self._socket: socket.socket | None = None
+        self._server: _Guest | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; the one asked for before :meth:`start`."""
+        return self._socket.getsockname()[1] if self._socket else self._address[1]
+
+    async def start(self) -> None:
+        """Listen from now on. Raises ConfigurationError if the address is not to be had."""
+        self._socket = await asyncio.to_thread(_listen, *self._address)
+        config = uvicorn.Config(
+            self._app(),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Guest(config)
+        self._serving = asyncio.create_task(self._server.serve([self._socket]), name="health")
+
+    async def stop(self) -> None:
+        """Answer what has been asked, then stop listening. Harmless if it never started."""
+        for check in self._running.values():
+            check.cancel()
+        if self._server and self._serving:
+            self._server.should_exit = True
+            await self._serving
+        self._socket = self._server = self._serving = None
+
+    def _app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._render),
+            ]
+        )
+
+    async def _healthz(self, _: Request) -> Response:
+        try:
+            wrong = self._live()
+        except Exception as error:  # noqa: BLE001 - who cannot say that he is well is not
+            wrong = describe(error)
+        return _unavailable(reason=_safe(wrong)) if wrong else _ok()
+
+    async def _readyz(self, _: Request) -> Response:
+        names = list(self._checks)
+        complaints = await asyncio.gather(*(self._check(name) for name in names))
+        answers = {n: _safe(c) if c else "ok" for n, c in zip(names, complaints, strict=True)}
+        return _unavailable(checks=answers) if any(complaints) else _ok(checks=answers)
+
+    async def _render(self, _: Request) -> Response:
+        content_type, content = self._metrics()
+        return Response(content, media_type=content_type)
+
+    async def _check(self, name: str) -> str | None:
+        """Make a check in the time it has, or join the one still under way, which may be stuck."""
+        task = self._running.get(name)
+        if task is None or task.done():
+            task = self._running[name] = asyncio.ensure_future(_run(self._checks[name]))
+        await asyncio.wait([task], timeout=CHECK_SECONDS)
+        if not task.done() or task.cancelled():
+            task.cancel()
+            return f"did not answer within {CHECK_SECONDS:g} s"
+        return task.result()
+
+
+class _Guest(uvicorn.Server):
+    """A server that leaves the signals to the process it is a guest in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _run(check: Check) -> str | None:
+    try:
+        return await check()
+    except Exception as error:  # noqa: BLE001 - a check that fails is a complaint
+        return f"failed: {describe(error)}"
+
+
+def _safe(complaint: str) -> str:
+    """Whoever reaches the port may read this."""
+    return redact(complaint, foreign=False)
+
+
+def _ok(**more: object) -> Response:
+    return JSONResponse({"status": "ok", **more}, 200, _FRESH)
+
+
+def _unavailable(**more: object) -> Response:
+    return JSONResponse({"status": "unavailable", **more}, 503, _FRESH)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port} for health and metrics ({error.strerror}):"
+            f" free it, or change {SETTING}"
+        ) from error

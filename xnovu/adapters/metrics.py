@@ -1,0 +1,190 @@
+"""What Prometheus sees: counts, sizes and seconds of every stage, and of ingest."""
+
+import asyncio
+import time
+from collections import Counter as Tally
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from xnovu.errors import describe
+from xnovu.policy import Dead, Done, Fate, Hold, Retry
+from xnovu.ports import Observer, Report
+
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch in hand; ``sign`` is when it last gave one, or when its hold ends (monotonic)."""
+
+    stage: str
+    size: int
+    sign: float
+    held_for: str = ""
+
+
+class Metrics:
+    """
+    An observer that counts, on a registry of its own.
+
+    No series is labelled with the enterprise: there may be any number of them. A batch is told
+    from its neighbours by the task it runs in, so call it from within that task, as an actor does.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._clock = clock
+        self._hands: dict[asyncio.Task[Any] | None, _Batch] = {}
+        self._stages: set[str] = set()
+        self._pauses: set[tuple[str, str]] = set()
+        self._stage_series()
+        self._ingest_series()
+
+    def _stage_series(self) -> None:
+        self._messages = self._counter(
+            "xnovu_messages", "Messages by what became of them", "stage", "outcome", "code"
+        )
+        self._batches = self._counter("xnovu_batches", "Batches finished", "stage")
+        self._holds = self._counter("xnovu_holds", "Times a batch was held", "stage", "code")
+        self._sizes = self._histogram("xnovu_batch_size", "Messages in a batch", SIZES)
+        self._seconds = self._histogram("xnovu_batch_seconds", "Seconds a batch took", SECONDS)
+        self._in_hand = self._gauge("xnovu_in_hand", "Messages being worked on", "stage")
+        self._paused = self._gauge("xnovu_paused", "1 while a batch is held", "stage", "code")
+        self._progress = self._gauge(
+            "xnovu_last_progress_timestamp_seconds", "When a batch last came or went", "stage"
+        )
+
+    def _ingest_series(self) -> None:
+        self._claimed = self._counter("xnovu_claimed", "Rows that ingest has taken")
+        self._missed = self._counter("xnovu_missed_wakeups", "Due rows that no hint told of")
+        self._backlog = self._gauge("xnovu_backlog", "Messages the stages have not settled")
+
+    def began(self, stage: str, size: int) -> None:
+        self._forget_the_killed()
+        self._hands[asyncio.current_task()] = _Batch(stage, size, self._clock())
+        self._stages.add(stage)
+        self._sizes.labels(stage).observe(size)
+        self._progress.labels(stage).set_to_current_time()
+
+    def held(self, stage: str, size: int, hold: Hold) -> None:
+        """Being held is a sign of life until the hold is over: waiting is not being stuck."""
+        self._holds.labels(stage, hold.code).inc()
+        self._pauses.add((stage, hold.code))
+        if batch := self._hands.get(asyncio.current_task()):
+            batch.sign, batch.held_for = self._clock() + hold.after, hold.code
+
+    def finished(self, report: Report) -> None:
+        self._hands.pop(asyncio.current_task(), None)
+        outcomes = Tally(_outcome(fate) for _, fate in report.fates)
+        for (outcome, code), count in outcomes.items():
+            self._messages.labels(report.stage, outcome, code).inc(count)
+        self._batches.labels(report.stage).inc()
+        self._seconds.labels(report.stage).observe(report.seconds)
+        self._progress.labels(report.stage).set_to_current_time()
+
+    def progress(self, stage: str) -> tuple[int, float]:
+        """
+        How many messages the stage has in hand, and for how many seconds it gave no sign of life.
+
+        The silence is that of its most silent batch: since that came in, or since its hold was
+        over. With nothing in hand it is 0: an idle stage is not stuck.
+        """
+        self._forget_the_killed()
+        batches = [batch for batch in self._hands.values() if batch.stage == stage]
+        signs = [self._clock() - batch.sign for batch in batches]
+        return sum(batch.size for batch in batches), max([0.0, *signs])
+
+    def claimed(self, rows: int) -> None:
+        """Count rows that ingest has taken."""
+        self._claimed.inc(rows)
+
+    def missed_wakeups(self, rows: int = 1) -> None:
+        """Count due rows that the sweep found and no hint had told of."""
+        self._missed.inc(rows)
+
+    def backlog(self, messages: int) -> None:
+        """Show how many messages the stages have not settled yet."""
+        self._backlog.set(messages)
+
+    def render(self) -> tuple[str, bytes]:
+        """Write everything in Prometheus' text format: the content type, and the bytes."""
+        self._tell_hands()
+        return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self.registry)
+
+    def _forget_the_killed(self) -> None:
+        """A batch whose task was killed is never reported as finished, and is in no hand."""
+        for task in [task for task in self._hands if task and task.done()]:
+            del self._hands[task]
+
+    def _tell_hands(self) -> None:
+        for stage in self._stages:
+            self._in_hand.labels(stage).set(self.progress(stage)[0])
+        held = {(batch.stage, batch.held_for) for batch in self._hands.values()}
+        for stage, code in self._pauses:
+            self._paused.labels(stage, code).set((stage, code) in held)
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(name, what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, what, ["stage"], buckets=buckets, registry=self.registry)
+
+
+class Observers:
+    """
+    Several observers behind the one hook.
+
+    One that raises harms neither the batch nor the others; it is logged the first time.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+        self._failed: set[int] = set()
+
+    def began(self, stage: str, size: int) -> None:
+        self._tell(lambda observer: observer.began(stage, size))
+
+    def held(self, stage: str, size: int, hold: Hold) -> None:
+        self._tell(lambda observer: observer.held(stage, size, hold))
+
+    def finished(self, report: Report) -> None:
+        self._tell(lambda observer: observer.finished(report))
+
+    def _tell(self, call: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                call(observer)
+            except Exception as error:  # noqa: BLE001 - looking on must never harm the work
+                self._log_once(observer, error)
+
+    def _log_once(self, observer: Observer, error: Exception) -> None:
+        if id(observer) in self._failed:
+            return
+        self._failed.add(id(observer))
+        structlog.stdlib.get_logger("xnovu").error(
+            "an observer fails",
+            observer=type(observer).__qualname__,
+            error=describe(error),
+            exc_info=error,
+        )
+
+
+def _outcome(fate: Fate) -> tuple[str, str]:
+    match fate:
+        case Done():
+            return "done", ""
+        case Retry(code=code):
+            return "retry", code
+        case Dead(code=code):
+            return "dead", code
