@@ -1,0 +1,221 @@
+"""One bench per store. A new store is one more here: everything its contract needs to be tested."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from xnovu.adapters.memory.store import MemoryStore
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.events import Failure, Key, Workflow
+from xnovu.ports import Desk, Store
+
+# What a platform may have had before XNovu came: other types, other columns, rows of its own.
+PLATFORM = """
+CREATE SCHEMA notify;
+CREATE TABLE notify.ent_notification_workflow (
+    id bigserial PRIMARY KEY,
+    workflow_key varchar(80) NOT NULL,
+    enterprise_id uuid NOT NULL,
+    name text NOT NULL,
+    payload_schema json,
+    default_channels text[],
+    version integer
+);
+CREATE TABLE notify.ent_notification (
+    id bigserial PRIMARY KEY,
+    name varchar(200),
+    enterprise_id uuid,
+    notification_workflow_id bigint REFERENCES notify.ent_notification_workflow (id),
+    payload json,
+    recipients text[],
+    channels varchar(20)[],
+    overrides jsonb,
+    tags varchar[],
+    notification_status text DEFAULT 'PENDING' CHECK (notification_status IN
+        ('PENDING', 'PROCESSING', 'SENT', 'FAILED', 'RETRACTED')),
+    transaction_id uuid,
+    scheduled_for timestamptz,
+    processed_at timestamp,
+    error_details json,
+    due boolean,
+    reason text,
+    keys text
+);
+"""
+
+
+class TrackedStore(Store, Desk, Protocol):
+    """A store as the contract sees it, and what operators do to it."""
+
+    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]: ...
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]: ...
+
+
+class Bench(Protocol):
+    """A store, and a hand that reaches around it."""
+
+    store: TrackedStore
+
+    async def workflow(self, workflow: Workflow) -> Any:
+        """Register a workflow; returns what a row's notification_workflow_id must be."""
+        ...
+
+    async def change(self, notification_id: int, **columns: Any) -> None:
+        """Change a row as another user of the database would."""
+        ...
+
+    async def row(self, notification_id: int) -> Mapping[str, Any]: ...
+
+    async def remove(self, notification_id: int) -> None: ...
+
+
+@dataclass(slots=True)
+class Clock:
+    """Tells the true time; moves by a microsecond at least whenever asked, as transactions do."""
+
+    last: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        self.last = max(datetime.now(UTC), self.last + timedelta(microseconds=1))
+        return self.last
+
+
+@dataclass(slots=True)
+class MemoryBench:
+    store: MemoryStore = field(default_factory=lambda: MemoryStore(Clock()))
+
+    async def workflow(self, workflow: Workflow) -> str:
+        self.store.register(workflow)
+        return workflow.workflow_key
+
+    async def change(self, notification_id: int, **columns: Any) -> None:
+        for name, value in columns.items():
+            setattr(self.store.records[notification_id], name, value)
+
+    async def row(self, notification_id: int) -> Mapping[str, Any]:
+        return self.store.records[notification_id].model_dump()
+
+    async def remove(self, notification_id: int) -> None:
+        del self.store.records[notification_id]
+
+
+@dataclass(slots=True)
+class PostgresBench:
+    store: PostgresStore
+    connection: psycopg.AsyncConnection[dict[str, Any]]
+    by_id: bool
+
+    async def workflow(self, workflow: Workflow) -> Any:
+        row = workflow.model_dump(mode="json", exclude_none=True)
+        columns = sql.SQL(", ").join(map(sql.Identifier, row))
+        added = await self.connection.execute(
+            sql.SQL(
+                "INSERT INTO notify.ent_notification_workflow ({0}) SELECT {0} FROM"
+                " jsonb_populate_record(NULL::notify.ent_notification_workflow, %s) RETURNING id"
+            ).format(columns),
+            [psycopg.types.json.Jsonb(row)],
+        )
+        new = await added.fetchone()
+        assert new
+        return new["id"] if self.by_id else workflow.workflow_key
+
+    async def change(self, notification_id: int, **columns: Any) -> None:
+        changes = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(c)) for c in columns)
+        query = sql.SQL("UPDATE notify.ent_notification SET {} WHERE id = %s").format(changes)
+        await self.connection.execute(query, [*columns.values(), notification_id])
+
+    async def row(self, notification_id: int) -> Mapping[str, Any]:
+        query = "SELECT * FROM notify.ent_notification WHERE id = %s"
+        found = await (await self.connection.execute(query, [notification_id])).fetchone()
+        assert found
+        return found
+
+    async def remove(self, notification_id: int) -> None:
+        query = "DELETE FROM notify.ent_notification WHERE id = %s"
+        await self.connection.execute(query, [notification_id])
+
+
+@asynccontextmanager
+async def memory(dsn: str) -> AsyncIterator[Bench]:
+    del dsn
+    yield MemoryBench()
+
+
+@asynccontextmanager
+async def postgres(dsn: str) -> AsyncIterator[Bench]:
+    """A database that XNovu made itself."""
+    async with _bench(dsn, by_id=False) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def platform(dsn: str) -> AsyncIterator[Bench]:
+    """A database that was there before."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(PLATFORM)
+    async with _bench(dsn, by_id=True) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _bench(dsn: str, *, by_id: bool) -> AsyncIterator[Bench]:
+    migrate(dsn)
+    store = PostgresStore(dsn)
+    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
+    async with connection:
+        await store.open()
+        try:
+            yield PostgresBench(store, connection, by_id)
+        finally:
+            await store.close()
+
+
+BENCHES = (memory, postgres, platform)
+
+
+def enterprise() -> str:
+    return str(uuid4())
+
+
+ACME, GLOBEX = enterprise(), enterprise()
+LONG = 600.0
+FAILURE = Failure(
+    code="refused", stage="trigger", message="no", attempts=2, at=datetime(2026, 1, 2, tzinfo=UTC)
+)
+
+
+@pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    named = request.param.__name__ != "memory"
+    async with request.param(request.getfixturevalue("database") if named else "") as bench:
+        yield bench
+
+
+async def insert(bench: Bench, count: int = 1, **columns: Any) -> list[int]:
+    row = {"enterprise_id": ACME, "recipients": [enterprise()], **columns}
+    return list(await bench.store.insert([row] * count))
+
+
+async def claimed(bench: Bench, count: int = 1, lease: float = LONG, **columns: Any) -> list[Key]:
+    """So many new rows, claimed."""
+    await insert(bench, count, **columns)
+    return [claim.captured.key for claim in await bench.store.claim(count, lease)]
+
+
+def others(key: Key) -> Key:
+    """The same row, as another enterprise would ask for it."""
+    return replace(key, enterprise_id=GLOBEX)
+
+
+def from_now(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -1,0 +1,177 @@
+"""What every store promises of its queue."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.contract import store_fixtures
+from tests.contract.store_fixtures import (
+    ACME,
+    LONG,
+    Bench,
+    claimed,
+    enterprise,
+    from_now,
+    insert,
+    others,
+)
+from xnovu.errors import Permanent
+from xnovu.events import Key
+from xnovu.ports import Outcome
+
+bench = store_fixtures.bench
+
+
+class TestInsert:
+    async def test_returns_ids_in_order_and_fills_in_defaults(self, bench: Bench) -> None:
+        plain, rich = {"enterprise_id": ACME}, {"enterprise_id": ACME, "name": "b", "tags": ["x"]}
+        ids = await bench.store.insert([plain, rich, plain, rich])
+        assert list(ids) == sorted(set(ids))
+        rows = [await bench.row(each) for each in ids]
+        assert [row["name"] for row in rows] == [None, "b", None, "b"]
+        assert all(row["created_at"] and row["claims"] == 0 for row in rows)
+        assert {str(row["notification_status"]) for row in rows} == {"PENDING"}
+
+    async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
+        assert list(await bench.store.insert([])) == []
+
+    async def test_names_a_column_that_does_not_exist(self, bench: Bench) -> None:
+        with pytest.raises(Permanent, match=r'no column "colour".*recipients') as refused:
+            await insert(bench, colour="secret-value")
+        assert "secret-value" not in str(refused.value)
+
+    @pytest.mark.parametrize("column", ["scheduled_for", "recipients", "generation"])
+    async def test_names_the_column_of_a_bad_value_but_not_the_value(
+        self, bench: Bench, column: str
+    ) -> None:
+        with pytest.raises(Permanent, match=f'"{column}"') as refused:
+            await insert(bench, **{column: "secret-value"})
+        assert "secret-value" not in str(refused.value)
+
+    async def test_is_all_or_nothing(self, bench: Bench) -> None:
+        good, bad = {"enterprise_id": ACME}, {"enterprise_id": ACME, "expires_at": "never"}
+        with pytest.raises(Permanent):
+            await bench.store.insert([good, bad])
+        assert await bench.store.next_due() is None
+
+
+class TestClaim:
+    async def test_takes_the_first_come_up_to_the_limit(self, bench: Bench) -> None:
+        ids = await insert(bench, 5)
+        claims = await bench.store.claim(3, LONG)
+        assert [claim.captured.notification_id for claim in claims] == ids[:3]
+        rest = await bench.store.claim(10, LONG)
+        assert [claim.captured.notification_id for claim in rest] == ids[3:]
+        assert list(await bench.store.claim(10, LONG)) == []
+
+    async def test_marks_the_row_before_anything_is_sent(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        row = await bench.row(key.notification_id)
+        assert str(row["notification_status"]) == "PROCESSING"
+        assert row["claims"] == key.claims == 1
+        assert row["claimed_until"] > from_now(LONG / 2)
+        assert row["transaction_id"]
+
+    async def test_says_all_that_ingest_needs(self, bench: Bench) -> None:
+        until = from_now(60)
+        (row_id,) = await insert(bench, expires_at=until)
+        (claim,) = await bench.store.claim(1, LONG)
+        assert claim.captured.key == Key(ACME, row_id, 0, 1)
+        assert claim.expires_at == until
+        assert not claim.claimed_before
+        assert claim.captured.transaction_id == str((await bench.row(row_id))["transaction_id"])
+
+    async def test_leaves_what_is_scheduled_until_its_time(self, bench: Bench) -> None:
+        (later,) = await insert(bench, scheduled_for=from_now(3600))
+        (now,) = await insert(bench, scheduled_for=from_now(-1))
+        assert [c.captured.notification_id for c in await bench.store.claim(9, LONG)] == [now]
+        await bench.change(later, scheduled_for=from_now(-1))
+        assert [c.captured.notification_id for c in await bench.store.claim(9, LONG)] == [later]
+
+    async def test_serves_in_the_order_in_which_rows_fell_due(self, bench: Bench) -> None:
+        (second,) = await insert(bench, scheduled_for=from_now(-100))
+        (third,) = await insert(bench)
+        (first,) = await insert(bench, scheduled_for=from_now(-200))
+        claims = await bench.store.claim(9, LONG)
+        assert [c.captured.notification_id for c in claims] == [first, second, third]
+
+    async def test_takes_a_row_again_when_its_lease_has_lapsed(self, bench: Bench) -> None:
+        (row_id,) = await insert(bench)
+        (first,) = await bench.store.claim(1, 0.0)
+        (second,) = await bench.store.claim(1, LONG)
+        assert second.captured.key == Key(ACME, row_id, 0, 2)
+        assert second.claimed_before
+        assert second.captured.transaction_id == first.captured.transaction_id
+        assert list(await bench.store.claim(1, LONG)) == []
+
+    async def test_serves_a_lapsed_lease_before_new_rows(self, bench: Bench) -> None:
+        (old,) = await claimed(bench, lease=0.0)
+        await insert(bench)
+        (claim,) = await bench.store.claim(1, LONG)
+        assert claim.captured.notification_id == old.notification_id
+
+    async def test_keeps_the_transaction_id_that_the_platform_chose(self, bench: Bench) -> None:
+        chosen = enterprise()
+        await insert(bench, transaction_id=chosen)
+        (claim,) = await bench.store.claim(1, LONG)
+        assert claim.captured.transaction_id == chosen
+
+    @pytest.mark.parametrize("status", ["SENT", "FAILED", "RETRACTED"])
+    async def test_leaves_finished_rows_alone(self, bench: Bench, status: str) -> None:
+        await insert(bench, notification_status=status)
+        assert list(await bench.store.claim(1, LONG)) == []
+
+    async def test_gives_no_row_to_two(self, bench: Bench) -> None:
+        ids = await insert(bench, 200)
+        rounds = await asyncio.gather(*(bench.store.claim(7, LONG) for _ in range(40)))
+        taken = [claim.captured.notification_id for claims in rounds for claim in claims]
+        assert len(taken) == len(set(taken))
+        rest = [claim.captured.notification_id for claim in await bench.store.claim(200, LONG)]
+        assert sorted(taken + rest) == ids
+
+
+class TestRelease:
+    async def test_makes_rows_due_at_once(self, bench: Bench) -> None:
+        keys = await claimed(bench, 2)
+        await bench.store.release([*keys, keys[0]])
+        assert await bench.store.next_due() == 0
+        again = await bench.store.claim(9, LONG)
+        assert [c.captured.key for c in again] == [replace(key, claims=2) for key in keys]
+
+    async def test_refuses_all_but_the_holder(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        stale = (replace(key, claims=0), replace(key, claims=2), replace(key, generation=1))
+        await bench.store.release([others(key), *stale])
+        assert list(await bench.store.claim(1, LONG)) == []
+        await bench.store.record([Outcome(key)])
+        await bench.store.release([key])
+        assert list(await bench.store.claim(1, LONG)) == []
+
+    async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
+        await bench.store.release([])
+
+
+class TestNextDue:
+    async def test_is_never_where_nothing_waits(self, bench: Bench) -> None:
+        assert await bench.store.next_due() is None
+        await insert(bench, notification_status="SENT")
+        assert await bench.store.next_due() is None
+
+    async def test_is_now_where_rows_are_due(self, bench: Bench) -> None:
+        await insert(bench)
+        assert await bench.store.next_due() == 0
+
+    async def test_is_the_nearest_schedule(self, bench: Bench) -> None:
+        await insert(bench, scheduled_for=from_now(7200))
+        await insert(bench, scheduled_for=from_now(3600))
+        due = await bench.store.next_due()
+        assert due is not None
+        assert 3000 < due <= 3600
+
+    async def test_is_when_a_lease_lapses_if_that_is_sooner(self, bench: Bench) -> None:
+        await claimed(bench, lease=100.0)
+        await insert(bench, scheduled_for=from_now(3600))
+        due = await bench.store.next_due()
+        assert due is not None
+        assert 50 < due <= 100

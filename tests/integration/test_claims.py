@@ -1,0 +1,215 @@
+"""Claiming on a real table: many at once, and a crowd of rows that do not matter."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import RFC_4122, UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.conftest import eventually
+from tests.contract.store_fixtures import PLATFORM
+from xnovu.adapters.memory.store import MemoryStore
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import PostgresOptions, PostgresStore
+from xnovu.events import Key
+from xnovu.ports import Outcome
+
+ACME = str(uuid4())
+LONG = 600.0
+# Pages that a claim of 10 rows may touch, however many rows there are: two index descents, the
+# rows and their index entries, the audit. A scan of the 20,000 would be over 400.
+FEW_PAGES = 350
+MANY = """
+INSERT INTO notify.ent_notification
+    (enterprise_id, notification_status, scheduled_for, claimed_until)
+SELECT %s, %s, %s::timestamptz, %s::timestamptz FROM generate_series(1, 20000)"""
+
+
+@asynccontextmanager
+async def opened(dsn: str, **options: Any) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(dsn, PostgresOptions(**options))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def migrated(database: str) -> str:
+    migrate(database)
+    return database
+
+
+async def insert(store: PostgresStore, count: int) -> list[int]:
+    return list(await store.insert([{"enterprise_id": ACME}] * count))
+
+
+async def claim(store: PostgresStore, count: int = 1, lease: float = LONG) -> list[Key]:
+    return [claim.captured.key for claim in await store.claim(count, lease)]
+
+
+async def test_no_row_is_given_to_two_of_many_processes(migrated: str) -> None:
+    """Each with connections of its own; leases lapse meanwhile, and rows keep coming."""
+    async with opened(migrated) as first, opened(migrated) as second, opened(migrated) as third:
+        await insert(first, 300)
+
+        async def worker(store: PostgresStore) -> list[Key]:
+            taken: list[Key] = []
+            while keys := await claim(store, 7):
+                taken += keys
+            return taken
+
+        workers = [worker(store) for store in (first, second, third) for _ in range(4)]
+        *rounds, added = await asyncio.gather(*workers, insert(first, 100))
+        rest = await worker(first)
+        keys = [key for taken in [*rounds, rest] for key in taken]
+        assert len(added) == 100
+        assert len({key.notification_id for key in keys}) == len(keys) == 400
+
+
+async def test_a_claim_skips_what_others_are_taking(migrated: str) -> None:
+    async with opened(migrated) as store:
+        first, second = await insert(store, 2)
+        with psycopg.connect(migrated) as other:
+            other.execute("SELECT FROM notify.ent_notification WHERE id = %s FOR UPDATE", [first])
+            assert [key.notification_id for key in await claim(store, 9)] == [second]
+        assert [key.notification_id for key in await claim(store, 9)] == [first]
+
+
+async def test_a_retraction_that_waits_for_a_record_comes_after_it(migrated: str) -> None:
+    """And one that comes first is not undone, even by a record that had begun before."""
+    async with opened(migrated) as store:
+        await insert(store, 1)
+        (key,) = await claim(store)
+        with psycopg.connect(migrated) as operator:
+            retract = "SELECT previous FROM notify.retract(%s::jsonb, 'a mistake')"
+            fields = {"id": key.notification_id, "enterprise_id": ACME}
+            operator.execute(retract, [json.dumps([fields])])
+            recording = asyncio.create_task(store.record([Outcome(key)]))
+            await eventually(lambda: waits_for_lock(migrated))
+            operator.commit()
+        assert list(await recording) == []
+        history = await store.history(key.notification_id)
+        assert history
+        assert history["notification"]["notification_status"] == "RETRACTED"
+
+
+def waits_for_lock(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return connection.execute(query).fetchone() is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "scheduled_for", "claimed_until"),
+    [
+        ("SENT", None, None),
+        ("PENDING", "2999-01-01", None),
+        ("PROCESSING", None, "2999-01-01"),
+        ("PENDING", None, None),
+    ],
+    ids=["finished", "scheduled", "claimed", "waiting"],
+)
+@pytest.mark.parametrize("analyzed", [True, False])
+def test_claiming_is_as_cheap_in_a_crowd(
+    migrated: str, status: str, scheduled_for: str, claimed_until: str, *, analyzed: bool
+) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(MANY, [ACME, status, scheduled_for, claimed_until])
+        connection.execute(
+            "INSERT INTO notify.ent_notification (enterprise_id, scheduled_for)"
+            " SELECT %s, '2020-01-01' FROM generate_series(1, 10)",
+            [ACME],
+        )
+        if analyzed:
+            connection.execute("ANALYZE notify.ent_notification")
+        connection.execute("SELECT * FROM notify.claim(0, 600), notify.next_due()")  # to warm up
+        assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=10) < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
+        if status != "PENDING" or scheduled_for:
+            assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=0) < FEW_PAGES
+
+
+def test_claiming_is_as_cheap_on_a_platforms_table(database: str) -> None:
+    """Where a row may be of no enterprise, and the index knows it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(PLATFORM)
+        connection.execute(MANY.replace(", claimed_until)", ", processed_at)"), CROWD)
+        migrate(database)
+        connection.execute("SELECT * FROM notify.claim(0, 600), notify.next_due()")  # to warm up
+        assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=10) < FEW_PAGES
+
+
+async def test_names_a_notification_as_every_store_does(migrated: str) -> None:
+    memory = MemoryStore()
+    await memory.insert([{"enterprise_id": ACME, "id": 1}])
+    (expected,) = await memory.claim(1, LONG)
+    async with opened(migrated) as store:
+        await insert(store, 1)
+        (claimed,) = await store.claim(1, LONG)
+    assert claimed == expected
+    name = UUID(claimed.captured.transaction_id)
+    assert (name.version, name.variant) == (8, RFC_4122)
+
+
+def test_rows_in_hand_are_reached_by_id_even_with_plans_made_when_the_table_was_empty(
+    migrated: str,
+) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute("ALTER TABLE notify.ent_notification SET (autovacuum_enabled = off)")
+        key = [{"id": 1, "enterprise_id": ACME, "generation": 0, "claims": 1}]
+        calls = [f"SELECT * FROM notify.{name}('{json.dumps(key)}')" for name in KEYED]
+        for call in calls * 10:
+            connection.execute(call.encode())
+        connection.execute(MANY, [ACME, "SENT", None, None])
+        for call in calls:
+            connection.execute(call.encode())  # to warm up
+            assert pages(connection, call) < 50, call
+
+
+CROWD = [ACME, "PENDING", None, None]
+KEYED = ("load", "still_wanted", "record", "release", "redrive", "retract")
+
+
+def pages(connection: psycopg.Connection[Any], query: str, rows: int | None = None) -> int:
+    """How many pages it touches; the function's inner statements are counted with it."""
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {query}"
+    found = connection.execute(explain.encode()).fetchone()
+    assert found
+    plan = found[0][0]["Plan"]
+    if rows is not None:
+        assert plan["Actual Rows"] == rows
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+async def test_a_row_of_no_enterprise_is_nobodys(migrated: str) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.NotNullViolation):
+            connection.execute("INSERT INTO notify.ent_notification DEFAULT VALUES")
+        connection.execute(
+            "ALTER TABLE notify.ent_notification ALTER COLUMN enterprise_id DROP NOT NULL"
+        )
+        connection.execute("INSERT INTO notify.ent_notification DEFAULT VALUES")
+    async with opened(migrated) as store:
+        assert await claim(store) == []
+        assert await store.next_due() is None
+
+
+async def test_a_recipient_that_is_null_is_not_dropped_in_silence(database: str) -> None:
+    migrate(database)
+    store = PostgresStore(database)
+    await store.open()
+    try:
+        await store.insert([{"enterprise_id": ACME, "recipients": [str(ACME), None]}])
+        [claim] = await store.claim(1, 60)
+        rows = await store.load([claim.captured.key])
+        assert rows[claim.captured.key].notification.recipients == (str(ACME), "")
+    finally:
+        await store.close()

@@ -1,0 +1,240 @@
+"""Migrations on an empty database, on one that has them, and on a platform's own tables."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.contract.store_fixtures import PLATFORM
+from xnovu.adapters.postgres.migrations import migrate, migrations, plan
+from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.errors import ConfigurationError, Paused
+from xnovu.events import Failure, Status, Workflow
+from xnovu.ports import Outcome
+
+ACME = str(uuid4())
+NAMES = [migration.name for migration in migrations()]
+# Another platform: its own enum that knows less, in its own schema; enterprises named by texts.
+ENUMS = """
+CREATE SCHEMA platform;
+CREATE SCHEMA notify;
+CREATE TYPE platform.state AS ENUM ('PENDING', 'SENT', 'FAILED');
+CREATE TYPE platform.channel AS ENUM ('EMAIL', 'FAX');
+CREATE TABLE notify.ent_notification (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    enterprise_id text NOT NULL,
+    notification_workflow_id varchar,
+    payload jsonb,
+    recipients uuid[] NOT NULL,
+    channels platform.channel[],
+    notification_status platform.state NOT NULL DEFAULT 'PENDING',
+    transaction_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    created_at timestamptz NOT NULL DEFAULT now()
+)"""
+COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable, column_default
+FROM information_schema.columns WHERE table_schema = 'notify'"""
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+def columns(connection: Connection) -> set[tuple[Any, ...]]:
+    return {tuple(row.values()) for row in connection.execute(COLUMNS)}
+
+
+def rows(connection: Connection) -> list[dict[str, Any]]:
+    return connection.execute("SELECT * FROM notify.ent_notification ORDER BY id").fetchall()
+
+
+def test_an_empty_database_gets_them_all_once(database: str) -> None:
+    assert [step.applied_at for step in plan(database)] == [None] * len(NAMES)
+    assert [migration.name for migration in migrate(database)] == NAMES
+    assert all(step.applied_at for step in plan(database))
+    assert list(migrate(database)) == []
+
+
+def test_a_plan_changes_nothing(database: str, connection: Connection) -> None:
+    plan(database)
+    assert connection.execute("SELECT to_regnamespace('notify') AS it").fetchone() == {"it": None}
+
+
+def test_two_runners_take_turns(database: str) -> None:
+    with ThreadPoolExecutor() as threads:
+        done = list(threads.map(migrate, [database] * 4))
+    assert sorted(migration.name for each in done for migration in each) == NAMES
+
+
+def test_a_database_that_has_the_first_gets_the_rest(database: str, connection: Connection) -> None:
+    migrate(database)
+    connection.execute("DELETE FROM notify.xnovu_migration WHERE version > 1")
+    assert [migration.name for migration in migrate(database)] == NAMES[1:]
+
+
+def test_one_that_was_changed_afterwards_is_named(database: str, connection: Connection) -> None:
+    migrate(database)
+    connection.execute("UPDATE notify.xnovu_migration SET checksum = 'x' WHERE version = 2")
+    for run in (plan, migrate):
+        with pytest.raises(ConfigurationError, match=NAMES[1]):
+            run(database)
+
+
+async def test_a_store_ahead_of_its_database_is_not_ready(
+    database: str, connection: Connection
+) -> None:
+    migrate(database)
+    connection.execute("DELETE FROM notify.xnovu_migration WHERE version > 1")
+    store = PostgresStore(database)
+    await store.open()
+    assert "xnovu migrate" in (await store.ready() or "")
+    await store.close()
+
+
+def test_a_database_that_is_away_is_said_to_be(database: str) -> None:
+    with pytest.raises(Paused):
+        migrate(psycopg.conninfo.make_conninfo(database, dbname="nowhere"))
+
+
+def test_a_platforms_tables_are_only_added_to(database: str, connection: Connection) -> None:
+    connection.execute(PLATFORM)
+    connection.execute(
+        "INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id, name)"
+        " VALUES ('welcome', %s, 'Welcome')",
+        [ACME],
+    )
+    connection.execute(
+        "INSERT INTO notify.ent_notification (enterprise_id, notification_workflow_id, payload,"
+        " recipients, notification_status) VALUES (%s, 1, '{\"a\": 1}', '{x,y}', 'SENT')",
+        [ACME],
+    )
+    before, kept = columns(connection), rows(connection)
+    migrate(database)
+    assert columns(connection) > before
+    (row,) = rows(connection)
+    assert row | kept[0] == row
+    assert (row["generation"], row["claims"]) == (0, 0)
+
+
+async def test_a_platforms_own_enum_learns_the_missing_values(
+    database: str, connection: Connection
+) -> None:
+    connection.execute(ENUMS)
+    before = columns(connection)
+    migrate(database)
+    assert columns(connection) > before
+    store = PostgresStore(database)
+    await store.open()
+    try:
+        await lives_its_life(store, connection)
+    finally:
+        await store.close()
+
+
+async def lives_its_life(store: PostgresStore, connection: Connection) -> None:
+    row = {"enterprise_id": "acme", "notification_workflow_id": "w", "recipients": [str(uuid4())]}
+    await store.insert([{**row, "channels": ["FAX"]}, row, row])
+    connection.execute(
+        "INSERT INTO notify.ent_notification_workflow (enterprise_id, workflow_key)"
+        " VALUES ('acme', 'w'), ('globex', 'w')"
+    )
+    keys = [claim.captured.key for claim in await store.claim(9, 60.0)]
+    loaded = await store.load(keys)
+    assert loaded[keys[0]].workflow == Workflow(workflow_key="w", enterprise_id="acme")
+    assert loaded[keys[0]].notification.channels == ("FAX",)
+    assert await store.still_wanted(keys) == set(keys)
+    failure = Failure.model_validate(
+        {"code": "c", "stage": "s", "message": "m", "attempts": 1, "at": "2026-01-01T00:00:00Z"}
+    )
+    assert list(await store.retract(keys[:1], "a mistake")) == keys[:1]
+    events = await store.record([Outcome(keys[0]), Outcome(keys[1]), Outcome(keys[2], failure)])
+    assert {event.status for event in events} == {Status.SENT, Status.FAILED}
+    old = loaded[keys[2]].notification.transaction_id
+    await store.redrive(keys[2:])
+    (again,) = await store.claim(9, 60.0)
+    assert again.captured.transaction_id != old
+    states = [str(row["notification_status"]) for row in rows(connection)]
+    assert states == ["RETRACTED", "SENT", "PROCESSING"]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("ALTER recipients TYPE jsonb USING '[]'", r"recipients is of type jsonb.*TYPE uuid\[\]"),
+        ("ALTER payload TYPE text", "payload is of type text.*jsonb"),
+        ("ALTER created_at TYPE timestamp", "created_at is of type timestamp without.*timestamptz"),
+        ("ALTER transaction_id TYPE bytea USING NULL", "transaction_id is of type bytea"),
+        ("ALTER id TYPE text", "id is of type text"),
+        ("ADD scheduled_for date", "scheduled_for is of type date"),
+        ("DROP enterprise_id", "has no column enterprise_id.*Add it"),
+        ("DROP notification_status", "has no column notification_status"),
+        (
+            "ADD CONSTRAINT few CHECK (notification_status::text IN ('PENDING', 'SENT'))",
+            "constraint few .*PROCESSING",
+        ),
+    ],
+)
+def test_what_it_cannot_work_with_is_named_with_the_way_out(
+    database: str, connection: Connection, change: str, complaint: str
+) -> None:
+    connection.execute(ENUMS)
+    if change.startswith("ALTER id"):
+        connection.execute("ALTER TABLE notify.ent_notification ALTER id DROP IDENTITY")
+    if "created_at" in change or "transaction_id" in change:
+        named = "created_at" if "created_at" in change else "transaction_id"
+        connection.execute(f"ALTER TABLE notify.ent_notification ALTER {named} DROP DEFAULT")  # pyright: ignore[reportArgumentType]
+    connection.execute(f"ALTER TABLE notify.ent_notification {change}")  # pyright: ignore[reportArgumentType]
+    before = columns(connection)
+    with pytest.raises(ConfigurationError, match=complaint):
+        migrate(database)
+    assert columns(connection) == before
+
+
+def test_workflows_that_cannot_be_referred_to_are_named(
+    database: str, connection: Connection
+) -> None:
+    connection.execute(PLATFORM)
+    connection.execute("ALTER TABLE notify.ent_notification_workflow DROP id CASCADE")
+    with pytest.raises(ConfigurationError, match="refers to an id"):
+        migrate(database)
+
+
+def test_enterprises_of_two_types_are_refused(database: str, connection: Connection) -> None:
+    connection.execute(PLATFORM)
+    connection.execute("ALTER TABLE notify.ent_notification_workflow ALTER enterprise_id TYPE text")
+    with pytest.raises(ConfigurationError, match=r"enterprise_id is uuid.*one type"):
+        migrate(database)
+
+
+@pytest.fixture
+def role(connection: Connection) -> Iterator[str]:
+    """A role of this test's own, by the name that Supabase gives to its service key."""
+    connection.execute("CREATE ROLE service_role")
+    yield "service_role"
+    connection.execute("RESET ROLE; DROP OWNED BY service_role; DROP ROLE service_role")
+
+
+def test_supabases_service_key_may_use_the_functions(
+    database: str, connection: Connection, role: str
+) -> None:
+    migrate(database)
+    connection.execute(f"SET ROLE {role}")  # pyright: ignore[reportArgumentType]
+    row = f'[{{"enterprise_id": "{ACME}"}}]'
+    connection.execute("SELECT notify.enqueue(%s)", [row])
+    (claimed,) = connection.execute("SELECT * FROM notify.claim(1, 60)").fetchall()
+    keys = f'[{{"id": {claimed["id"]}, "enterprise_id": "{ACME}", "generation": 0, "claims": 1}}]'
+    for call in ("load", "still_wanted", "release", "record", "redrive", "retract"):
+        connection.execute(f"SELECT * FROM notify.{call}(%s::jsonb)", [keys])  # pyright: ignore[reportArgumentType]
+    answer = connection.execute("SELECT notify.history(%s) AS it", [claimed["id"]]).fetchone()
+    assert answer
+    statuses = [line["to_status"] for line in answer["it"]["transitions"]]
+    assert statuses == ["PROCESSING", "SENT", "RETRACTED"]

@@ -1,0 +1,145 @@
+"""The store and a database that dies, freezes, comes late, changes its password or is not ready."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import FAST, eventually
+from tests.integration.test_claims import LONG, claim, insert, opened
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import PostgresOptions, PostgresStore
+from xnovu.errors import ConfigurationError, Paused, XNovuError
+from xnovu.events import Key
+from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.ports import Outcome
+
+
+@pytest.fixture(scope="module")
+def mortal_server() -> Iterator[EmbeddedPostgres]:
+    """A server that may be killed."""
+    with (
+        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
+        EmbeddedPostgres(Path(folder), settings=FAST) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def own_server(mortal_server: EmbeddedPostgres) -> EmbeddedPostgres:
+    mortal_server.resume()
+    if not mortal_server.running:
+        mortal_server.start()
+    return mortal_server
+
+
+async def test_a_dead_database_pauses_and_a_live_one_goes_on(own_server: EmbeddedPostgres) -> None:
+    dsn = own_server.create_database("mortal")
+    migrate(dsn)
+    async with opened(dsn, timeout=2.0) as store:
+        await insert(store, 3)
+        (held,) = await claim(store)
+        own_server.kill()
+        for _ in range(3):
+            with pytest.raises(Paused) as away:
+                await store.still_wanted([held])
+            assert away.value.code == "store_unavailable"
+        assert await store.ready()
+        own_server.start()
+
+        async def recovered() -> bool:
+            try:
+                return await store.still_wanted([held]) == {held}
+            except Paused:
+                return False
+
+        await eventually(recovered)
+        (event,) = await store.record([Outcome(held)])
+        assert event.key == held
+        assert await store.ready() is None
+
+
+async def test_a_frozen_database_pauses(own_server: EmbeddedPostgres) -> None:
+    dsn = own_server.create_database("frozen")
+    migrate(dsn)
+    async with opened(dsn, timeout=0.5) as store:
+        await insert(store, 1)
+        own_server.pause()
+        with pytest.raises(Paused, match=r"does not answer|no connection"):
+            await store.claim(1, LONG)
+        own_server.resume()
+
+
+async def test_starts_while_the_database_is_away(own_server: EmbeddedPostgres) -> None:
+    dsn = own_server.create_database("late")
+    migrate(dsn)
+    own_server.stop()
+    async with opened(dsn, timeout=1.0) as store:
+        with pytest.raises(Paused):
+            await store.claim(1, LONG)
+        own_server.start()
+
+        async def ready() -> bool:
+            return await store.ready() is None
+
+        await eventually(ready)
+
+
+async def test_asks_for_its_password_each_time_it_connects(
+    own_server: EmbeddedPostgres,
+) -> None:
+    dsn = own_server.create_database("rotated")
+    migrate(dsn)
+    known = [dsn.replace("postgresql://postgres:", "postgresql://postgres:wrong")]
+    store = PostgresStore(lambda: known[0], PostgresOptions(timeout=1.0))
+    await store.open()
+    try:
+        with pytest.raises(Paused):
+            await store.next_due()
+        known[0] = dsn
+
+        async def ready() -> bool:
+            return await store.ready() is None
+
+        await eventually(ready)
+    finally:
+        await store.close()
+
+
+async def test_a_database_without_the_schema_says_how_to_get_it(database: str) -> None:
+    async with opened(database) as store:
+        with pytest.raises(ConfigurationError, match="xnovu migrate"):
+            await store.claim(1, LONG)
+        assert "xnovu migrate" in (await store.ready() or "")
+
+
+async def test_row_level_security_that_hides_rows_is_told(database: str) -> None:
+    migrate(database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS xnovu_shut_out")
+        connection.execute("CREATE ROLE xnovu_shut_out LOGIN PASSWORD 'shut-out'")
+        connection.execute("ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY")
+        connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_shut_out")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA notify TO xnovu_shut_out")
+        try:
+            shut_out = psycopg.conninfo.make_conninfo(
+                database, user="xnovu_shut_out", password="shut-out"
+            )
+            async with opened(shut_out) as store:
+                assert "row-level security" in (await store.ready() or "")
+        finally:
+            connection.execute("DROP OWNED BY xnovu_shut_out")
+            connection.execute("DROP ROLE xnovu_shut_out")
+
+
+async def test_errors_never_carry_values(database: str) -> None:
+    key = Key("secret-enterprise\x00", 2**70, 0, 1)
+    migrate(database)
+    async with opened(database) as store:
+        for ask in (store.load, store.still_wanted, store.release):
+            with pytest.raises(XNovuError) as refused:
+                await ask([key])
+            assert "secret" not in str(refused.value)
+            assert refused.value.__cause__ is None

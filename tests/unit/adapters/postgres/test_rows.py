@@ -1,0 +1,90 @@
+"""Rows as the database gives them: read once, and refused without showing what is in them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from xnovu.adapters.postgres import rows as read
+from xnovu.errors import Permanent
+from xnovu.events import Failure, Key
+from xnovu.ports import Outcome
+
+KEY = Key("acme", 7, 1, 2)
+WORKFLOW = {"workflow_key": "welcome", "enterprise_id": "acme"}
+
+
+def a_record(**columns: Any) -> dict[str, Any]:
+    record = {
+        "id": 7,
+        "enterprise_id": "acme",
+        "generation": 1,
+        "claims": 2,
+        "name": None,
+        "workflow_key": "welcome",
+        "transaction_id": "t",
+        "recipients": ["someone"],
+        "payload": b"{}",
+        "overrides": None,
+        "channels": [],
+        "tags": [],
+        "workflow_version": None,
+        "expires_at": None,
+        "workflow": json.dumps(WORKFLOW).encode(),
+    }
+    return record | columns
+
+
+def test_one_workflow_is_read_once_for_a_batch() -> None:
+    loaded = read.rows([a_record(), a_record(id=8), a_record(id=9, workflow=None)])
+    first, second, third = [row.workflow for row in loaded.values()]
+    assert first is second
+    assert third is None
+
+
+@pytest.mark.parametrize(
+    ("column", "raw"),
+    [("payload", b'["secret"]'), ("payload", b'"secret"'), ("overrides", b'["secret"]')],
+)
+def test_a_row_that_is_no_notification_is_refused_by_its_column(column: str, raw: bytes) -> None:
+    with pytest.raises(Permanent, match=f"notification 7 has an unusable {column}") as refused:
+        read.rows([a_record(**{column: raw})])
+    assert "secret" not in str(refused.value)
+
+
+def test_a_workflow_that_is_none_is_refused_by_its_column() -> None:
+    raw = json.dumps({**WORKFLOW, "payload_schema": ["secret"]}).encode()
+    with pytest.raises(Permanent, match=r"workflow of notification 7 .* payload_schema"):
+        read.rows([a_record(workflow=raw)])
+
+
+def test_outcomes_say_why_only_where_they_failed() -> None:
+    failure = Failure(
+        code="c", stage="s", message="m", attempts=1, at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    sent, failed = json.loads(read.outcomes_json([Outcome(KEY), Outcome(KEY, failure)]))
+    assert sent["error_details"] is None
+    assert failed["error_details"] == {
+        "code": "c",
+        "stage": "s",
+        "message": "m",
+        "attempts": 1,
+        "at": "2026-01-01T00:00:00Z",
+    }
+
+
+def test_a_failure_in_other_words_is_no_failure_of_ours() -> None:
+    record = a_record(
+        status="FAILED",
+        previous="PROCESSING",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        error_details=b'{"error": "theirs"}',
+    )
+    assert read.change(record).failure is None
+
+
+def test_a_value_that_is_no_json_is_named_by_its_column() -> None:
+    with pytest.raises(Permanent, match='"payload"') as refused:
+        read.columns_json([{"enterprise_id": "acme"}, {"payload": {"secret": object()}}])
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,299 @@
+"""A database of record in dictionaries: what the store's contract means, in plain Python."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from xnovu.errors import Permanent
+from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
+from xnovu.ports import Claim, Outcome, Row
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
+
+
+Text = Annotated[str, BeforeValidator(_plain)]
+
+
+class Record(BaseModel):
+    """One row of the table, by the names of its columns."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    id: int
+    enterprise_id: Text
+    name: str | None = None
+    notification_workflow_id: str | None = None
+    payload: dict[str, Any] = Field(default_factory=dict)
+    recipients: tuple[Text, ...] = ()
+    channels: tuple[str, ...] = ()
+    overrides: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    notification_status: Status = Status.PENDING
+    transaction_id: Text | None = None
+    scheduled_for: datetime | None = None
+    processed_at: datetime | None = None
+    retracted_at: datetime | None = None
+    retraction_reason: str | None = None
+    error_details: Failure | None = None
+    workflow_version: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    generation: int = 0
+    claims: int = 0
+    claimed_until: datetime | None = None
+    priority: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.enterprise_id, self.id, self.generation, self.claims)
+
+
+class Transition(BaseModel):
+    """One line of the audit."""
+
+    notification_id: int
+    enterprise_id: str
+    generation: int
+    claims: int
+    from_status: Status
+    to_status: Status
+    at: datetime
+    actor: str
+    details: dict[str, Any] | None = None
+
+
+class MemoryStore:
+    """
+    ``Store`` and ``Desk`` in memory, for one process and its life. ``now`` tells the time.
+
+    ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.records: dict[int, Record] = {}
+        self.workflows: dict[tuple[str, str], Workflow] = {}
+        self.transitions: list[Transition] = []
+        self._now = now
+
+    def register(self, workflow: Workflow) -> None:
+        """Add a workflow, or replace it."""
+        self.workflows[workflow.enterprise_id, workflow.workflow_key] = workflow
+
+    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        due = self._due()
+        lapsed = [row for row in due if row[2].notification_status is Status.PROCESSING]
+        pending = [row for row in due if row[2].notification_status is Status.PENDING]
+        taken = sorted([*lapsed, *pending][:limit])
+        return [self._claim(record, lease) for _, _, record in taken]
+
+    async def release(self, keys: Sequence[Key]) -> None:
+        now = self._now()
+        for record in self._claimed(keys):
+            record.claimed_until = now
+
+    async def next_due(self) -> float | None:
+        due = min(filter(None, map(_due, self.records.values())), default=None)
+        return None if due is None else max(0.0, (due - self._now()).total_seconds())
+
+    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        found = ((key, self._find(key)) for key in keys)
+        return {key: self._load(key, record) for key, record in found if record}
+
+    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
+        now = self._now()
+        wanted = (r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now)
+        return frozenset(record.key for record in wanted)
+
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+        """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
+        told = sorted(outcomes, key=lambda outcome: outcome.failure is not None)  # SENT wins
+        held = [record for outcome in told if (record := self._record(outcome))]
+        return [_changed(record) for record in {record.id: record for record in held}.values()]
+
+    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Send FAILED notifications again as a new generation; return the keys they now have."""
+        found = (record for key in keys if (record := self._find(key, key.generation)))
+        # One by one: a key given twice finds its row of another generation the second time.
+        return [self._redrive(r) for r in found if r.notification_status is Status.FAILED]
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
+        """Take notifications back, in whatever generation; return the keys of those changed."""
+        found = (record for key in keys if (record := self._find(key)))
+        retracted: list[Key] = []
+        for record in found:
+            if record.notification_status is not Status.RETRACTED:
+                record.retracted_at, record.retraction_reason = self._now(), reason
+                self._move(record, Status.RETRACTED, "retract", {"reason": reason})
+                retracted.append(record.key)
+        return retracted
+
+    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        records = [self._read(row, place) for place, row in enumerate(rows, 1)]
+        self.records.update((record.id, record) for record in records)
+        return [record.id for record in records]
+
+    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
+        record = self.records.get(notification_id)
+        if record is None:
+            return None
+        workflow = self._workflow(record)
+        trail = [t for t in self.transitions if t.notification_id == notification_id]
+        return {
+            "notification": record.model_dump(mode="json"),
+            "workflow": workflow.model_dump(mode="json") if workflow else None,
+            "transitions": [transition.model_dump(mode="json") for transition in trail],
+        }
+
+    def _due(self) -> Sequence[tuple[datetime, int, Record]]:
+        """Rows that are due with the time when they fell due, first come first."""
+        now = self._now()
+        times = ((_due(record), record) for record in self.records.values())
+        return sorted((due, record.id, record) for due, record in times if due and due <= now)
+
+    def _find(self, key: Key, generation: int | None = None) -> Record | None:
+        """The row, if it is this enterprise's, and of this generation where one is given."""
+        record = self.records.get(key.notification_id)
+        if record is None or record.enterprise_id != key.enterprise_id:
+            return None
+        return record if generation in (None, record.generation) else None
+
+    def _claimed(self, keys: Iterable[Key]) -> Iterator[Record]:
+        for key in keys:
+            record = self._find(key)
+            processing = record and record.notification_status is Status.PROCESSING
+            if record and processing and record.key == key:
+                yield record
+
+    def _claim(self, record: Record, lease: float) -> Claim:
+        record.claims += 1
+        record.claimed_until = self._now() + timedelta(seconds=lease)
+        record.transaction_id = record.transaction_id or _transaction_id(record)
+        before, record.notification_status = record.notification_status, Status.PROCESSING
+        self._note(record, before, "ingest", None)
+        key = record.key
+        captured = Captured(
+            notification_id=key.notification_id,
+            enterprise_id=key.enterprise_id,
+            generation=key.generation,
+            claims=key.claims,
+            transaction_id=record.transaction_id,
+        )
+        return Claim(captured, record.expires_at, claimed_before=record.claims > 1)
+
+    def _load(self, key: Key, record: Record) -> Row:
+        columns = record.model_dump(exclude={"notification_workflow_id"})
+        reference = record.notification_workflow_id or ""
+        transaction_id = record.transaction_id or _transaction_id(record)
+        named = {"workflow_key": reference, "transaction_id": transaction_id}
+        notification = Notification.model_validate({**columns, **named})
+        return Row(key, notification, self._workflow(record), record.expires_at)
+
+    def _workflow(self, record: Record) -> Workflow | None:
+        return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))
+
+    def _record(self, outcome: Outcome) -> Record | None:
+        """Write this outcome if it may still be written; the row, if it is now as told."""
+        key, failure = outcome.key, outcome.failure
+        record = self._find(key, key.generation)
+        if record is None or (failure and record.claims != key.claims):
+            return None
+        status = Status.FAILED if failure else Status.SENT
+        if record.notification_status is Status.PROCESSING:
+            record.processed_at, record.error_details = self._now(), failure
+            self._move(record, status, "status", _details(failure))
+        return record if record.notification_status is status else None
+
+    def _redrive(self, record: Record) -> Key:
+        record.generation += 1
+        record.claims = 0
+        record.processed_at = record.error_details = None
+        record.transaction_id = _transaction_id(record)
+        self._move(record, Status.PENDING, "redrive", None)
+        return record.key
+
+    def _move(self, record: Record, to: Status, actor: str, details: dict[str, Any] | None) -> None:
+        before, record.notification_status = record.notification_status, to
+        record.claimed_until = None
+        self._note(record, before, actor, details)
+
+    def _note(
+        self, record: Record, before: Status, actor: str, details: dict[str, Any] | None
+    ) -> None:
+        now = record.updated_at = self._now()
+        self.transitions.append(
+            Transition(
+                notification_id=record.id,
+                enterprise_id=record.enterprise_id,
+                generation=record.generation,
+                claims=record.claims,
+                from_status=before,
+                to_status=record.notification_status,
+                at=now,
+                actor=actor,
+                details=details,
+            )
+        )
+
+    def _read(self, row: Mapping[str, Any], place: int) -> Record:
+        made = {"id": max(self.records, default=0) + place, "created_at": self._now()}
+        try:
+            return Record.model_validate({**made, **row})
+        except ValidationError as error:
+            raise _refusal(error) from None
+
+
+def _due(record: Record) -> datetime | None:
+    """When a row falls due, or fell due; None if it never will."""
+    if record.notification_status is Status.PROCESSING:
+        return record.claimed_until
+    if record.notification_status is Status.PENDING:
+        return record.scheduled_for or record.created_at or LONG_AGO
+    return None
+
+
+def _transaction_id(record: Record) -> str:
+    """What the SQL function of that name says, too."""
+    name = f"{record.enterprise_id}/{record.id}/{record.generation}"
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
+    marked = number & ~(0xF << 76) & ~(3 << 62) | 8 << 76 | 2 << 62  # version 8, RFC 9562
+    return str(UUID(int=marked))
+
+
+def _details(failure: Failure | None) -> dict[str, Any] | None:
+    return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
+
+
+def _changed(record: Record) -> StatusChanged:
+    key = record.key
+    return StatusChanged(
+        notification_id=key.notification_id,
+        enterprise_id=key.enterprise_id,
+        generation=key.generation,
+        claims=key.claims,
+        status=record.notification_status,
+        previous=Status.PROCESSING,
+        at=record.processed_at or LONG_AGO,
+        transaction_id=record.transaction_id,
+        failure=record.error_details,
+    )
+
+
+def _refusal(error: ValidationError) -> Permanent:
+    """Why a row cannot be inserted: names the column, never the value."""
+    problem = error.errors(include_input=False)[0]
+    column = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(Record.model_fields)
+        message = f'there is no column "{column}"; there are: {known}'
+    else:
+        message = f'column "{column}" cannot hold the value given'
+    return Permanent(message, code="invalid_row")

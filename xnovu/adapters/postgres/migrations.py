@@ -1,0 +1,160 @@
+"""The schema's versions: which a database has, and how it gets the rest."""
+
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+import psycopg
+from psycopg.rows import kwargs_row
+
+from xnovu.adapters.postgres.errors import translate
+from xnovu.errors import ConfigurationError, XNovuError
+
+Database = psycopg.Connection[tuple[object, ...]]
+
+# One runner at a time; held by the transaction, so that it also works through a pooler.
+LOCK = b"SELECT pg_advisory_xact_lock(7817238011)"
+# A table that is in use is waited for, but not for so long that all its users queue up behind.
+PATIENCE = (
+    b"SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '0', true)"
+)
+LEDGER = b"""
+DO $$ BEGIN
+    IF to_regnamespace('notify') IS NULL THEN CREATE SCHEMA notify; END IF;
+END $$;
+CREATE TABLE IF NOT EXISTS notify.xnovu_migration (
+    version int PRIMARY KEY,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+KNOWN = b"SELECT to_regclass('notify.xnovu_migration') IS NOT NULL"
+APPLIED = b"SELECT version, checksum, applied_at FROM notify.xnovu_migration"
+APPLY = b"INSERT INTO notify.xnovu_migration (version, name, checksum) VALUES (%s, %s, %s)"
+RELOAD = b"SELECT pg_notify('pgrst', 'reload schema')"  # PostgREST keeps the schema in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema; ``name`` is its file's, ``checksum`` the SHA-256 of its text."""
+
+    version: int
+    name: str
+    checksum: str
+    sql: bytes = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A migration in one database: when it was applied, or None where that is still to be done."""
+
+    migration: Migration
+    applied_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    version: int
+    checksum: str
+    applied_at: datetime
+
+
+@cache
+def migrations() -> Sequence[Migration]:
+    """All migrations that this version of XNovu knows, in order."""
+    texts = files("xnovu.sql").joinpath("migrations").iterdir()
+    return tuple(
+        sorted(
+            (_migration(file.name, file.read_bytes()) for file in texts if ".sql" in file.name),
+            key=lambda migration: migration.version,
+        )
+    )
+
+
+def plan(dsn: str) -> Sequence[Step]:
+    """
+    What has been done to this database and what is to be done; changes nothing.
+
+    Raises:
+        ConfigurationError: a migration that was applied has been changed since.
+        Paused: the database cannot be reached.
+    """
+    with _connected(dsn) as database, database.transaction():
+        (known,) = database.execute(KNOWN).fetchone() or (False,)
+        return _steps(database) if known else [Step(m, None) for m in migrations()]
+
+
+def migrate(dsn: str) -> Sequence[Migration]:
+    """
+    Bring a database up to date, each step in a transaction of its own; return what was done.
+
+    Two that run at once take turns. ``dsn`` must be of the owner of the tables, if there are any.
+
+    Raises:
+        ConfigurationError: the database is one that cannot be migrated; the message says why.
+        Paused: the database cannot be reached.
+        Retryable: a table was in use for too long.
+    """
+    applied: list[Migration] = []
+    with _connected(dsn) as database:
+        while step := _advance(database):
+            applied.append(step)
+    return applied
+
+
+def _migration(name: str, text: bytes) -> Migration:
+    stem = name.removesuffix(".sql")
+    return Migration(int(stem[:4]), stem, hashlib.sha256(text).hexdigest(), text)
+
+
+@contextmanager
+def _connected(dsn: str) -> Generator[Database]:
+    try:
+        with psycopg.connect(
+            dsn, autocommit=True, connect_timeout=10, application_name="xnovu migrate"
+        ) as database:
+            yield database
+    except psycopg.Error as error:
+        raise _explained(error) from None
+
+
+def _advance(database: Database) -> Migration | None:
+    """Apply the next pending migration, if there is one."""
+    with database.transaction():
+        database.execute(PATIENCE)
+        database.execute(LOCK)
+        database.execute(LEDGER)
+        pending = [step.migration for step in _steps(database) if step.applied_at is None]
+        if not pending:
+            return None
+        database.execute(pending[0].sql)
+        database.execute(APPLY, (pending[0].version, pending[0].name, pending[0].checksum))
+        database.execute(RELOAD)
+        return pending[0]
+
+
+def _steps(database: Database) -> Sequence[Step]:
+    with database.cursor(row_factory=kwargs_row(_Applied)) as cursor:
+        applied = {row.version: row for row in cursor.execute(APPLIED)}
+    return [_step(migration, applied.get(migration.version)) for migration in migrations()]
+
+
+def _step(migration: Migration, applied: _Applied | None) -> Step:
+    if applied and applied.checksum != migration.checksum:
+        raise ConfigurationError(
+            f"migration {migration.name} was changed after it had been applied:"
+            " restore its text, and put the change into a new one"
+        )
+    return Step(migration, applied.applied_at if applied else None)
+
+
+def _explained(error: psycopg.Error) -> XNovuError:
+    """Of a statement it cannot run (class 42) Postgres names the object, as one needs to know."""
+    if (error.sqlstate or "").startswith("42"):
+        said = error.diag.message_primary
+        return ConfigurationError(f"the database cannot be migrated: {said} ({error.sqlstate})")
+    return translate(error)

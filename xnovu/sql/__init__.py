@@ -1,0 +1,1 @@
+"""The database's part: versioned migrations of the tables and functions in schema `notify`."""
