@@ -1,0 +1,131 @@
+"""Provisioning: repeatable, says what it does, and loses nothing."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
+
+from tests.builders import captured, namespace
+from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.topology import every_subject, stream_name
+from xnovu.errors import ConfigurationError, Paused
+from xnovu.events import KINDS
+from xnovu.local.nats import EmbeddedNats
+from xnovu.policy import Policy, Rule
+
+POLICY = Policy(batch=50, slots=2, attempts=8)
+MAILBOXES = {"hydrate": (["ingest"], POLICY), "status": (["trigger", "dead"], POLICY)}
+
+
+@pytest.fixture
+def options(nats_server: EmbeddedNats) -> NatsOptions:
+    return NatsOptions(url=nats_server.url, **namespace())
+
+
+@pytest.fixture
+async def jetstream(nats_server: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
+    client = Client()
+    await client.connect(nats_server.url)
+    yield client.jetstream()
+    await client.close()
+
+
+async def publish(options: NatsOptions, count: int) -> None:
+    transport = NatsTransport(options)
+    await transport.start()
+    assert not any(await transport.publish([captured(n) for n in range(count)]))
+    await transport.stop()
+
+
+async def test_everything_is_created_once(options: NatsOptions, jetstream: JetStreamContext):
+    first = await provision(options.url, options, MAILBOXES)
+    second = await provision(options.url, options, MAILBOXES)
+    assert first[:1] == [f"created stream {stream_name(options.prefix, 'ingest')}"]
+    assert all(line.startswith("created ") for line in first)
+    assert second == [line.replace("created", "unchanged") for line in first]
+    assert len(first) == len(KINDS) + 3
+    ingest = (await jetstream.stream_info(stream_name(options.prefix, "ingest"))).config
+    assert ingest.subjects == [every_subject(options.prefix, "ingest")]
+    assert ingest.retention == RetentionPolicy.LIMITS
+    assert (ingest.max_age, ingest.duplicate_window) == (7 * 86400, 120)
+
+
+async def test_a_consumer_allows_for_crashes_and_for_every_rule(
+    options: NatsOptions, jetstream: JetStreamContext
+):
+    policy = Policy(attempts=3, rules={"slow": Rule(attempts=10)})
+    await provision(options.url, options, {"hydrate": (["ingest"], policy)})
+    name = stream_name(options.prefix, "ingest")
+    config = (await jetstream.consumer_info(name, "hydrate")).config
+    assert config.max_deliver == 14
+    assert config.ack_wait == 30
+    assert not config.backoff
+
+
+async def test_drift_is_applied_and_told(options: NatsOptions, jetstream: JetStreamContext):
+    await provision(options.url, options, MAILBOXES)
+    await publish(options, 3)
+    wider = options.model_copy(update={"retention_days": 14, "lease": 60, "max_bytes": 10_000_000})
+    longer = options.model_copy(update={"retention_days": 14, "lease": 60})
+    name = stream_name(options.prefix, "ingest")
+    told = await provision(options.url, longer, MAILBOXES)
+    assert f"updated stream {name}: max_age 604800 → 1209600" in told
+    assert f"updated consumer hydrate of stream {name}: ack_wait 30 → 60" in told
+    info = await jetstream.stream_info(name)
+    assert (info.config.max_age, info.state.messages) == (14 * 86400, 3)
+    assert (await jetstream.consumer_info(name, "hydrate")).config.ack_wait == 60
+    with pytest.raises(ConfigurationError, match="3 of its messages are not settled"):
+        await provision(options.url, wider, MAILBOXES)
+
+
+async def test_a_stream_is_cut_once_all_is_settled(options: NatsOptions):
+    await provision(options.url, options, MAILBOXES)
+    shorter = options.model_copy(update={"retention_days": 1})
+    told = await provision(options.url, shorter, MAILBOXES)
+    name = stream_name(options.prefix, "ingest")
+    assert f"updated stream {name}: max_age 604800 → 86400" in told
+
+
+async def test_another_retention_is_refused(options: NatsOptions, jetstream: JetStreamContext):
+    name, subject = stream_name(options.prefix, "ingest"), every_subject(options.prefix, "ingest")
+    foreign = StreamConfig(name=name, subjects=[subject], retention=RetentionPolicy.WORK_QUEUE)
+    await jetstream.add_stream(foreign)
+    with pytest.raises(ConfigurationError, match="made otherwise"):
+        await provision(options.url, options, MAILBOXES)
+    kept = (await jetstream.stream_info(name)).config
+    assert kept.retention == RetentionPolicy.WORK_QUEUE
+
+
+async def test_giving_up_subjects_is_refused(options: NatsOptions, jetstream: JetStreamContext):
+    name, more = stream_name(options.prefix, "ingest"), f"{options.prefix}.more.>"
+    subjects = [every_subject(options.prefix, "ingest"), more]
+    await jetstream.add_stream(StreamConfig(name=name, subjects=subjects))
+    with pytest.raises(ConfigurationError, match="also takes"):
+        await provision(options.url, options, MAILBOXES)
+
+
+async def test_another_starting_point_is_refused(options: NatsOptions, jetstream: JetStreamContext):
+    await provision(options.url, options, {})
+    late = ConsumerConfig(durable_name="hydrate", deliver_policy=DeliverPolicy.NEW)
+    await jetstream.add_consumer(stream_name(options.prefix, "ingest"), late)
+    with pytest.raises(ConfigurationError, match="deliver_policy"):
+        await provision(options.url, options, MAILBOXES)
+
+
+async def test_what_the_server_refuses_is_said(options: NatsOptions):
+    many = options.model_copy(update={"replicas": 3})
+    with pytest.raises(ConfigurationError, match="NATS refuses: replicas"):
+        await provision(options.url, many, {})
+
+
+async def test_an_absent_server_is_named_without_the_password(options: NatsOptions):
+    with pytest.raises(Paused, match=r"nats://127\.0\.0\.1:1\b") as caught:
+        await provision("nats://someone:hush@127.0.0.1:1", options, {})
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_mailbox_has_a_name_that_can_be_a_consumer(options: NatsOptions):
+    with pytest.raises(ConfigurationError, match="mailbox name"):
+        await provision(options.url, options, {"a.b": (["ingest"], POLICY)})

@@ -1,0 +1,33 @@
+"""How a message is opened, without a server."""
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from xnovu.adapters.nats.settle import delivery
+from xnovu.ports import Delivery
+
+PLAIN = "$JS.ACK.XNOVU_INGEST.hydrate.3.71.90.1795460231801234567.0"
+WITH_DOMAIN = "$JS.ACK.hub.acchash.XNOVU_INGEST.hydrate.3.71.90.1795460231801234567.0.x"
+
+
+def a_message(reply: str, headers: dict[str, str] | None = None) -> Msg:
+    return Msg(Client(), "xnovu.ingest.acme", reply, b"body", headers)
+
+
+@pytest.mark.parametrize("reply", [PLAIN, WITH_DOMAIN])
+def test_the_count_is_the_servers(reply: str):
+    message = a_message(reply)
+    assert delivery(message) == Delivery({}, b"body", message.metadata.num_delivered)
+    assert delivery(message).attempt == 3
+
+
+def test_what_may_have_been_delivered_before_does_not_pass_for_new():
+    first = a_message(PLAIN.replace(".3.71.", ".1.71."))
+    assert [delivery(first, old).attempt for old in (0, 70, 71, 99)] == [1, 1, 2, 2]
+    assert delivery(a_message(PLAIN), old=99).attempt == 3
+
+
+def test_the_id_travels_as_jetstreams_own():
+    message = a_message(PLAIN, {"Nats-Msg-Id": "ingest:a/1/0/1", "expires": "later"})
+    assert delivery(message).headers == {"id": "ingest:a/1/0/1", "expires": "later"}

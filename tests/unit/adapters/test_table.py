@@ -1,0 +1,217 @@
+"""The table as a mailbox: claimed when due, bounded, given back, never hot."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.builders import captured
+from tests.conftest import eventually
+from xnovu.adapters.table import TableOptions, TableSource
+from xnovu.envelope import decode
+from xnovu.errors import Paused
+from xnovu.policy import Dead, Done, Policy, Retry
+from xnovu.ports import Claim
+
+SLOW = TableOptions(sweep_busy=3600, sweep_idle=3600)
+QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.01)
+
+
+class Table:
+    """Rows in a list; a released one is due again."""
+
+    def __init__(self, rows=0) -> None:
+        self.due = list(range(1, rows + 1))
+        self.claimed, self.released, self.limits = 0, [], []
+        self.fail: Exception | None = None
+        self.next: float | None = None
+
+    async def claim(self, limit, lease):
+        if self.fail:
+            raise self.fail
+        self.claimed += 1
+        self.limits.append(limit)
+        taken, self.due = self.due[:limit], self.due[limit:]
+        return [Claim(captured(n).event, datetime(2030, 1, 1, tzinfo=UTC)) for n in taken]
+
+    async def release(self, keys):
+        self.released += [key.notification_id for key in keys]
+
+    async def next_due(self):
+        return self.next
+
+
+class Bell:
+    def __init__(self) -> None:
+        self.ring = None
+
+    async def start(self, wake):
+        self.ring = wake
+
+    async def stop(self):
+        self.ring = None
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.rows, self.missed, self.waiting = 0, 0, None
+
+    def claimed(self, rows):
+        self.rows += rows
+
+    def missed_wakeups(self, rows):
+        self.missed += rows
+
+    def backlog(self, messages):
+        self.waiting = messages
+
+
+class Handler:
+    def __init__(self, fate=None) -> None:
+        self.seen, self.fate = [], fate or Done()
+
+    async def __call__(self, deliveries):
+        self.seen += [decode(d.headers, d.body) for d in deliveries]
+        return [self.fate] * len(deliveries)
+
+
+@asynccontextmanager
+async def running(table, handler, options=SLOW, *, waiting=lambda: 0, bell=None, slots=1):
+    async def backlog() -> int:
+        return waiting()
+
+    counts = Counts()
+    source = TableSource(table, bell, backlog, options, counts)
+    source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
+    await source.start()
+    try:
+        yield source, counts
+    finally:
+        await asyncio.wait_for(source.stop(), 10)
+
+
+async def test_everything_that_is_due_is_carried_over_without_a_pause():
+    handler = Handler()
+    async with running(Table(35), handler) as (_, counts):
+        await eventually(lambda: len(handler.seen) == 35)
+    assert counts.rows == 35
+    assert handler.seen[0] == captured(1, deadline=datetime(2030, 1, 1, tzinfo=UTC))
+
+
+async def test_a_hint_is_answered_at_once():
+    table, handler, bell = Table(), Handler(), Bell()
+    async with running(table, handler, bell=bell) as (_, counts):
+        await eventually(lambda: table.claimed)
+        table.due = [7]
+        bell.ring()
+        await eventually(lambda: handler.seen)
+    assert counts.missed == 0
+
+
+async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
+    table, handler = Table(), Handler()
+    async with running(table, handler, QUICK, bell=Bell()) as (_, counts):
+        await eventually(lambda: table.claimed > 2)
+        table.due = [7]
+        await eventually(lambda: handler.seen)
+    assert counts.missed == 1
+
+
+async def test_without_wake_ups_nothing_is_missed():
+    table, handler = Table(), Handler()
+    async with running(table, handler, QUICK) as (_, counts):
+        await eventually(lambda: table.claimed > 2)
+        table.due = [7]
+        await eventually(lambda: handler.seen)
+    assert counts.missed == 0
+
+
+async def test_a_row_that_falls_due_is_awaited_and_not_missed():
+    table, handler = Table(), Handler()
+    table.next = 0.05
+    async with running(table, handler, bell=Bell()) as (_, counts):
+        await eventually(lambda: table.claimed > 1)
+        table.due = [7]
+        await eventually(lambda: handler.seen)
+    assert counts.missed == 0
+
+
+async def test_no_more_is_claimed_than_may_be_on_its_way():
+    table, handler, backlog = Table(100), Handler(), 0
+    options = TableOptions(backlog=25, sweep_busy=0.01, sweep_idle=0.01)
+    async with running(table, handler, options, waiting=lambda: backlog):
+        backlog = 20
+        await eventually(lambda: table.limits)
+        backlog = 25
+        seen = len(handler.seen)
+        await eventually(lambda: len(handler.seen) >= seen)
+        backlog = 0
+        await eventually(lambda: len(handler.seen) == 100)
+    assert max(table.limits) <= 10
+
+
+async def test_nothing_is_claimed_while_the_stages_are_full():
+    table, handler, looked = Table(5), Handler(), 0
+
+    def full() -> int:
+        nonlocal looked
+        looked += 1
+        return 5000
+
+    async with running(table, handler, QUICK, waiting=full):
+        await eventually(lambda: looked > 3)
+    assert table.claimed == 0
+
+
+@pytest.mark.parametrize(
+    ("fate", "released"), [(Retry(0.0), [1, 2]), (Dead("expired", "expired"), []), (Done(), [])]
+)
+async def test_only_what_could_not_be_carried_over_is_given_back(fate, released):
+    table, handler = Table(2), Handler(fate)
+    async with running(table, handler):
+        await eventually(lambda: len(handler.seen) == 2)
+    assert table.released == released
+
+
+async def test_what_a_handler_raises_gives_back_its_rows_and_the_sweep_goes_on():
+    async def broken(deliveries):
+        raise RuntimeError("bug")
+
+    table = Table(3)
+    async with running(table, broken, QUICK) as (source, _):
+        await eventually(lambda: table.released == [1, 2, 3])
+        await eventually(lambda: table.claimed > 2)
+        assert source is not None
+
+
+async def test_a_database_that_is_away_is_told_and_waited_for():
+    table, handler = Table(1), Handler()
+    table.fail = Paused("the database is away")
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(source.ready)
+        assert await source.ready() == "the database is away"
+        table.fail = None
+        await eventually(lambda: handler.seen)
+
+        async def well() -> bool:
+            return await source.ready() is None
+
+        await eventually(well)
+
+
+async def test_a_broker_that_is_away_claims_nothing():
+    def away() -> int:
+        raise Paused("NATS is away")
+
+    table = Table(1)
+    async with running(table, Handler(), QUICK, waiting=away) as (source, _):
+        await eventually(source.ready)
+    assert table.claimed == 0
+
+
+async def test_several_slots_share_the_rows():
+    handler = Handler()
+    async with running(Table(100), handler, slots=4):
+        await eventually(lambda: len(handler.seen) == 100)
+    assert len({e.id for e in handler.seen}) == 100

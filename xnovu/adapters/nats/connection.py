@@ -1,0 +1,219 @@
+"""
+FastStream's broker, on a connection that always comes back.
+
+Everything this package touches that FastStream does not document is named here, and checked when a
+broker is made: the versions are pinned, and a new one has to pass the stress test first.
+"""
+
+import asyncio
+import contextlib
+import logging
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from faststream.nats import NatsBroker
+from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from xnovu.adapters.nats.address import Url, bare_servers, credentials
+from xnovu.errors import ConfigurationError, Paused
+
+log = logging.getLogger(__name__)
+
+LEANS_ON = {
+    NatsBroker: ("_connect", "stop", "connect"),
+    BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
+}
+REFUSED = ("authorization violation", "user authentication")
+"""What the server says of credentials it does not know, or no longer."""
+RECONNECT_WAIT = 0.5
+PING_EVERY = 10
+FLUSH_TIMEOUT = 1.0
+API_TIMEOUT = 2.0
+"""Seconds: between two attempts, between two pings, for the socket, for a JetStream request."""
+
+
+class Puller(Protocol):
+    """What pulls over the connection; FastStream takes it for the subscription."""
+
+    async def subscribe(self) -> "Puller": ...
+
+    def interrupt(self) -> None:
+        """Whatever was asked for is void: the connection went, or came back."""
+        ...
+
+    def take_no_more(self) -> None: ...
+
+    async def unsubscribe(self) -> None: ...
+
+
+class Broker(NatsBroker):
+    """
+    A NatsBroker that waits for its server at the start and after every loss, for ever.
+
+    ``url`` is asked again at each connection, so credentials can be changed without a restart.
+    ``address`` is the same without them, to be shown. ``era`` counts the connections: what the
+    server said in an earlier one may no longer hold.
+    """
+
+    def __init__(self, url: Url, *, stop_timeout: float) -> None:
+        for owner, names in LEANS_ON.items():
+            _require(owner, *names)
+        self.address = ",".join(bare_servers(url))
+        self.era = 0
+        self._url = url
+        self._pullers: list[Puller] = []
+        self._trouble = "not connected yet"
+        self._stopping = False
+        self._jetstream: JetStreamContext | None = None
+        self._revival: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        super().__init__(bare_servers(url), logger=None, graceful_timeout=stop_timeout)
+        _require(self, "_connection")
+
+    @property
+    def client(self) -> Client | None:
+        """The connection, if it is up."""
+        client = self._connection
+        return client if client and client.is_connected else None
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """The connection's JetStream. Raises Paused while it is down."""
+        if self.client and self._jetstream:
+            return self._jetstream
+        raise Paused(self.trouble, code="broker_unavailable")
+
+    @property
+    def trouble(self) -> str:
+        return f"not connected to NATS at {self.address}: {self._trouble or 'connection lost'}"
+
+    def attach(self, subscriber: BatchPullStreamSubscriber, puller: Puller) -> None:
+        """Have a subscriber fed by our own pull loop instead of FastStream's."""
+
+        async def create_subscription() -> None:
+            if not subscriber.subscription:
+                subscriber.subscription = await puller.subscribe()  # pyright: ignore[reportAttributeAccessIssue]
+
+        _require(subscriber, "subscription")
+        self._pullers.append(puller)
+        subscriber._create_subscription = create_subscription  # pyright: ignore[reportPrivateUsage]
+
+    async def stop(self, *args: Any, **kwargs: Any) -> None:
+        """Take no more, let what is in hand finish, settle it, disconnect."""
+        self._stopping = True
+        await _ended(self._revival)
+        for puller in self._pullers:
+            puller.take_no_more()
+        try:
+            await super().stop(*args, **kwargs)
+        except (NatsError, OSError, TimeoutError) as error:
+            log.warning("left NATS without a farewell: %s", _said(error))
+        finally:
+            await self._forget()
+            if self._closing:
+                await asyncio.wait([self._closing])
+
+    async def _connect(self) -> Client:
+        self._stopping = False
+        client = Client()
+        try:
+            await client.connect(
+                bare_servers(self._url),
+                name="xnovu",
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
+                ping_interval=PING_EVERY,
+                flush_timeout=FLUSH_TIMEOUT,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+                **credentials(self._url),
+            )
+        except BaseException:
+            await client.close()
+            raise
+        self._trouble = ""
+        self.era += 1
+        self.config.connect(client)
+        self._jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
+        return client
+
+    async def _on_error(self, error: Exception) -> None:
+        said = _said(error)
+        if any(word in said.lower() for word in REFUSED):
+            self._on_refused(said)
+        self._note(said)
+
+    def _note(self, trouble: str) -> None:
+        """Say what is wrong, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("NATS at %s: %s", self.address, trouble)
+
+    def _on_refused(self, said: str) -> None:
+        """A first connection fails for it; a later one is made anew, with credentials read anew."""
+        if not self._connection:
+            raise ConfigurationError(f"NATS at {self.address} refuses the credentials: {said}")
+        self._closing = asyncio.create_task(self._connection.close(), name="nats-close")
+
+    async def _on_disconnected(self) -> None:
+        self._interrupt()
+
+    async def _on_reconnected(self) -> None:
+        log.warning("connected to NATS at %s again", self.address)
+        self._trouble = ""
+        self.era += 1
+        self._interrupt()
+
+    async def _on_closed(self) -> None:
+        """The client gives up for good on some of the server's errors; we do not."""
+        if self._connection and not self._stopping:
+            self._revival = asyncio.create_task(self._revive(), name="nats-revival")
+
+    async def _revive(self) -> None:
+        while not self._stopping:
+            await self._forget()
+            try:
+                await self.connect()
+            except (ConfigurationError, NatsError, OSError, TimeoutError) as error:
+                self._note(_said(error))
+                await asyncio.sleep(RECONNECT_WAIT)
+            else:
+                break
+        self._interrupt()
+
+    async def _forget(self) -> None:
+        client, self._connection = self._connection, None
+        if client:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await client.close()
+        self.config.disconnect()
+
+    def _interrupt(self) -> None:
+        for puller in self._pullers:
+            puller.interrupt()
+
+
+def _said(error: BaseException) -> str:
+    """What the client or the server said; never a message, a subject or a secret."""
+    known = isinstance(error, NatsError | OSError | ConfigurationError)
+    return (str(error) if known else "") or type(error).__name__
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _require(owner: object, *names: str) -> None:
+    missing = [name for name in names if not hasattr(owner, name)]
+    if missing:
+        raise ConfigurationError(
+            f"FastStream {version('faststream')} does not fit this XNovu:"
+            f" {getattr(owner, '__name__', type(owner).__name__)} has no {', '.join(missing)}"
+        )

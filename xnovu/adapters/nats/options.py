@@ -1,0 +1,32 @@
+"""What an operator sets."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class NatsOptions(BaseModel):
+    """
+    The ``[transport]`` table when ``kind = "nats"``.
+
+    ``prefix`` begins every subject and, in capitals, every stream. ``publish_timeout`` is how long
+    to wait for the broker's confirmation, ``lease`` how long a message is left with a worker that
+    shows no sign of life, ``stop_timeout`` how long the batches in hand may take at shutdown
+    (seconds). The rest is the streams': how many days and bytes each keeps (``None``: as many as
+    come), for how many seconds a repeated message is recognised, and on how many servers it lives.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["nats"] = "nats"
+    url: str = "nats://localhost:4222"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
+    publish_timeout: Seconds = 5.0
+    lease: Annotated[float, Field(ge=0.1)] = 30.0
+    stop_timeout: Seconds = 30.0
+    retention_days: Annotated[float, Field(ge=0.01)] = 7.0
+    max_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
+    duplicate_window: Annotated[float, Field(ge=120)] = 120.0
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1

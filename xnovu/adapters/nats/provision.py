@@ -1,0 +1,170 @@
+"""
+Streams and consumers brought to what the configuration says.
+
+The one place that declares and changes them (a pull loop makes anew a consumer that is missing,
+from the same function). Nothing that has not been settled is ever thrown away here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError
+
+from xnovu.adapters.nats.address import Url, asked, bare_servers, credentials
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.topology import (
+    Mailbox,
+    boxes_of,
+    consumer_config,
+    kinds_of,
+    stream_config,
+    stream_name,
+)
+from xnovu.errors import ConfigurationError, Paused
+from xnovu.policy import Policy
+
+STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
+STREAM_FIXED = ("retention", "storage")
+CONSUMER_FIELDS = ("filter_subject", "ack_wait", "max_deliver", "max_ack_pending", "backoff")
+CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
+CONNECT_TIMEOUT = 5
+
+Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
+
+
+async def provision(
+    url: str | Callable[[], str], options: NatsOptions, mailboxes: Mailboxes
+) -> list[str]:
+    """
+    Create what is missing, update what differs, and say of each what was done.
+
+    Safe to repeat. Raises ConfigurationError where a change would lose something: another
+    retention or storage, subjects given up, or less room in a stream that still holds messages
+    nobody has settled. Raises Paused if NATS cannot be reached.
+    """
+    boxes = [
+        box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
+    ]
+    client = await _connected(asked(url))
+    try:
+        jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
+        streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
+        return streams + [await _consumer(jetstream, options, box) for box in boxes]
+    except APIError as error:
+        raise ConfigurationError(f"NATS refuses: {error.description} ({error.err_code})") from error
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+    finally:
+        await client.close()
+
+
+async def _connected(url: Url) -> Client:
+    client, servers = Client(), bare_servers(url)
+
+    async def give_up(error: Exception) -> None:
+        raise error
+
+    try:
+        await client.connect(
+            servers,
+            allow_reconnect=False,
+            connect_timeout=CONNECT_TIMEOUT,
+            error_cb=give_up,
+            **credentials(url),
+        )
+    except (NatsError, OSError, TimeoutError) as error:
+        await client.close()
+        where = f"cannot connect to NATS at {', '.join(servers)}"
+        raise Paused(
+            f"{where}: {error or type(error).__name__}", code="broker_unavailable"
+        ) from error
+    return client
+
+
+async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) -> str:
+    wanted, name = stream_config(options, kind), stream_name(options.prefix, kind)
+    try:
+        info = await jetstream.stream_info(name)
+    except NotFoundError:
+        await jetstream.add_stream(wanted)  # pyright: ignore[reportUnknownMemberType]
+        return f"created stream {name}"
+    _refuse(f"stream {name}", info.config, wanted, STREAM_FIXED)
+    drift = _drift(info.config, wanted, STREAM_FIELDS)
+    if not drift:
+        return f"unchanged stream {name}"
+    await _refuse_loss(jetstream, info, wanted)
+    changed = {field: getattr(wanted, field) for field in drift}
+    await jetstream.update_stream(info.config, **changed)  # pyright: ignore[reportUnknownMemberType]
+    return f"updated stream {name}: {_spoken(drift)}"
+
+
+async def _consumer(jetstream: JetStreamContext, options: NatsOptions, box: Mailbox) -> str:
+    wanted, stream = consumer_config(options, box), stream_name(options.prefix, box.kind)
+    title = f"consumer {box.name} of stream {stream}"
+    try:
+        found = (await jetstream.consumer_info(stream, box.name)).config
+    except NotFoundError:
+        await jetstream.add_consumer(stream, wanted)  # pyright: ignore[reportUnknownMemberType]
+        return f"created {title}"
+    _refuse(title, found, wanted, CONSUMER_FIXED)
+    drift = _drift(found, wanted, CONSUMER_FIELDS)
+    if not drift:
+        return f"unchanged {title}"
+    await jetstream.add_consumer(stream, wanted)  # pyright: ignore[reportUnknownMemberType]
+    return f"updated {title}: {_spoken(drift)}"
+
+
+Drift = dict[str, tuple[Any, Any]]
+
+
+def _drift(
+    found: StreamConfig | ConsumerConfig,
+    wanted: StreamConfig | ConsumerConfig,
+    fields: Sequence[str],
+) -> Drift:
+    pairs = {field: (getattr(found, field), getattr(wanted, field)) for field in fields}
+    return {field: (was, is_) for field, (was, is_) in pairs.items() if was != is_}
+
+
+def _spoken(drift: Drift) -> str:
+    pairs = drift.items()
+    return ", ".join(f"{field} {_plain(was)} → {_plain(is_)}" for field, (was, is_) in pairs)
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _refuse(title: str, found: Any, wanted: Any, fixed: Sequence[str]) -> None:
+    if drift := _drift(found, wanted, fixed):
+        raise ConfigurationError(
+            f"{title} was made otherwise ({_spoken(drift)});"
+            " that can only be changed by deleting it, which is not done here"
+        )
+
+
+async def _refuse_loss(jetstream: JetStreamContext, info: StreamInfo, wanted: StreamConfig) -> None:
+    """Less room is only made where every consumer has settled all that is there."""
+    found = info.config
+    if given_up := set(found.subjects or ()) - set(wanted.subjects or ()):
+        raise ConfigurationError(f"stream {found.name} also takes {', '.join(sorted(given_up))}")
+    if not (_less(wanted.max_age, found.max_age) or _less(wanted.max_bytes, found.max_bytes)):
+        return
+    consumers = await jetstream.consumers_info(found.name or "")
+    unsettled = max(((c.num_pending or 0) + (c.num_ack_pending or 0) for c in consumers), default=0)
+    if unsettled:
+        raise ConfigurationError(
+            f"stream {found.name} would be cut, and {unsettled} of its messages are not settled yet"
+        )
+
+
+def _less(wanted: float | None, found: float | None) -> bool:
+    """Whether a limit gets tighter; none, 0 and -1 are no limit."""
+    unlimited = float("inf")
+    return (wanted if wanted and wanted > 0 else unlimited) < (
+        found if found and found > 0 else unlimited
+    )

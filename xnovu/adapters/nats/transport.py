@@ -1,0 +1,147 @@
+"""The transport: JetStream's streams as subjects, its durable consumers as mailboxes."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, ClassVar
+
+from faststream import AckPolicy, Context
+from faststream.nats import JStream, PullSub
+from faststream.nats.message import NatsBatchMessage
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from xnovu.adapters.nats.address import Url, asked
+from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.consumer import Consumer, missing_stream
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.publish import JetStreamPublisher
+from xnovu.adapters.nats.pull import PullLoop
+from xnovu.adapters.nats.settle import delivery, settle
+from xnovu.adapters.nats.topology import boxes_of, every_subject, kinds_of, stream_name
+from xnovu.envelope import Envelope
+from xnovu.errors import Paused, XNovuError
+from xnovu.events import Event
+from xnovu.policy import Policy
+from xnovu.ports import Features, Handler
+
+log = logging.getLogger(__name__)
+
+OnBatch = Callable[[NatsBatchMessage], Awaitable[None]]
+
+
+class NatsTransport:
+    """
+    :class:`xnovu.ports.Transport` on NATS JetStream.
+
+    ``broker`` is an ordinary FastStream broker, to build an app on; starting and stopping it is
+    starting and stopping the transport. ``url`` may hold credentials; as a callable it is asked at
+    each connection. Streams and consumers are :func:`~xnovu.adapters.nats.provision.provision`'s.
+    """
+
+    features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
+
+    def __init__(self, options: NatsOptions, url: str | Url | None = None) -> None:
+        self.broker = Broker(asked(url or options.url), stop_timeout=options.stop_timeout)
+        self._options = options
+        self._publisher = JetStreamPublisher(self.broker, options)
+        self._consumers: list[Consumer] = []
+
+    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
+        """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
+        for mailbox in boxes_of(name, kinds, policy):
+            consumer = Consumer(self._options, mailbox)
+            subscriber = self.broker.subscriber(
+                every_subject(self._options.prefix, mailbox.kind),
+                stream=JStream(consumer.stream, declare=False),
+                durable=name,
+                pull_sub=PullSub(policy.batch, batch=True),
+                ack_policy=AckPolicy.MANUAL,
+                decoder=_sealed,
+                no_reply=True,
+                title=f"{name}:{mailbox.kind}",
+            )
+            subscriber(_settling(handler, consumer))
+            PullLoop(self.broker, consumer, subscriber)
+            self._consumers.append(consumer)
+
+    async def start(self) -> None:
+        """Connect, waiting for NATS if need be for ever. ConfigurationError: refused."""
+        await self.broker.start()
+
+    async def stop(self) -> None:
+        await self.broker.stop()
+
+    async def publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
+        return await self._publisher.publish(envelopes)
+
+    async def ready(self) -> str | None:
+        try:
+            jetstream = self.broker.jetstream
+            checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
+            checks += [consumer.missing(jetstream) for consumer in self._consumers]
+            return next(filter(None, await asyncio.gather(*checks)), None)
+        except Paused as error:
+            return str(error)
+        except (NatsError, OSError, TimeoutError) as error:
+            return f"NATS at {self.broker.address} does not answer: {type(error).__name__}"
+
+    async def waiting(self, names: Sequence[str]) -> int:
+        """Raises Paused while NATS is away."""
+        try:
+            jetstream = self.broker.jetstream
+            counts = [self._waiting(jetstream, kind, names) for kind in self._kinds()]
+            return sum(await asyncio.gather(*counts))
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+
+    def _kinds(self) -> Sequence[str]:
+        return kinds_of(consumer.mailbox for consumer in self._consumers)
+
+    async def _missing_stream(self, jetstream: JetStreamContext, kind: str) -> str | None:
+        stream = stream_name(self._options.prefix, kind)
+        try:
+            await jetstream.stream_info(stream)
+        except NotFoundError:
+            return missing_stream(stream)
+        return None
+
+    async def _waiting(self, jetstream: JetStreamContext, kind: str, names: Sequence[str]) -> int:
+        try:
+            infos = await jetstream.consumers_info(stream_name(self._options.prefix, kind))
+        except NotFoundError:
+            return 0
+        return sum(
+            (info.num_pending or 0) + (info.num_ack_pending or 0)
+            for info in infos
+            if info.name in names
+        )
+
+
+def _settling(handler: Handler, consumer: Consumer) -> OnBatch:
+    """The handler as FastStream calls it: settles each message by its fate."""
+
+    async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
+        batch = message.raw_message
+        try:
+            fates = await handler([delivery(one, consumer.old) for one in batch])
+            await settle(batch, fates)
+        except Exception as error:
+            log.error("a batch was not settled: the handler raised %s", _where(error))
+            raise
+
+    return on_batch
+
+
+async def _sealed(message: Any) -> Any:
+    """Leave the bodies alone: FastStream decodes a batch as a whole, and fails as a whole."""
+    return message.body
+
+
+def _where(error: Exception) -> str:
+    """The class of an error and the line it comes from: its text may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
