@@ -1,0 +1,31 @@
+"""Ingest: every row that is due leaves the database for the broker."""
+
+from collections.abc import Sequence
+
+from faststream import FastStream
+
+from xnovu.compose import Kit, Part, serve
+from xnovu.envelope import Envelope
+from xnovu.events import Captured
+from xnovu.policy import Done, Result
+
+
+class Ingest:
+    """The claim is already an event; carrying it over is the whole work."""
+
+    name = "ingest"
+    accepts = (Captured,)
+
+    async def handle(self, batch: Sequence[Envelope[Captured]]) -> Sequence[Result]:
+        return [Done.then(envelope.event) for envelope in batch]
+
+
+async def build(_: Kit) -> Ingest:
+    return Ingest()
+
+
+part = Part(Ingest.name, Ingest.accepts, build, from_table=True)
+
+
+def app() -> FastStream:
+    return serve(part)

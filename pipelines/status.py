@@ -1,0 +1,64 @@
+"""Status: tell the database how each notification ended, and the world that it did."""
+
+from collections.abc import Sequence
+
+from faststream import FastStream
+
+from xnovu.compose import Kit, Part, serve
+from xnovu.envelope import Envelope
+from xnovu.events import Event, Rejected, StatusChanged, Triggered
+from xnovu.policy import Done, Result
+from xnovu.ports import Outcome, Store
+
+Ended = Triggered | Rejected
+
+
+class Record:
+    """One statement for the whole batch; whatever the database already knows better stays."""
+
+    name = "status"
+    accepts = (Triggered, Rejected)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def handle(self, batch: Sequence[Envelope[Ended]]) -> Sequence[Result]:
+        ended = [_outcome(envelope.event) for envelope in batch if _concerns_a_row(envelope.event)]
+        changed = {_row(c): c for c in await self._store.record(ended)} if ended else {}
+        return [_told(changed.get(_row(envelope.event))) for envelope in batch]
+
+
+def _concerns_a_row(event: Ended) -> bool:
+    """What this stage itself gave up on says nothing about the row, nor does a nameless letter."""
+    return not (
+        isinstance(event, Rejected)
+        and (event.failure.stage == Record.name or event.notification_id == 0)
+    )
+
+
+def _row(event: Event) -> tuple[str, int, int]:
+    """Whichever claim of the row an outcome comes from, the change is the row's."""
+    return event.enterprise_id, event.notification_id, event.generation
+
+
+def _outcome(event: Ended) -> Outcome:
+    match event:
+        case Triggered():
+            return Outcome(event.key)
+        case Rejected(failure=failure):
+            return Outcome(event.key, failure)
+
+
+def _told(change: StatusChanged | None) -> Result:
+    return Done.then(change) if change else Done()
+
+
+async def build(kit: Kit) -> Record:
+    return Record(await kit.store())
+
+
+part = Part(Record.name, Record.accepts, build)
+
+
+def app() -> FastStream:
+    return serve(part)

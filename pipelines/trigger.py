@@ -1,0 +1,140 @@
+"""Trigger: hand each notification to the provider, and remember what it answered."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid5
+
+from faststream import FastStream
+
+from xnovu.compose import Kit, Part, serve
+from xnovu.envelope import Envelope
+from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError
+from xnovu.events import Hydrated, Key, Notification, Triggered
+from xnovu.policy import Done, Result
+from xnovu.ports import Provider, Store
+from xnovu.ports import Trigger as Call
+
+RECIPIENTS = 100
+"""Recipients at the most in one call (Novu's event API)."""
+
+SETTLE = 30.0
+"""Seconds until a look-up at the provider surely finds what it has just accepted."""
+
+Answer = XNovuError | None
+
+_ORDER = (Retryable, Paused, Expired, Permanent)
+
+
+class Trigger:
+    """
+    Asks the store what is still wanted, then the provider, once for the whole batch.
+
+    A notification for more than 100 recipients is several calls, each with a transaction id of
+    its own, and ends as one.
+    """
+
+    name = "trigger"
+    accepts = (Hydrated,)
+
+    def __init__(self, store: Store, provider: Provider) -> None:
+        self._store, self._provider = store, provider
+
+    async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
+        unique = _unique(batch)
+        wanted = await self._store.still_wanted(list(unique))
+        results = await self._send([unique[key] for key in unique if key in wanted])
+        first_time = set(unique)
+        return [
+            results.get(e.event.key, Done()) if _take(first_time, e.event.key) else Done()
+            for e in batch
+        ]
+
+    async def _send(self, wanted: Sequence[Envelope[Hydrated]]) -> dict[Key, Result]:
+        split = [_calls(envelope) for envelope in wanted]
+        answers = iter(await self._provider.trigger([call for calls in split for call in calls]))
+        return {
+            envelope.event.key: _result(envelope.event, [next(answers) for _ in calls])
+            for envelope, calls in zip(wanted, split, strict=True)
+        }
+
+
+def _unique(batch: Sequence[Envelope[Hydrated]]) -> dict[Key, Envelope[Hydrated]]:
+    """One copy of each; of two, the one that may have been sent before."""
+    copies: dict[Key, Envelope[Hydrated]] = {}
+    for envelope in batch:
+        if envelope.redelivered or envelope.event.key not in copies:
+            copies[envelope.event.key] = envelope
+    return copies
+
+
+def _take(keys: set[Key], key: Key) -> bool:
+    """The first copy in a batch stands for all; the others are done with it."""
+    if key in keys:
+        keys.remove(key)
+        return True
+    return False
+
+
+def _calls(envelope: Envelope[Hydrated]) -> list[Call]:
+    event, notification = envelope.event, envelope.event.notification
+    suspect = envelope.redelivered or event.claims > 1
+    recipients = notification.recipients
+    return [
+        Call(_transaction(notification, n), notification, recipients[at : at + RECIPIENTS], suspect)
+        for n, at in enumerate(range(0, len(recipients), RECIPIENTS))
+    ]
+
+
+def _transaction(notification: Notification, part: int) -> str:
+    """The row's own transaction id for the first part; a name derived from it for the others."""
+    row = notification.transaction_id
+    return str(uuid5(UUID(row), str(part))) if part else row
+
+
+def _result(event: Hydrated, answers: Sequence[Answer]) -> Result:
+    refused = [answer for answer in answers if answer is not None]
+    if not refused:
+        return Done.then(_triggered(event, len(answers)))
+    if len(refused) == len(answers):
+        return _worst(refused)
+    return _in_part(_worst(refused), len(answers) - len(refused), len(answers))
+
+
+def _triggered(event: Hydrated, calls: int) -> Triggered:
+    return Triggered(
+        notification_id=event.notification_id,
+        enterprise_id=event.enterprise_id,
+        generation=event.generation,
+        claims=event.claims,
+        transaction_id=event.notification.transaction_id,
+        calls=calls,
+    )
+
+
+def _worst(refused: Sequence[XNovuError]) -> XNovuError:
+    """
+    What decides for the whole.
+
+    Nothing is given up while a part is open, and nothing is held, to be sent once more
+    without a look-up, while the outcome of a part is unclear.
+    """
+    return min(refused, key=lambda answer: _ORDER.index(type(answer)))
+
+
+def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
+    """Some people have it already, so the rest is looked up before it is sent again."""
+    message = f"{accepted} of {parts} parts accepted; {error}"
+    if isinstance(error, Permanent):
+        return Permanent(message, code=error.code, violations=error.violations)
+    wait = max(SETTLE, getattr(error, "after", None) or 0.0)
+    return Retryable(message, code=error.code, after=wait)
+
+
+async def build(kit: Kit) -> Trigger:
+    return Trigger(await kit.store(), await kit.provider())
+
+
+part = Part(Trigger.name, Trigger.accepts, build)
+
+
+def app() -> FastStream:
+    return serve(part)

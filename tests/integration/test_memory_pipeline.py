@@ -1,0 +1,83 @@
+"""The same stages with nothing real around them: the ports are all they need."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from pipelines.hydrate import Hydrate
+from pipelines.ingest import Ingest
+from pipelines.status import Record
+from pipelines.trigger import Trigger
+from tests.conftest import eventually
+from xnovu.adapters.memory.provider import MemoryProvider
+from xnovu.adapters.memory.store import MemoryStore
+from xnovu.adapters.memory.transport import MemoryTransport
+from xnovu.adapters.metrics import Metrics
+from xnovu.adapters.table import TableOptions, TableSource
+from xnovu.errors import Paused, Permanent
+from xnovu.events import Workflow
+from xnovu.policy import Policy
+from xnovu.stage import Actor
+
+ACME = "11111111-1111-4111-8111-111111111111"
+POLICY = Policy(backoff=0.02, linger=0.001)
+QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.05)
+
+
+@asynccontextmanager
+async def pipeline(store: MemoryStore, provider: MemoryProvider) -> AsyncIterator[None]:
+    transport = MemoryTransport()
+
+    async def backlog() -> int:
+        return await transport.waiting(["hydrate", "trigger", "status"])
+
+    table = TableSource(store, None, backlog, QUICK, Metrics())
+    table.subscribe("ingest", ["ingest"], POLICY, Actor(Ingest(), POLICY, transport))
+    for stage in (Hydrate(store), Trigger(store, provider), Record(store)):
+        kinds = [event.kind for event in stage.accepts]
+        transport.subscribe(stage.name, kinds, POLICY, Actor(stage, POLICY, transport))
+    await transport.start()
+    await table.start()
+    try:
+        yield
+    finally:
+        await table.stop()
+        await transport.stop()
+
+
+def a_store() -> MemoryStore:
+    store = MemoryStore()
+    store.register(Workflow(workflow_key="welcome", enterprise_id=ACME))
+    return store
+
+
+async def filled(store: MemoryStore, rows: int) -> list[int]:
+    row = {"enterprise_id": ACME, "notification_workflow_id": "welcome"}
+    return list(await store.insert([{**row, "recipients": [str(uuid4())]} for _ in range(rows)]))
+
+
+def statuses(store: MemoryStore) -> list[str]:
+    return [record.notification_status for record in store.records.values()]
+
+
+async def test_every_notification_ends_with_one_status():
+    store, provider = a_store(), MemoryProvider()
+    ids = await filled(store, 200)
+    provider.refusals[ids[5]] = Permanent("no", code="provider_refused")
+    async with pipeline(store, provider):
+        await eventually(lambda: statuses(store).count("SENT") == 199)
+        await eventually(lambda: statuses(store).count("FAILED") == 1)
+    assert len(provider.accepted) == 199
+    assert max(provider.asked.values()) == 1
+
+
+async def test_nothing_fails_because_the_provider_was_away():
+    store, provider = a_store(), MemoryProvider()
+    for notification in await filled(store, 20):
+        provider.refusals[notification] = Paused("away", after=0.01)
+    async with pipeline(store, provider):
+        await eventually(lambda: provider.asked.total() > 60)
+        assert set(statuses(store)) <= {"PENDING", "PROCESSING"}
+        provider.refusals.clear()
+        await eventually(lambda: statuses(store) == ["SENT"] * 20)
+    assert len(provider.accepted) == 20

@@ -1,0 +1,127 @@
+"""What may be configured, and that whatever is wrong is named before anything starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from xnovu.compose import settings
+from xnovu.compose.secrets import Secret
+from xnovu.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """No configuration but the test's own."""
+    for name in [n for n in os.environ if n.startswith("XNOVU_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def written(tmp_path, monkeypatch, text: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    monkeypatch.setenv("XNOVU_CONFIG", str(path))
+
+
+def test_without_any_configuration_there_are_defaults():
+    assert settings.load().policy("hydrate").batch == 100
+
+
+def test_a_file_sets_what_it_names(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[stages.trigger]\nbatch = 7\n[ingest]\nlease = 60.0\n")
+    loaded = settings.load()
+    assert (loaded.policy("trigger").batch, loaded.ingest.lease) == (7, 60.0)
+
+
+def test_a_stage_keeps_the_defaults_that_are_not_named(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[stages.trigger]\nbatch = 7\n")
+    trigger = settings.load().policy("trigger")
+    assert trigger.slots == settings.Stages().trigger.slots == 4
+    assert trigger.rules == settings.Stages().trigger.rules
+
+
+def test_the_environment_goes_before_the_file(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[provider]\nrate = 5\n")
+    monkeypatch.setenv("XNOVU_PROVIDER__RATE", "9")
+    assert settings.load().provider.rate == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[provder]\nrate = 5\n", "provder"),
+        ("[provider]\nrat = 5\n", "provider.rat"),
+        ("[provider]\nrate = 'fast'\n", "provider.rate"),
+        ("[stages.triger]\nbatch = 5\n", "triger"),
+        ("[stages.trigger]\nbach = 5\n", "bach"),
+        ("[stages.trigger.rules.timeout]\nattemps = 5\n", "attemps"),
+        ("[stages.trigger]\nbatch = 0\n", "batch"),
+        ("not toml", "my.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, monkeypatch, text, named):
+    written(tmp_path, monkeypatch, text)
+    with pytest.raises(ConfigurationError, match=named):
+        settings.load()
+
+
+def test_a_value_is_never_repeated(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[provider]\nkey = 'sk_live_hidden'\n")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load()
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["XNOVU_NOVU_KYE", "XNOVU_PROVIDR__RATE", "XNOVU_PROVIDER"])
+def test_an_unknown_variable_is_named(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigurationError, match=name):
+        settings.load()
+
+
+def test_a_file_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("XNOVU_CONFIG", "nowhere.toml")
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        settings.load()
+
+
+def test_a_secret_comes_from_the_environment():
+    assert Secret("KEY", {"KEY": "a"})() == "a"
+
+
+def test_a_changed_file_is_a_changed_secret(tmp_path):
+    file = tmp_path / "key"
+    secret = Secret("KEY", {"KEY_FILE": str(file)})
+    for value in ("first", "second"):
+        file.write_text(value + "\n")
+        assert secret() == value
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [({}, "KEY is not set"), ({"KEY_FILE": "nowhere"}, "cannot read nowhere")],
+)
+def test_a_secret_that_is_missing_says_the_way_out(environment, told):
+    with pytest.raises(ConfigurationError, match=told):
+        Secret("KEY", environment)()
+
+
+def test_an_empty_file_is_no_secret(tmp_path):
+    file = tmp_path / "key"
+    file.write_text("\n")
+    with pytest.raises(ConfigurationError, match="empty"):
+        Secret("KEY", {"KEY_FILE": str(file)})()
+
+
+def test_the_example_says_what_the_defaults_are(monkeypatch):
+    default = settings.load()
+    monkeypatch.setenv("XNOVU_CONFIG", str(Path(__file__).parents[3] / "configs/xnovu.toml"))
+    assert settings.load() == default
+
+
+def test_the_example_names_every_setting():
+    text = (Path(__file__).parents[3] / "configs/xnovu.toml").read_text()
+    for table, options in settings.load().model_dump().items():
+        for key in () if table in ("stages", "consumers") else options:
+            assert f"\n{key} = " in text or f"# {key} = " in text, f"{table}.{key}"

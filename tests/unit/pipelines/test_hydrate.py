@@ -1,0 +1,93 @@
+"""Hydrate: complete and right, or permanently wrong and why."""
+
+import pytest
+
+from pipelines.hydrate import Hydrate
+from tests.builders import a_notification, captured
+from xnovu.errors import Permanent
+from xnovu.events import Workflow
+from xnovu.policy import Done
+from xnovu.ports import Row
+
+
+class Shelf:
+    def __init__(self, *rows: Row) -> None:
+        self.rows, self.asked = rows, 0
+
+    async def load(self, keys):
+        self.asked += 1
+        return {row.key: row for row in self.rows if row.key in keys}
+
+
+def a_row(id=1, workflow=True, **notification) -> Row:
+    known = Workflow(workflow_key="welcome", enterprise_id="acme") if workflow is True else workflow
+    return Row(captured(id).event.key, a_notification(id, **notification), known)
+
+
+async def hydrated(*rows, ids=(1,)):
+    return await Hydrate(Shelf(*rows)).handle([captured(n) for n in ids])
+
+
+async def fault(row) -> Permanent:
+    [result] = await hydrated(row)
+    assert isinstance(result, Permanent)
+    return result
+
+
+async def test_one_query_completes_the_whole_batch():
+    shelf = Shelf(*(a_row(n) for n in range(5)))
+    results = await Hydrate(shelf).handle([captured(n) for n in range(5)])
+    assert shelf.asked == 1
+    assert [r.events[0].notification.id for r in results] == list(range(5))
+
+
+async def test_the_claim_travels_on():
+    row = Row(captured(1, generation=2, claims=3).event.key, a_notification(), a_row().workflow)
+    [result] = await Hydrate(Shelf(row)).handle([captured(1, generation=2, claims=3)])
+    assert result.events[0].key == row.key
+
+
+async def test_one_wrong_row_harms_nobody_else():
+    results = await hydrated(a_row(1), a_row(2, recipients=()), a_row(3), ids=(1, 2, 3))
+    assert [type(r) for r in results] == [Done, Permanent, Done]
+
+
+async def test_a_row_that_is_gone():
+    [result] = await hydrated()
+    assert result.code == "row_gone"
+
+
+async def test_a_workflow_that_is_not_registered():
+    error = await fault(a_row(workflow=None))
+    assert error.code == "workflow_not_found"
+    assert "welcome" in str(error)
+
+
+async def test_a_workflow_that_is_deactivated():
+    off = Workflow(workflow_key="welcome", enterprise_id="acme", deactivated=True)
+    assert (await fault(a_row(workflow=off))).code == "workflow_deactivated"
+
+
+async def test_a_payload_that_breaks_the_schema():
+    strict = Workflow(
+        workflow_key="welcome", enterprise_id="acme", payload_schema={"required": ["name"]}
+    )
+    error = await fault(a_row(workflow=strict))
+    assert error.code == "payload_invalid"
+    assert "name" in error.violations[0]
+
+
+@pytest.mark.parametrize(
+    ("recipients", "told"),
+    [
+        ((), "empty"),
+        (("a", ""), "/1: not a subscriber id"),
+        (("a", "b c"), "/1: not a subscriber id"),
+        (("a", "x" * 256), "/1: not a subscriber id"),
+        (("a", "b", "a"), "/2: the same as /0"),
+    ],
+)
+async def test_recipients_that_are_wrong_are_told_by_their_place(recipients, told):
+    error = await fault(a_row(recipients=recipients))
+    assert error.code == "recipients_invalid"
+    assert told in str(error)

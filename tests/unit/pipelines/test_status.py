@@ -1,0 +1,86 @@
+"""Status: one statement for a batch, and word of what is now so."""
+
+from datetime import UTC, datetime
+
+from pipelines.status import Record
+from tests.builders import captured
+from xnovu.envelope import Envelope
+from xnovu.events import Failure, Rejected, Status, StatusChanged, Triggered
+from xnovu.policy import Done
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def failure(stage="hydrate") -> Failure:
+    return Failure(code="x", stage=stage, message="no", attempts=1, at=NOW)
+
+
+def triggered(id=1, claims=1) -> Envelope:
+    return Envelope(
+        Triggered(notification_id=id, enterprise_id="acme", claims=claims, transaction_id="t")
+    )
+
+
+def rejected(id=1, stage="hydrate") -> Envelope:
+    event = Rejected(notification_id=id, enterprise_id="acme", failure=failure(stage))
+    return Envelope(event)
+
+
+class Book:
+    """A store that says of every outcome but the listed ones that it is now so."""
+
+    def __init__(self, *unchanged: int) -> None:
+        self.unchanged, self.told, self.calls = unchanged, [], 0
+
+    async def record(self, outcomes):
+        self.calls += 1
+        self.told += outcomes
+        return [
+            StatusChanged(
+                notification_id=o.key.notification_id,
+                enterprise_id=o.key.enterprise_id,
+                generation=o.key.generation,
+                claims=9,
+                status=Status.FAILED if o.failure else Status.SENT,
+                previous=Status.PROCESSING,
+                at=NOW,
+            )
+            for o in outcomes
+            if o.key.notification_id not in self.unchanged
+        ]
+
+
+async def test_outcomes_are_written_at_once_and_told():
+    book = Book()
+    results = await Record(book).handle([triggered(1), rejected(2)])
+    assert book.calls == 1
+    assert [r.events[0].status for r in results] == [Status.SENT, Status.FAILED]
+
+
+async def test_what_the_database_knows_better_is_not_told():
+    results = await Record(Book(1)).handle([triggered(1), triggered(2)])
+    assert results[0] == Done()
+    assert results[1].events[0].notification_id == 2
+
+
+async def test_what_the_status_stage_itself_gave_up_on_says_nothing_of_the_row():
+    book = Book()
+    assert await Record(book).handle([rejected(1, stage="status")]) == [Done()]
+    assert book.calls == 0
+
+
+async def test_a_letter_that_names_no_row_is_only_a_letter():
+    book = Book()
+    assert await Record(book).handle([rejected(0)]) == [Done()]
+    assert book.told == []
+
+
+async def test_the_outcome_of_an_older_claim_tells_the_rows_own_change():
+    [result] = await Record(Book()).handle([triggered(1, claims=1)])
+    assert result.events[0].claims == 9
+
+
+async def test_the_key_of_an_outcome_is_that_of_its_event():
+    book = Book()
+    await Record(book).handle([triggered(4)])
+    assert book.told[0].key == captured(4).event.key

@@ -1,0 +1,5 @@
+"""``python -m xnovu``."""
+
+from xnovu.cli import main
+
+main()

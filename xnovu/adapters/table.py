@@ -1,0 +1,173 @@
+"""
+The table as a mailbox: rows that fall due are claimed and arrive like messages.
+
+Wake-ups say when to look; a sweep looks anyway, because every way of being told can fail.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, Field
+
+from xnovu.envelope import Envelope
+from xnovu.errors import XNovuError, describe
+from xnovu.events import Event
+from xnovu.policy import Fate, Policy, Retry
+from xnovu.ports import Claim, Delivery, Features, Handler, Store, WakeUps
+
+LOCKED = 0.05
+"""Seconds until a row is looked for again that is due but in another claimer's hands."""
+
+
+RECOUNT = 0.1
+"""Seconds between two questions to the broker how much is on its way."""
+
+
+class TableOptions(BaseModel, extra="forbid", frozen=True):
+    """
+    How rows are taken. All times are seconds.
+
+    ``backlog`` is how many messages may be on their way before no more rows are claimed; ``lease``
+    is how long a claimed row has to reach its end before it is claimed again, so it must be longer
+    than the stages need for a whole backlog.
+    """
+
+    lease: float = Field(default=300.0, gt=0)
+    backlog: int = Field(default=5000, gt=0)
+    sweep_busy: float = Field(default=0.25, gt=0)
+    sweep_idle: float = Field(default=5.0, gt=0)
+
+
+class Gauge(Protocol):
+    """Where the source counts what it does."""
+
+    def claimed(self, rows: int) -> None: ...
+
+    def missed_wakeups(self, rows: int) -> None:
+        """So many of the claimed rows no wake-up had announced."""
+        ...
+
+    def backlog(self, messages: int) -> None: ...
+
+
+@dataclass(slots=True)
+class TableSource:
+    """
+    Claims due rows in batches while the stages' backlog is under its bound.
+
+    Several may run against one database: no row is given to two.
+    """
+
+    store: Store
+    wakeups: WakeUps | None
+    backlog: Callable[[], Awaitable[int]]
+    options: TableOptions
+    gauge: Gauge
+    features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
+    _subscription: tuple[Policy, Handler] | None = None
+    _tasks: list[asyncio.Task[None]] = field(default_factory=lambda: [])
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _awake: asyncio.Event = field(default_factory=asyncio.Event)
+    _expected: bool = True
+    _nap: float = 0.0
+    _recount: float = 0.0
+    _on_their_way: int = 0
+    _trouble: str | None = None
+
+    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
+        del name, kinds
+        self._subscription = (policy, handler)
+
+    async def start(self) -> None:
+        if self.wakeups:
+            await self.wakeups.start(self._wake)
+        if self._subscription:
+            policy, handler = self._subscription
+            self._nap = self.options.sweep_busy
+            self._tasks = [
+                asyncio.create_task(self._run(policy, handler), name="claim")
+                for _ in range(policy.slots)
+            ]
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        self._awake.set()
+        await asyncio.gather(*self._tasks)
+        if self.wakeups:
+            await self.wakeups.stop()
+
+    async def ready(self) -> str | None:
+        return self._trouble
+
+    def _wake(self) -> None:
+        self._expected = True
+        self._awake.set()
+
+    async def _run(self, policy: Policy, handler: Handler) -> None:
+        trouble = 0
+        while not self._stopping.is_set():
+            try:
+                nap = await self._sweep(policy, handler)
+                self._trouble, trouble = None, 0
+            except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
+                trouble += 1
+                self._trouble, nap = describe(error), policy.pause(trouble)
+            await self._rest(nap)
+
+    async def _sweep(self, policy: Policy, handler: Handler) -> float:
+        """Claim once and hand over; returns the seconds until it is worth looking again."""
+        self._awake.clear()
+        room = await self._room()
+        if room <= 0:
+            return self.options.sweep_busy
+        claims = await self.store.claim(min(policy.batch, room), self.options.lease)
+        if not claims:
+            return await self._until_due()
+        self._on_their_way += len(claims)
+        self.gauge.claimed(len(claims))
+        if self.wakeups and not self._expected:
+            self.gauge.missed_wakeups(len(claims))
+        self._nap = self.options.sweep_busy
+        await self._hand_over(claims, handler)
+        return 0.0
+
+    async def _room(self) -> int:
+        """How many more rows may be on their way; counted anew every so often."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._recount:
+            self._on_their_way = await self.backlog()
+            self._recount = now + RECOUNT
+            self.gauge.backlog(self._on_their_way)
+        return self.options.backlog - self._on_their_way
+
+    async def _until_due(self) -> float:
+        """Nothing was due: every hint so far is answered, and the sweep slows down."""
+        nap, self._nap = self._nap, min(self._nap * 2, self.options.sweep_idle)
+        due = await self.store.next_due()
+        self._expected = due is not None and due <= nap
+        return nap if due is None else min(nap, max(due, LOCKED))
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._awake.wait()
+
+    async def _hand_over(self, claims: Sequence[Claim], handler: Handler) -> None:
+        """What was not carried over is due again at once; if even that fails, its lease lapses."""
+        fates: Sequence[Fate] = [Retry(0.0)] * len(claims)
+        try:
+            fates = await handler([_delivery(claim) for claim in claims])
+        finally:
+            pairs = zip(claims, fates, strict=True)
+            if back := [claim.captured.key for claim, fate in pairs if isinstance(fate, Retry)]:
+                with suppress(XNovuError):
+                    await self.store.release(back)
+
+
+def _delivery(claim: Claim) -> Delivery:
+    envelope: Envelope[Event] = Envelope(claim.captured, claim.expires_at)
+    return Delivery(*envelope.encode(), 1)

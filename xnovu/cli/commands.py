@@ -1,0 +1,151 @@
+"""Every command, its options and its help; what each does stands in a module of its own."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(
+    name="xnovu",
+    help="Insert a row, and someone is notified.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+cli.add_typer(config, name="config")
+
+
+@cli.command(epilog="Example: `xnovu demo --rows 5000`")
+def demo(
+    rows: Annotated[int, typer.Option(min=100, max=100_000, help="How many to insert.")] = 3000,
+    plain: Annotated[bool, typer.Option("--plain", help="No live display.")] = False,
+) -> None:
+    """
+    Show the whole thing at work, on servers of its own, and check what became of every row.
+
+    Exit code 0 only if every row ended as it must.
+    """
+    from xnovu.cli.demo import show
+
+    raise typer.Exit(show(rows, plain=plain))
+
+
+@cli.command(epilog="Example: `xnovu dev --folder .xnovu/dev`")
+def dev(
+    folder: Annotated[Path, typer.Option(help="Where the data is kept between runs.")] = Path(
+        ".xnovu/dev"
+    ),
+) -> None:
+    """Run Postgres, NATS, a local Novu and all stages until Ctrl-C; data is kept."""
+    from xnovu.cli.dev import keep_running
+
+    keep_running(folder)
+
+
+@cli.command(epilog="Examples: `xnovu run trigger` · `xnovu run all --port 9000`")
+def run(
+    stages: Annotated[
+        list[str],
+        typer.Argument(help="ingest, hydrate, trigger, status; or all: these four; or analytics."),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of /healthz, /readyz, /metrics; 0: any free one."),
+    ] = None,
+) -> None:
+    """Run one stage, several, or all in one process, against the configured servers."""
+    from xnovu.cli.run import run_stages
+
+    run_stages(stages, port)
+
+
+@cli.command(epilog="Examples: `xnovu migrate --plan` · `xnovu migrate`")
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+) -> None:
+    """Bring the database's `notify` schema up to date; on what is there it only adds."""
+    from xnovu.cli.setup import migrate_database
+
+    migrate_database(plan_only=plan)
+
+
+@cli.command(epilog="Example: `xnovu provision`")
+def provision() -> None:
+    """Create or update the streams and consumers in NATS; does nothing where nothing differs."""
+    from xnovu.cli.setup import provision_broker
+
+    asyncio.run(provision_broker())
+
+
+@cli.command(
+    epilog='Examples: `xnovu send -e ENTERPRISE -w welcome -r SUBSCRIBER -p \'{"name": "Ada"}\'`'
+    " · `xnovu send --json rows.json` · `cat rows.ndjson | xnovu send --json -`"
+)
+def send(
+    enterprise: Annotated[str | None, typer.Option("-e", "--enterprise")] = None,
+    workflow: Annotated[str | None, typer.Option("-w", "--workflow", help="Its key.")] = None,
+    recipient: Annotated[
+        list[str] | None, typer.Option("-r", "--recipient", help="Repeat for several.")
+    ] = None,
+    payload: Annotated[
+        str | None, typer.Option("-p", "--payload", help="JSON, or @FILE, or - for stdin.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="When (ISO 8601 with a zone).")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", help="Not sent from then on.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("-t", "--tag")] = None,
+    rows: Annotated[
+        Path | None, typer.Option("--json", help="Rows as JSON, a list or one a line; - is stdin.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Wait so many seconds for the end, and tell it.")
+    ] = 0.0,
+) -> None:
+    """Insert notifications, from options or from JSON with the table's column names."""
+    from xnovu.cli.send import Flags, insert
+
+    flags = Flags(enterprise, workflow, recipient, payload, at, expires, tag)
+    raise typer.Exit(asyncio.run(insert(flags, rows, wait)))
+
+
+@cli.command(epilog="Examples: `xnovu show 42` · `xnovu show 42 --json | jq .audit`")
+def show(
+    notification: Annotated[int, typer.Argument(metavar="ID")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Show payload, overrides and recipients, too.")
+    ] = False,
+) -> None:
+    """Show a notification with its whole history."""
+    from xnovu.cli.show import tell
+
+    raise typer.Exit(asyncio.run(tell(notification, as_json=as_json, private=payload)))
+
+
+@cli.command(epilog="Example: `xnovu novu --port 8025 --rate free`")
+def novu(
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8025,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    rate: Annotated[
+        str | None,
+        typer.Option(help="free, pro, team, enterprise, or requests per second; none: no limit."),
+    ] = None,
+) -> None:
+    """Run the local Novu alone: its event API, and a page of what people would have received."""
+    from xnovu.cli.novu import serve_novu
+
+    asyncio.run(serve_novu(host, port, rate))
+
+
+@config.command(epilog="Examples: `xnovu config check` · `xnovu config check --connect`")
+def check(
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also reach the database, NATS and Novu.")
+    ] = False,
+) -> None:
+    """Read the configuration, say what is wrong with it, and show what is in force."""
+    from xnovu.cli.config import check_configuration
+
+    raise typer.Exit(asyncio.run(check_configuration(connect=connect)))

@@ -1,0 +1,77 @@
+"""Checks the configuration, and on request what it points at."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+from xnovu.adapters.novu import NovuProvider
+from xnovu.cli.console import out
+from xnovu.compose.kit import nats_transport, nats_url, postgres_store
+from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY, Secret, secret
+from xnovu.compose.serve import DOWNSTREAM
+from xnovu.compose.settings import Settings, load
+from xnovu.errors import XNovuError
+
+Check = Callable[[Settings], Awaitable[str | None]]
+
+
+async def check_configuration(*, connect: bool) -> int:
+    """Print what is in force and what is wrong; the exit code is 1 if anything is."""
+    settings = load()
+    out.print_json(json.dumps(settings.model_dump(mode="json")))
+    secrets = (secret(DATABASE_URL), nats_url(settings), secret(NOVU_KEY))
+    faults = {each.name: _unset(each) for each in secrets}
+    if connect and not any(faults.values()):
+        faults |= {name: await _tried(check, settings) for name, check in CHECKS.items()}
+    _print(faults)
+    return 1 if any(faults.values()) else 0
+
+
+def _print(faults: Mapping[str, str | None]) -> None:
+    for name, fault in faults.items():
+        out.print(f"{name:<20} [red]{fault}[/]" if fault else f"{name:<20} [green]ok[/]")
+
+
+def _unset(needed: Secret) -> str | None:
+    try:
+        needed()
+    except XNovuError as error:
+        return str(error)
+    return None
+
+
+async def _tried(check: Check, settings: Settings) -> str | None:
+    try:
+        return await check(settings)
+    except XNovuError as error:
+        return str(error)
+
+
+async def _database(settings: Settings) -> str | None:
+    store = postgres_store(settings, "check")
+    await store.open()
+    try:
+        return await store.ready()
+    finally:
+        await store.close()
+
+
+async def _broker(settings: Settings) -> str | None:
+    transport = nats_transport(settings)
+    await transport.start()
+    try:
+        await transport.waiting(DOWNSTREAM)
+    finally:
+        await transport.stop()
+    return None
+
+
+async def _novu(settings: Settings) -> str | None:
+    provider = NovuProvider(settings.provider, secret(NOVU_KEY))
+    await provider.open()
+    try:
+        return await provider.ready()
+    finally:
+        await provider.close()
+
+
+CHECKS: dict[str, Check] = {"database": _database, "NATS": _broker, "Novu": _novu}

@@ -1,0 +1,37 @@
+"""Prepares the database and the broker."""
+
+from xnovu.adapters.nats import provision
+from xnovu.adapters.postgres import migrations
+from xnovu.cli.console import out
+from xnovu.cli.run import PARTS
+from xnovu.compose.kit import nats_url
+from xnovu.compose.secrets import DATABASE_URL, secret
+from xnovu.compose.settings import Settings, load
+
+
+def migrate_database(*, plan_only: bool) -> None:
+    """Show every migration and, unless only the plan was asked for, apply what is pending."""
+    url = secret(DATABASE_URL)()
+    for step in migrations.plan(url):
+        done = f"applied {step.applied_at:%Y-%m-%d %H:%M}" if step.applied_at else "pending"
+        out.print(f"{step.migration.name:<24} {done}")
+    if not plan_only:
+        applied = migrations.migrate(url)
+        out.print(f"applied {len(applied)} migrations" if applied else "nothing to do")
+
+
+async def provision_broker() -> None:
+    """Create and update streams and consumers, and tell what was done."""
+    for line in await provisioned(load()):
+        out.print(line)
+
+
+async def provisioned(settings: Settings) -> list[str]:
+    """What provisioning did, a line each."""
+    mailboxes = {
+        part.name: (part.kinds, settings.policy(part.name))
+        for part in PARTS.values()
+        if not part.from_table
+    }
+    url = nats_url(settings)()
+    return [str(change) for change in await provision(url, settings.transport, mailboxes)]

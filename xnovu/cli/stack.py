@@ -1,0 +1,143 @@
+"""Everything XNovu needs, on this machine: Postgres, NATS, a local Novu, and the stages."""
+
+import os
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import xnovu
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
+from xnovu.local.folder import Folder
+from xnovu.local.nats import EmbeddedNats
+from xnovu.local.ports import LOOPBACK
+from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.local.process import Child, Command
+
+KEY = "local"
+"""The local Novu lets any key in."""
+
+SOURCES = Path(xnovu.__file__).parent.parent
+
+
+class Stack:
+    """
+    The servers and the stages, kept in one folder; they die with this process.
+
+    Raises LocalServerError where one of them does not come up.
+    """
+
+    def __init__(self, folder: Path, *, postgres_settings: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.postgres = EmbeddedPostgres(folder / "postgres", settings=postgres_settings)
+        self.nats = EmbeddedNats(folder / "nats")
+        self._novu = _Program("the local Novu", folder / "novu")
+        self._stages = _Program("the stages", folder / "stages")
+
+    @property
+    def novu_url(self) -> str:
+        return self._novu.url
+
+    @property
+    def health_url(self) -> str:
+        return self._stages.url
+
+    @property
+    def log(self) -> Path:
+        """Where the stages log to."""
+        return self._stages.log
+
+    def start_servers(self) -> None:
+        """Start the three servers side by side."""
+        novu = partial(self._novu.start, "novu", path="/_local/options", environment=os.environ)
+        with ThreadPoolExecutor(3) as pool:
+            for started in [pool.submit(s) for s in (self.postgres.start, self.nats.start, novu)]:
+                started.result()
+
+    def environment(self) -> dict[str, str]:
+        """What a stage or a command needs to work on this stack."""
+        return {
+            DATABASE_URL: self.postgres.create_database("xnovu"),
+            NATS_URL: self.nats.url,
+            NOVU_KEY: KEY,
+            "XNOVU_PROVIDER__URL": self.novu_url,
+        }
+
+    def adopt(self) -> None:
+        """Make this stack the one that this process's own settings mean."""
+        for name in [name for name in os.environ if name.startswith("XNOVU_")]:
+            del os.environ[name]
+        os.environ.update(self.environment())
+
+    def start_stages(self) -> None:
+        """Start all stages in one process, and wait until they are ready."""
+        self._stages.start("run", "all", path="/readyz", environment=os.environ)
+
+    def stop_stages(self) -> None:
+        """Stop the stages: what is in hand finishes."""
+        self._stages.stop()
+
+    def stop(self) -> None:
+        """Stop the stages first, then the servers."""
+        for each in (self._stages, self._novu, self.nats, self.postgres):
+            each.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _Program:
+    """An ``xnovu`` command as a child with a port of its own."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._folder = Folder(folder, name)
+        self._child = Child(name, self._folder)
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        return self._folder.log
+
+    def start(self, *arguments: str, path: str, environment: Mapping[str, str]) -> None:
+        self._child.start(lambda: self._command(arguments, path, environment))
+
+    def stop(self) -> None:
+        self._child.stop()
+
+    def _command(
+        self, arguments: tuple[str, ...], path: str, environment: Mapping[str, str]
+    ) -> Command:
+        self._port = self._folder.port("port", None)
+        return Command(
+            (sys.executable, "-m", "xnovu", *arguments, "--port", str(self._port)),
+            self._folder.path,
+            _answers(self.url + path),
+            environment={**environment, "PYTHONPATH": str(SOURCES)},
+        )
+
+
+def _answers(url: str) -> Callable[[int], bool]:
+    def check(_: int) -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http URL
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    return check

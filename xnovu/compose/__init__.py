@@ -1,0 +1,7 @@
+"""The one place where parts are chosen and joined. Nothing imports this but the apps."""
+
+from xnovu.compose.kit import Kit
+from xnovu.compose.serve import Part, serve
+from xnovu.compose.settings import Settings
+
+__all__ = ["Kit", "Part", "Settings", "serve"]

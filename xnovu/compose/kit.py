@@ -1,0 +1,63 @@
+"""The parts a stage may ask for, each opened once and closed with the app."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from xnovu.adapters.metrics import Metrics
+from xnovu.adapters.nats import NatsTransport
+from xnovu.adapters.novu import NovuProvider
+from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.wakeups import NotifyWakeUps
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
+from xnovu.compose.settings import Settings
+from xnovu.ports import Provider, Store, WakeUps
+
+
+def nats_url(settings: Settings) -> Secret:
+    """Where NATS is: a URL with credentials is a secret, one without may be a setting."""
+    return secret(NATS_URL, settings.transport.url)
+
+
+def nats_transport(settings: Settings) -> NatsTransport:
+    """The broker of these settings, not yet connected."""
+    return NatsTransport(settings.transport, nats_url(settings))
+
+
+def postgres_store(settings: Settings, name: str) -> PostgresStore:
+    """The database of these settings, not yet connected; ``name`` is what its logs show."""
+    return PostgresStore(secret(DATABASE_URL), settings.store, application_name=f"xnovu-{name}")
+
+
+@dataclass(slots=True)
+class Kit:
+    """The ports a stage may ask for; each is opened on first request and closed with the app."""
+
+    settings: Settings
+    name: str
+    metrics: Metrics = field(default_factory=Metrics)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _store: PostgresStore | None = None
+    _provider: NovuProvider | None = None
+
+    async def store(self) -> Store:
+        if self._store is None:
+            self._store = postgres_store(self.settings, self.name)
+            await self._store.open()
+            self.stack.push_async_callback(self._store.close)
+        return self._store
+
+    async def provider(self) -> Provider:
+        if self._provider is None:
+            self._provider = NovuProvider(self.settings.provider, secret(NOVU_KEY))
+            await self._provider.open()
+            self.stack.push_async_callback(self._provider.close)
+        return self._provider
+
+    def wakeups(self) -> WakeUps | None:
+        if self.settings.wakeups.kind == "sweep":
+            return None
+        return NotifyWakeUps(secret(DATABASE_URL))
+
+    async def database_ready(self) -> str | None:
+        """What is wrong with the database, for those stages that use it."""
+        return await self._store.ready() if self._store else None

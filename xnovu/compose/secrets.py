@@ -1,0 +1,56 @@
+"""Secrets: read from the environment, or from a file that it names, and never kept elsewhere."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xnovu.errors import ConfigurationError
+
+DATABASE_URL = "XNOVU_DATABASE_URL"
+NATS_URL = "XNOVU_NATS_URL"
+NOVU_KEY = "XNOVU_NOVU_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """
+    A value that is asked for whenever it is needed: call it.
+
+    ``NAME_FILE`` names a file and is read anew each time, so that a changed file is a changed
+    secret; ``NAME`` holds the value itself.
+    """
+
+    name: str
+    environment: Mapping[str, str]
+    default: str | None = None
+
+    def __call__(self) -> str:
+        """
+        Tell the secret.
+
+        Raises:
+            ConfigurationError: it is not set, or its file cannot be read or is empty.
+        """
+        value = self._from_file() or self.environment.get(self.name) or self.default
+        if not value:
+            raise ConfigurationError(f"{self.name} is not set; set it, or {self.name}_FILE")
+        return value
+
+    def _from_file(self) -> str | None:
+        path = self.environment.get(f"{self.name}_FILE")
+        if not path:
+            return None
+        try:
+            value = Path(path).read_text().strip()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ConfigurationError(f"{self.name}_FILE: cannot read {path}: {reason}") from error
+        if not value:
+            raise ConfigurationError(f"{self.name}_FILE: {path} is empty")
+        return value
+
+
+def secret(name: str, default: str | None = None) -> Secret:
+    """The secret of that name in this process's environment."""
+    return Secret(name, os.environ, default)

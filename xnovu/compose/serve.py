@@ -1,0 +1,142 @@
+"""A runnable app around one stage, or several in one process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from faststream import FastStream
+
+from xnovu.adapters import logs
+from xnovu.adapters.http import HealthServer
+from xnovu.adapters.logs import LogObserver
+from xnovu.adapters.metrics import Observers
+from xnovu.adapters.table import TableSource
+from xnovu.compose.kit import Kit, nats_transport
+from xnovu.compose.settings import Settings, load
+from xnovu.errors import ConfigurationError
+from xnovu.events import Event
+from xnovu.ports import Source
+from xnovu.stage import Actor, Stage
+
+log = structlog.stdlib.get_logger("xnovu")
+
+DOWNSTREAM = ("hydrate", "trigger", "status")
+"""The stages whose backlog bounds what ingest claims."""
+
+STUCK = 4.0
+"""A batch without a sign of life for so many of its timeouts will never give one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stage as an app names it: what it accepts, how it is built, and where it takes from."""
+
+    name: str
+    accepts: Sequence[type[Event]]
+    build: Callable[[Kit], Awaitable[Stage]]
+    from_table: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(event.kind for event in self.accepts)
+
+
+def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
+    """
+    An app that runs these stages until it is told to stop; without settings it loads them.
+
+    A wrong configuration ends the process at once, and says what is wrong.
+    """
+    try:
+        house = House(parts, settings or load())
+    except ConfigurationError as error:
+        raise SystemExit(f"xnovu: {error}") from None
+    app = FastStream(house.transport.broker, logger=None)
+    app.on_startup(house.open)
+    app.after_startup(house.begin)
+    app.on_shutdown(house.finish)
+    app.after_shutdown(house.close)
+    return app
+
+
+class House:
+    """Everything that lives as long as the app."""
+
+    def __init__(self, parts: Sequence[Part], settings: Settings) -> None:
+        logs.configure(settings.log.level, settings.log.format)
+        self.parts, self.settings = parts, settings
+        self.transport = nats_transport(settings)
+        self.kit = Kit(settings, "+".join(part.name for part in parts))
+        self.metrics, self.logged = self.kit.metrics, LogObserver()
+        self.stopping = asyncio.Event()
+        self.table: TableSource | None = None
+        self.health = self._health_server()
+
+    async def open(self) -> None:
+        """Build the stages and put each behind its mailbox, before the broker starts."""
+        for part in self.parts:
+            policy = self.settings.policy(part.name)
+            stage = await part.build(self.kit)
+            observers = Observers(self.metrics, self.logged)
+            actor = Actor(stage, policy, self.transport, observers, self.stopping)
+            source = await self._source(part)
+            source.subscribe(part.name, part.kinds, policy, actor)
+
+    async def begin(self) -> None:
+        if self.table:
+            await self.table.start()
+        if self.settings.health.enabled:
+            await self.health.start()
+        log.info("started", stage=self.kit.name)
+
+    async def finish(self) -> None:
+        """Take no more, and give back what is held; the broker lets the rest finish."""
+        self.stopping.set()
+        if self.table:
+            await self.table.stop()
+
+    async def close(self) -> None:
+        if self.settings.health.enabled:
+            await self.health.stop()
+        self.logged.flush()
+        await self.kit.stack.aclose()
+        log.info("stopped", stage=self.kit.name)
+
+    def stuck(self) -> str | None:
+        """Which stage has a batch in hand that will never end; None if none."""
+        for part in self.parts:
+            in_hand, silent = self.metrics.progress(part.name)
+            if in_hand and silent > STUCK * self.settings.policy(part.name).timeout:
+                return f"{part.name}: {in_hand} messages in hand, silent for {silent:.0f} s"
+        return None
+
+    async def _source(self, part: Part) -> Source:
+        if not part.from_table:
+            return self.transport
+        self.table = TableSource(
+            await self.kit.store(),
+            self.kit.wakeups(),
+            lambda: self.transport.waiting(DOWNSTREAM),
+            self.settings.ingest,
+            self.metrics,
+        )
+        return self.table
+
+    def _health_server(self) -> HealthServer:
+        checks = {
+            "broker": self.transport.ready,
+            "database": self.kit.database_ready,
+            "ingest": self._ingest_ready,
+            "progress": self._progress,
+        }
+        options, render = self.settings.health, self.metrics.render
+        return HealthServer(
+            options.host, options.port, checks=checks, live=self.stuck, metrics=render
+        )
+
+    async def _ingest_ready(self) -> str | None:
+        return await self.table.ready() if self.table else None
+
+    async def _progress(self) -> str | None:
+        return self.stuck()

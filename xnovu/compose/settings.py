@@ -1,0 +1,168 @@
+"""
+Everything that may differ between two installations, read and checked once at start.
+
+TOML first (``XNOVU_CONFIG``, else ``configs/xnovu.toml`` if there is one), then the environment:
+``XNOVU_<TABLE>__<KEY>``. Secrets are not settings: see :mod:`xnovu.compose.secrets`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from xnovu.adapters.nats import NatsOptions
+from xnovu.adapters.novu import NovuOptions
+from xnovu.adapters.postgres.store import PostgresOptions
+from xnovu.adapters.table import TableOptions
+from xnovu.compose import secrets
+from xnovu.errors import ConfigurationError
+from xnovu.policy import Policy
+
+CONFIG = "XNOVU_CONFIG"
+DEFAULT_PATH = Path("configs/xnovu.toml")
+
+UNCLEAR = {"backoff": 60.0, "backoff_max": 300.0}
+"""A batch that was cut off may have sent: it comes again when a look-up surely tells (≥ 30 s)."""
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "ingest": {"batch": 200, "slots": 1},
+    "hydrate": {},
+    "trigger": {"slots": 4, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
+    "status": {},
+}
+
+
+class HealthOptions(BaseModel, extra="forbid", frozen=True):
+    """Where a stage answers ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class LogOptions(BaseModel, extra="forbid", frozen=True):
+    """How a stage logs, to standard error. ``auto`` is JSON unless a person is watching."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
+    """Who says that rows may be due: Postgres by NOTIFY, or nobody but the sweep."""
+
+    kind: Literal["notify", "sweep"] = "notify"
+
+
+def _default(name: str) -> Policy:
+    return TypeAdapter(Policy).validate_python(DEFAULTS[name])
+
+
+class Stages(BaseModel, extra="forbid", frozen=True):
+    """What each stage may do; a key that is not set keeps the stage's own default."""
+
+    ingest: Policy = _default("ingest")
+    hydrate: Policy = _default("hydrate")
+    trigger: Policy = _default("trigger")
+    status: Policy = _default("status")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _filled_up(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, dict):
+            return DEFAULTS[info.field_name or ""] | cast("dict[str, Any]", given)
+        return given
+
+
+class Settings(BaseSettings):
+    """The whole configuration; an unknown table, key or stage is refused by name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="XNOVU_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    store: PostgresOptions = PostgresOptions()
+    transport: NatsOptions = NatsOptions()
+    provider: NovuOptions = NovuOptions()
+    ingest: TableOptions = TableOptions()
+    wakeups: WakeUpOptions = WakeUpOptions()
+    stages: Stages = Stages()
+    consumers: dict[str, Policy] = {}
+    health: HealthOptions = HealthOptions()
+    log: LogOptions = LogOptions()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        toml = TomlConfigSettingsSource(settings_cls, _path())
+        return init_settings, env_settings, toml
+
+    def policy(self, name: str) -> Policy:
+        """What the stage of that name may do, or the consumer of one's own."""
+        if name in Stages.model_fields:
+            policy: Policy = getattr(self.stages, name)
+            return policy
+        return self.consumers.get(name, Policy())
+
+
+def load() -> Settings:
+    """
+    Read the configuration.
+
+    Raises:
+        ConfigurationError: with every wrong table, key and value by name.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(_told(error)) from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{_path()}: {error}") from None
+
+
+def _path() -> Path | None:
+    named = os.environ.get(CONFIG)
+    if named and not Path(named).is_file():
+        raise ConfigurationError(f"{CONFIG} names {named}, which is no file")
+    return Path(named) if named else (DEFAULT_PATH if DEFAULT_PATH.is_file() else None)
+
+
+def _told(error: ValidationError) -> str:
+    """Which keys are wrong and why, without the values: one may be a secret in the wrong place."""
+    faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    return "the configuration is wrong:\n" + "\n".join(faults)
+
+
+def _refuse_unknown_variables() -> None:
+    tables = {name.upper() for name in Settings.model_fields}
+    known = {CONFIG, *(n for s in SECRETS for n in (s, f"{s}_FILE"))} | LOCAL
+    for name in os.environ:
+        if name.startswith("XNOVU_") and name not in known:
+            table = name.removeprefix("XNOVU_").split("__")[0]
+            if table not in tables or "__" not in name:
+                raise ConfigurationError(_unknown(name, known, tables))
+
+
+def _unknown(name: str, known: set[str], tables: set[str]) -> str:
+    tables_told = ", ".join(f"XNOVU_{table}__…" for table in sorted(tables))
+    return f"unknown variable {name}; there are {', '.join(sorted(known))}, and {tables_told}"
+
+
+SECRETS = (secrets.DATABASE_URL, secrets.NATS_URL, secrets.NOVU_KEY)
+
+LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN"}
+"""Variables of the embedded servers."""
