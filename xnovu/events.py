@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,13 +34,14 @@ class Key:
     claims: int = 1
 
     def __str__(self) -> str:
-        return f"{self.enterprise_id}/{self.notification_id}/{self.generation}/{self.claims}"
+        enterprise = self.enterprise_id.replace("%", "%25").replace("/", "%2F")
+        return f"{enterprise}/{self.notification_id}/{self.generation}/{self.claims}"
 
     @classmethod
     def parse(cls, text: str) -> "Key":
         """Read what ``str()`` wrote. Raises ValueError for anything else."""
         enterprise, notification, generation, claims = text.split("/")[:4]
-        return cls(enterprise, int(notification), int(generation), int(claims))
+        return cls(unquote(enterprise), int(notification), int(generation), int(claims))
 
 
 class _Frozen(BaseModel):

@@ -13,11 +13,16 @@ from xnovu.policy import Fate, Hold, Policy
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as it arrived, still sealed. ``attempt`` counts from 1."""
+    """
+    One message as it arrived, still sealed. ``attempt`` counts from 1.
+
+    ``suspect`` is True where it may have been delivered before, whatever the count says.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     attempt: int
+    suspect: bool = False
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]

@@ -96,7 +96,7 @@ class Actor:
     def _open(self, delivery: Delivery) -> _Slip:
         slip = _Slip(delivery)
         try:
-            redelivered = delivery.attempt > 1
+            redelivered = delivery.attempt > 1 or delivery.suspect
             slip.envelope = decode(delivery.headers, delivery.body, redelivered=redelivered)
             deadline = slip.envelope.deadline
             if deadline and deadline <= self.now():

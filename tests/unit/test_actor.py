@@ -10,7 +10,7 @@ from tests.builders import captured
 from tests.conftest import eventually
 from xnovu.envelope import decode
 from xnovu.errors import Paused, Permanent, Retryable
-from xnovu.events import Captured, Rejected, Triggered
+from xnovu.events import Captured, Key, Rejected, Triggered
 from xnovu.policy import Dead, Done, Policy, Retry, Rule
 from xnovu.ports import Delivery
 from xnovu.stage import UNTOLD, Actor
@@ -271,8 +271,10 @@ async def test_a_stage_knows_that_a_message_was_delivered_before():
             seen.extend(e.redelivered for e in batch)
             return [Done()] * len(batch)
 
-    await Actor(Looking(None), Policy(), Outlet())([sealed(captured(1)), sealed(captured(2), 2)])
-    assert seen == [False, True]
+    suspect = Delivery(*captured(3).encode(), 1, suspect=True)
+    batch = [sealed(captured(1)), sealed(captured(2), 2), suspect]
+    await Actor(Looking(None), Policy(), Outlet())(batch)
+    assert seen == [False, True, True]
 
 
 async def test_the_observer_is_told_of_every_batch():
@@ -307,3 +309,9 @@ async def test_always_one_fate_per_delivery(script, attempt):
 def test_an_envelope_survives_the_wire():
     sent = captured(5, deadline=datetime(2030, 1, 1, tzinfo=UTC), trace="00-a-b-01")
     assert decode(*sent.encode()) == sent
+
+
+@given(st.text(min_size=1), st.integers(0), st.integers(0))
+def test_a_key_can_be_read_back_whatever_the_enterprise_is_called(enterprise, row, claims):
+    key = Key(enterprise, row, 0, claims)
+    assert Key.parse(f"{key}/SENT") == key

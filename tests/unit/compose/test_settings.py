@@ -57,6 +57,7 @@ def test_the_environment_goes_before_the_file(tmp_path, monkeypatch):
         ("[stages.trigger]\nbach = 5\n", "bach"),
         ("[stages.trigger.rules.timeout]\nattemps = 5\n", "attemps"),
         ("[stages.trigger]\nbatch = 0\n", "batch"),
+        ("[transport]\nurl = 'nats://me:hidden@host'\n", "XNOVU_NATS_URL"),
         ("not toml", "my.toml"),
     ],
 )

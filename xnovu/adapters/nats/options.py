@@ -2,9 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(gt=0)]
+
+
+def _open(url: str) -> str:
+    """Credentials are no setting."""
+    if "@" in url:
+        raise ValueError("must hold no credentials: put the whole URL in XNOVU_NATS_URL")
+    return url
 
 
 class NatsOptions(BaseModel):
@@ -21,7 +28,7 @@ class NatsOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["nats"] = "nats"
-    url: str = "nats://localhost:4222"
+    url: Annotated[str, AfterValidator(_open)] = "nats://localhost:4222"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
     publish_timeout: Seconds = 5.0
     lease: Annotated[float, Field(ge=0.1)] = 30.0

@@ -25,7 +25,7 @@ def delivery(message: Msg, old: int = 0) -> Delivery:
     if identity := headers.pop(MESSAGE_ID, None):
         headers["id"] = identity
     attempt, number = _counted(message)
-    return Delivery(headers, message.data, max(attempt, 2) if number <= old else attempt)
+    return Delivery(headers, message.data, attempt, suspect=number <= old)
 
 
 def _counted(message: Msg) -> tuple[int, int]:
