@@ -17,7 +17,7 @@ def test_a_faststream_that_does_not_fit_is_named_at_once(monkeypatch: pytest.Mon
 
 
 async def test_a_transport_that_was_never_started_says_so_and_stops():
-    transport = NatsTransport(NatsOptions(url="nats://user:hush@nowhere:4222"))
+    transport = NatsTransport(NatsOptions(), "nats://user:hush@nowhere:4222")
     assert await transport.ready() == (
         "not connected to NATS at nats://nowhere:4222: not connected yet"
     )
