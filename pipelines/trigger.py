@@ -1,7 +1,7 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
 from collections.abc import Sequence
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 from faststream import FastStream
 
@@ -87,7 +87,7 @@ def _calls(envelope: Envelope[Hydrated]) -> list[Call]:
 def _transaction(notification: Notification, part: int) -> str:
     """The row's own transaction id for the first part; a name derived from it for the others."""
     row = notification.transaction_id
-    return str(uuid5(UUID(row), str(part))) if part else row
+    return str(uuid5(NAMESPACE_OID, f"{row}/{part}")) if part else row
 
 
 def _result(event: Hydrated, answers: Sequence[Answer]) -> Result:
