@@ -121,12 +121,17 @@ def _worst(refused: Sequence[XNovuError]) -> XNovuError:
 
 
 def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
-    """Some people have it already, so the rest is looked up before it is sent again."""
+    """
+    Some people have it already, so the rest is looked up before it is sent again.
+
+    However often: what would be held is not given up because a part of it was accepted.
+    """
     message = f"{accepted} of {parts} parts accepted; {error}"
     if isinstance(error, Permanent):
         return Permanent(message, code=error.code, violations=error.violations)
     wait = max(SETTLE, getattr(error, "after", None) or 0.0)
-    return Retryable(message, code=error.code, after=wait)
+    bounded = not isinstance(error, Paused)
+    return Retryable(message, code=error.code, after=wait, bounded=bounded)
 
 
 async def build(kit: Kit) -> Trigger:

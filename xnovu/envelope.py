@@ -40,8 +40,8 @@ class Envelope(Generic[E_co]):
         return self.event.enterprise_id
 
     def then(self, event: Event) -> "Envelope[Event]":
-        """The envelope this one causes."""
-        return Envelope(event, self.deadline, self.trace)
+        """The envelope this one causes. What has happened is to be told however late it is."""
+        return Envelope(event, None if event.past else self.deadline, self.trace)
 
     def encode(self) -> tuple[dict[str, str], bytes]:
         headers = {"id": self.id}

@@ -24,14 +24,23 @@ class XNovuError(Exception):
 
 class Retryable(XNovuError):
     """
-    The world was not ready; the same work may succeed later, and this try counts.
+    The world was not ready; the same work may succeed later.
 
     ``after`` is the least number of seconds to wait, where the other side or a rule says so.
+    Work is given up after so many tries unless ``bounded`` is False: then it was not its fault.
     """
 
-    def __init__(self, message: str, *, code: str = "retry", after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "retry",
+        after: float | None = None,
+        bounded: bool = True,
+    ) -> None:
         super().__init__(message, code=code)
         self.after = after
+        self.bounded = bounded
 
 
 class Permanent(XNovuError):

@@ -88,9 +88,14 @@ class Failure(_Frozen):
 
 
 class Event(_Frozen):
-    """A fact about one notification. ``kind`` names it on the wire, and its subject."""
+    """
+    A fact about one notification. ``kind`` names it on the wire, and its subject.
+
+    ``past`` says that nothing is left to do for which a deadline could come too soon.
+    """
 
     kind: ClassVar[str] = ""
+    past: ClassVar[bool] = False
     notification_id: int
     enterprise_id: str
     generation: int = 0
@@ -124,6 +129,7 @@ class Triggered(Event):
     """The provider accepted the notification, in one call or several."""
 
     kind = "trigger"
+    past = True
     transaction_id: str
     calls: int = 1
 
@@ -132,6 +138,7 @@ class StatusChanged(Event):
     """The row has reached a new status, and the database has it."""
 
     kind = "status"
+    past = True
     status: Status
     previous: Status
     at: datetime
@@ -147,6 +154,7 @@ class Rejected(Event):
     """A stage gave the notification up; this is also the dead letter, with the original bytes."""
 
     kind = "dead"
+    past = True
     failure: Failure
     original: str | None = None
     original_id: str | None = None

@@ -101,7 +101,7 @@ class Policy:
                 return Dead(str(error), code, getattr(error, "violations", ()))
             case Paused(after=after):
                 return Hold(after or 0.0, str(error), code)
-            case _ if attempt >= allowed.attempts:
+            case _ if attempt >= allowed.attempts and getattr(error, "bounded", True):
                 return Dead(f"gave up after {attempt} attempts: {describe(error)}", "exhausted")
             case Retryable(after=after) if after is not None:
                 return Retry(after, str(error), code)

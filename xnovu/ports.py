@@ -143,7 +143,12 @@ class Store(Protocol):
         ...
 
     async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Those still PROCESSING under this very claim and not past ``expires_at``."""
+        """
+        Those still PROCESSING under this very claim and not past ``expires_at``.
+
+        Their claims hold for two minutes more at the least: nobody else is to begin while they
+        are being sent, nor before a look-up would find them.
+        """
         ...
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:

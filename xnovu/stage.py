@@ -191,8 +191,8 @@ class Actor:
                 await self._emit([slip])
             case Dead() as fate if isinstance(error, Permanent):
                 [again] = await self._publish([self._letter(slip, fate, whole=False)])
-                slip.told = again is None
-                slip.hold = Hold(0.0, str(again), again.code) if again else None
+                if again and not isinstance(again, Permanent):  # else nobody can ever be told
+                    slip.told, slip.hold = False, Hold(0.0, str(again), again.code)
             case _:
                 slip.told, slip.hold = False, Hold(0.0, str(error), error.code)
 

@@ -111,6 +111,20 @@ class TestStillWanted:
         asked = [stale, key, replace(key, generation=1), others(key)]
         assert await bench.store.still_wanted(asked) == {key}
 
+    async def test_keeps_a_claim_from_lapsing_meanwhile(self, bench: Bench) -> None:
+        """Else the next claim would be sent while the first is under way."""
+        (key,) = await claimed(bench, lease=0.0)
+        assert await bench.store.still_wanted([key]) == {key}
+        assert list(await bench.store.claim(1, LONG)) == []
+        row = await bench.row(key.notification_id)
+        assert from_now(60) < row["claimed_until"] < from_now(180)
+
+    async def test_takes_nothing_from_a_claim_that_lasts(self, bench: Bench) -> None:
+        (key,) = await claimed(bench, lease=LONG)
+        await bench.store.still_wanted([key, replace(key, claims=2)])
+        row = await bench.row(key.notification_id)
+        assert row["claimed_until"] > from_now(LONG / 2)
+
     async def test_is_not_what_has_expired(self, bench: Bench) -> None:
         keys = await claimed(bench, 2)
         await bench.change(keys[0].notification_id, expires_at=from_now(-1))

@@ -53,6 +53,30 @@ async def claim(store: PostgresStore, count: int = 1, lease: float = LONG) -> li
     return [claim.captured.key for claim in await store.claim(count, lease)]
 
 
+async def test_an_id_is_only_an_enterprises_own(database: str) -> None:
+    """A platform may count each enterprise's rows by itself."""
+    globex = str(uuid4())
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(PLATFORM)
+        connection.execute(
+            "ALTER TABLE notify.ent_notification DROP CONSTRAINT ent_notification_pkey,"
+            " ADD PRIMARY KEY (enterprise_id, id)"
+        )
+        migrate(database)
+        row = {"id": 1, "notification_status": "SENT"}
+        async with opened(database) as store:
+            await store.insert([{**row, "enterprise_id": globex}])
+            await store.insert([{**row, "enterprise_id": ACME, "notification_status": "PENDING"}])
+            [key] = await claim(store, 5)
+            assert key.enterprise_id == ACME
+            await store.record([Outcome(key)])
+            await store.retract([key])
+        rows = "SELECT notification_status, claims FROM notify.ent_notification ORDER BY claims"
+        assert connection.execute(rows).fetchall() == [("SENT", 0), ("RETRACTED", 1)]
+        trail = "SELECT DISTINCT enterprise_id::text FROM notify.ent_notification_audit"
+        assert connection.execute(trail).fetchall() == [(ACME,)]
+
+
 async def test_no_row_is_given_to_two_of_many_processes(migrated: str) -> None:
     """Each with connections of its own; leases lapse meanwhile, and rows keep coming."""
     async with opened(migrated) as first, opened(migrated) as second, opened(migrated) as third:

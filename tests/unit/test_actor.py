@@ -238,6 +238,14 @@ async def test_a_dead_letter_too_large_goes_without_the_original():
     assert (letter.original, letter.original_id) == (None, captured(1).id)
 
 
+async def test_what_nobody_can_be_told_of_is_not_held_for_ever():
+    """An enterprise that no subject can name must not keep the slot from all the others."""
+    outlet = Outlet(*[Permanent("no subject can name it", code="unaddressable")] * 9)
+    [fate] = await fates(triggered, [sealed(captured(1))], outlet, backoff=0.001)
+    assert fate == Dead("no subject can name it", "unaddressable")
+    assert outlet.calls == 3
+
+
 async def test_a_rejected_rejection_stops_there():
     outlet = Outlet()
     await fates(lambda n: Permanent("no", code="x"), [sealed(captured(1))], outlet)
@@ -304,6 +312,19 @@ async def test_always_one_fate_per_delivery(script, attempt):
             assert fate == result
         else:
             assert isinstance(fate, Retry | Dead)
+
+
+async def test_what_is_not_its_fault_is_never_given_up():
+    patient = Retryable("a part was accepted, then Novu went away", after=30.0, bounded=False)
+    for error, kind in ((patient, Retry), (Retryable("unclear", after=30.0), Dead)):
+        assert isinstance(Policy(attempts=8).judge(error, 8), kind)
+
+
+def test_only_what_is_still_to_be_done_can_come_too_late():
+    """Else a row sent just before its deadline would end as expired."""
+    due = captured(1, deadline=datetime(2030, 1, 1, tzinfo=UTC))
+    assert due.then(captured(1).event).deadline == due.deadline
+    assert due.then(*triggered(1).events).deadline is None
 
 
 def test_an_envelope_survives_the_wire():

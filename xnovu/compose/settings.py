@@ -28,8 +28,11 @@ from xnovu.policy import Policy
 CONFIG = "XNOVU_CONFIG"
 DEFAULT_PATH = Path("configs/xnovu.toml")
 
-UNCLEAR = {"backoff": 60.0, "backoff_max": 300.0}
-"""A batch that was cut off may have sent: it comes again when a look-up surely tells (≥ 30 s)."""
+UNCLEAR = {"backoff": 60.0, "backoff_max": 60.0}
+"""
+A batch that was cut off may have sent: it comes again when a look-up surely tells (≥ 30 s), and
+before its claim lapses (2 minutes), with which the attempts would be counted anew.
+"""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "ingest": {"batch": 200, "slots": 1},

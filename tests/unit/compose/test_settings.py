@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.trigger import SETTLE
 from xnovu.compose import settings
 from xnovu.compose.secrets import Secret
-from xnovu.errors import ConfigurationError
+from xnovu.errors import ConfigurationError, Retryable
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +114,15 @@ def test_an_empty_file_is_no_secret(tmp_path):
     file.write_text("\n")
     with pytest.raises(ConfigurationError, match="empty"):
         Secret("KEY", {"KEY_FILE": str(file)})()
+
+
+def test_the_attempts_of_what_was_cut_off_fit_in_its_claim():
+    """A claim is kept for 2 minutes by each attempt; once it lapses, the count begins anew."""
+    policy = settings.load().policy("trigger")
+    for error in (Retryable("cut off", code="timeout"), ValueError("bug")):
+        waits = [policy.judge(error, n).after for n in range(1, policy.attempts)]
+        assert min(waits) >= SETTLE
+        assert max(waits) + policy.timeout < 120
 
 
 def test_the_example_says_what_the_defaults_are(monkeypatch):

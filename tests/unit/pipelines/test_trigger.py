@@ -124,6 +124,12 @@ async def test_parts_that_were_accepted_are_not_sent_again_with_those_that_were_
         assert "2 of 3" in str(result)
 
 
+async def test_parts_that_wait_cost_no_attempt_because_others_were_accepted():
+    unclear, paused = Retryable("reset", after=1), Paused("429", after=2)
+    assert (await answer_to_parts(None, unclear, None)).bounded
+    assert not (await answer_to_parts(None, paused, None)).bounded
+
+
 async def test_nothing_is_given_up_while_a_part_is_open():
     result = await answer_to_parts(None, Permanent("no", code="x"), Retryable("reset", after=60))
     assert isinstance(result, Retryable)

@@ -109,8 +109,10 @@ class MemoryStore:
         return {key: self._load(key, record) for key, record in found if record}
 
     async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        now = self._now()
-        wanted = (r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now)
+        now, kept = self._now(), self._now() + timedelta(minutes=2)
+        wanted = [r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now]
+        for record in wanted:
+            record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
         return frozenset(record.key for record in wanted)
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
@@ -127,9 +129,8 @@ class MemoryStore:
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
         """Take notifications back, in whatever generation; return the keys of those changed."""
-        found = (record for key in keys if (record := self._find(key)))
         retracted: list[Key] = []
-        for record in found:
+        for record in (record for key in keys if (record := self._find(key))):
             if record.notification_status is not Status.RETRACTED:
                 record.retracted_at, record.retraction_reason = self._now(), reason
                 self._move(record, Status.RETRACTED, "retract", {"reason": reason})

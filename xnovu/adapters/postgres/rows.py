@@ -112,16 +112,19 @@ def _failure(raw: bytes | None) -> Failure | None:
 
 
 def _notification(record: Record) -> Notification:
-    overrides = record["overrides"]
-    complete = {
-        **record,
-        "payload": from_json(record["payload"]),
-        "overrides": from_json(overrides) if overrides else None,
-    }
+    complete = {**record, **{name: _json(record, name) for name in ("payload", "overrides")}}
     try:
         return Notification.model_validate(complete)
     except ValidationError as error:
         raise _misfit(f"notification {record['id']}", error) from None
+
+
+def _json(record: Record, column: str) -> Any:
+    try:
+        return from_json(record[column]) if record[column] else None
+    except ValueError:  # nested too deeply
+        message = f"notification {record['id']} has an unusable {column}"
+        raise Permanent(message, code="invalid_row") from None
 
 
 def _workflow(record: Record, raw: bytes) -> Workflow:
@@ -132,7 +135,7 @@ def _workflow(record: Record, raw: bytes) -> Workflow:
 
 
 def _misfit(what: str, error: ValidationError) -> Permanent:
-    columns = sorted({str(problem["loc"][0]) for problem in error.errors()})
+    columns = sorted({str(next(iter(problem["loc"]), "JSON")) for problem in error.errors()})
     return Permanent(f"{what} has an unusable {', '.join(columns)}", code="invalid_row")
 
 

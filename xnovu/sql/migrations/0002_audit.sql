@@ -52,12 +52,12 @@ BEGIN
            CASE WHEN n.notification_status = 'FAILED' THEN to_jsonb(n.error_details)
                 WHEN n.notification_status = 'RETRACTED'
                 THEN jsonb_build_object('reason', n.retraction_reason) END
-    FROM new_rows n JOIN old_rows o ON o.id = n.id
+    FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id = n.enterprise_id
     WHERE o.notification_status IS DISTINCT FROM n.notification_status
        OR o.claims <> n.claims OR o.generation <> n.generation
     ORDER BY n.id;
 
-    IF EXISTS (SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id
+    IF EXISTS (SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id = n.enterprise_id
                WHERE n.notification_status IN ('PENDING', 'RETRACTED')
                  AND (o.notification_status IS DISTINCT FROM n.notification_status
                       OR o.scheduled_for IS DISTINCT FROM n.scheduled_for)) THEN

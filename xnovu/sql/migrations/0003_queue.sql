@@ -66,7 +66,7 @@ BEGIN
     PERFORM set_config('xnovu.actor', 'ingest', true);
     RETURN QUERY
     WITH lapsed AS (
-        SELECT n.id, n.claimed_until AS due
+        SELECT n.id, n.enterprise_id, n.claimed_until AS due
         FROM notify.ent_notification n
         WHERE n.notification_status = 'PROCESSING' AND n.claimed_until <= now()
           AND n.enterprise_id IS NOT NULL
@@ -74,7 +74,7 @@ BEGIN
         LIMIT claim.max_rows
         FOR UPDATE SKIP LOCKED
     ), pending AS (
-        SELECT n.id, coalesce(n.scheduled_for, n.created_at, '-infinity') AS due
+        SELECT n.id, n.enterprise_id, coalesce(n.scheduled_for, n.created_at, '-infinity') AS due
         FROM notify.ent_notification n
         WHERE n.notification_status = 'PENDING' AND n.enterprise_id IS NOT NULL
           AND coalesce(n.scheduled_for, n.created_at, '-infinity') <= now()
@@ -89,7 +89,7 @@ BEGIN
             transaction_id = notify.xnovu_transaction_id(n),
             updated_at = now()
         FROM (SELECT * FROM lapsed UNION ALL SELECT * FROM pending) AS taken
-        WHERE n.id = taken.id
+        WHERE n.id = taken.id AND n.enterprise_id = taken.enterprise_id
         RETURNING n.id, n.enterprise_id, n.generation, n.claims, n.transaction_id, n.expires_at, taken.due
     )
     SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int,

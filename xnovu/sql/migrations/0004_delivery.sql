@@ -59,13 +59,25 @@ BEGIN
     ) AS w ON true;
 END $$;
 
--- The keys that are still to be sent: under this very claim, not expired.
+-- The keys that are still to be sent: under this very claim, not expired. A claim that is about to
+-- lapse is kept for two minutes: else another one could begin while these are being sent, and look
+-- at the provider for them before it shows them. Longer, too, than any of them waits for its retry.
 CREATE OR REPLACE FUNCTION notify.still_wanted(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
+    UPDATE notify.ent_notification n
+    SET claimed_until = now() + interval '2 minutes'
+    FROM (SELECT * FROM jsonb_to_recordset(still_wanted.keys)
+              AS k (id bigint, enterprise_id text, generation int, claims int) ORDER BY k.id) AS key
+    WHERE n.id = key.id AND n.enterprise_id::text = key.enterprise_id
+      AND n.notification_status = 'PROCESSING'
+      AND n.generation = key.generation AND n.claims = key.claims
+      AND n.claimed_until < now() + interval '2 minutes'
+      AND (n.expires_at IS NULL OR n.expires_at > now());
+
     RETURN QUERY
     SELECT key.id, key.enterprise_id, key.generation, key.claims
     FROM jsonb_to_recordset(still_wanted.keys)
@@ -106,7 +118,7 @@ BEGIN
         error_details = (typed.ended).error_details,
         processed_at = now(), claimed_until = NULL, updated_at = now()
     FROM (
-        SELECT DISTINCT ON (n.id) n.id, told.generation, told.claims, told.failed,
+        SELECT DISTINCT ON (n.id, n.enterprise_id) n.id, n.enterprise_id, told.generation, told.claims, told.failed,
                jsonb_populate_record(NULL::notify.ent_notification, jsonb_build_object(
                    'notification_status', CASE WHEN told.failed THEN 'FAILED' ELSE 'SENT' END,
                    'error_details', CASE WHEN told.failed THEN told.error_details END)) AS ended
@@ -114,13 +126,14 @@ BEGIN
         JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
         WHERE n.notification_status = 'PROCESSING' AND n.generation = told.generation
           AND (n.claims = told.claims OR NOT told.failed)
-        ORDER BY n.id, told.failed
+        ORDER BY n.id, n.enterprise_id, told.failed
     ) AS typed
-    WHERE n.id = typed.id AND n.notification_status = 'PROCESSING'
+    WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
+      AND n.notification_status = 'PROCESSING'
       AND n.generation = typed.generation AND (n.claims = typed.claims OR NOT typed.failed);
 
     RETURN QUERY
-    SELECT DISTINCT ON (n.id)
+    SELECT DISTINCT ON (n.id, n.enterprise_id)
            n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
            n.notification_status::text, 'PROCESSING', coalesce(n.processed_at, n.updated_at, now()),
            n.transaction_id::text, n.error_details::jsonb
@@ -129,7 +142,7 @@ BEGIN
     WHERE n.generation = told.generation
       AND (n.notification_status = 'SENT' AND NOT told.failed
            OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims)
-    ORDER BY n.id;
+    ORDER BY n.id, n.enterprise_id;
 
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

@@ -121,7 +121,7 @@ BEGIN
     PERFORM set_config('xnovu.actor', coalesce(nullif(caller, ''), 'retract'), true);
     RETURN QUERY
     WITH held AS (  -- locked first, so that `previous` is what it really was
-        SELECT n.id, n.notification_status::text AS previous
+        SELECT n.id, n.enterprise_id, n.notification_status::text AS previous
         FROM (SELECT DISTINCT k.id, k.enterprise_id FROM jsonb_to_recordset(retract.keys)
                   AS k (id bigint, enterprise_id text) ORDER BY k.id) AS key
         JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
@@ -131,7 +131,7 @@ BEGIN
     UPDATE notify.ent_notification n
     SET notification_status = 'RETRACTED', retracted_at = now(), retraction_reason = retract.reason,
         claimed_until = NULL, updated_at = now()
-    FROM held WHERE n.id = held.id
+    FROM held WHERE n.id = held.id AND n.enterprise_id = held.enterprise_id
     RETURNING n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
               n.transaction_id::text, held.previous;
     PERFORM set_config('xnovu.actor', caller, true);

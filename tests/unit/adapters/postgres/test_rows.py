@@ -12,6 +12,7 @@ from xnovu.events import Failure, Key
 from xnovu.ports import Outcome
 
 KEY = Key("acme", 7, 1, 2)
+DEEP = b'{"secret":' * 300 + b"1" + b"}" * 300
 WORKFLOW = {"workflow_key": "welcome", "enterprise_id": "acme"}
 
 
@@ -45,7 +46,13 @@ def test_one_workflow_is_read_once_for_a_batch() -> None:
 
 @pytest.mark.parametrize(
     ("column", "raw"),
-    [("payload", b'["secret"]'), ("payload", b'"secret"'), ("overrides", b'["secret"]')],
+    [
+        ("payload", b'["secret"]'),
+        ("payload", b'"secret"'),
+        ("payload", DEEP),
+        ("overrides", b'["secret"]'),
+        ("overrides", DEEP),
+    ],
 )
 def test_a_row_that_is_no_notification_is_refused_by_its_column(column: str, raw: bytes) -> None:
     with pytest.raises(Permanent, match=f"notification 7 has an unusable {column}") as refused:
@@ -57,6 +64,8 @@ def test_a_workflow_that_is_none_is_refused_by_its_column() -> None:
     raw = json.dumps({**WORKFLOW, "payload_schema": ["secret"]}).encode()
     with pytest.raises(Permanent, match=r"workflow of notification 7 .* payload_schema"):
         read.rows([a_record(workflow=raw)])
+    with pytest.raises(Permanent, match=r"workflow of notification 7 .* JSON"):
+        read.rows([a_record(workflow=DEEP)])
 
 
 def test_outcomes_say_why_only_where_they_failed() -> None:
