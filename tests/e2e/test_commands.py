@@ -62,7 +62,9 @@ def test_config_check_says_what_cannot_be_reached(at_work: Shell):
     at_work.environment["XNOVU_DATABASE_URL"] = "postgresql://ada:hidden@127.0.0.1:1/x"
     done = at_work.xnovu("config", "check", "--connect")
     assert done.returncode == 1
+    assert "the database does not answer" in done.stdout
     assert "hidden" not in done.stdout + done.stderr
+    assert done.stderr == ""
 
 
 def test_what_is_sent_is_shown(at_work: Shell):
@@ -78,8 +80,24 @@ def test_what_is_sent_is_shown(at_work: Shell):
     assert "Ada" not in shown.stdout
     assert PERSON not in shown.stdout
     private = at_work.xnovu("show", sent.stdout.strip(), "--payload")
+    assert private.returncode == 0, private.stderr
     assert "Ada" in private.stdout
     assert PERSON in private.stdout
+
+
+async def test_what_became_of_it_is_shown_within_80_columns(at_work: Shell, started):
+    at_work.environment |= {"XNOVU_HEALTH__PORT": "0", "COLUMNS": "80"}
+    stages = started(at_work.start(sys.executable, "-m", "xnovu", "run", "all"))
+    workflow = "[/] is no markup"
+    sent = at_work.xnovu("send", "-e", str(EXAMPLE), "-w", workflow, "-r", PERSON, "--wait", "60")
+    assert sent.returncode == 1
+    assert f"FAILED workflow_not_found: workflow '{workflow}'" in sent.stdout
+    shown = at_work.xnovu("show", sent.stdout.split()[0])
+    stop(stages)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"PENDING +PROCESSING +ingest +1", shown.stdout)
+    assert re.search(r"PROCESSING +FAILED +status +1 +workflow_not_found", shown.stdout)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
 
 
 def test_rows_come_from_a_file_or_from_stdin(at_work: Shell, tmp_path: Path):
@@ -100,6 +118,7 @@ def test_rows_come_from_a_file_or_from_stdin(at_work: Shell, tmp_path: Path):
         (("-w", "welcome"), "--enterprise"),
         (("-e", "x", "-w", "w", "-r", "p", "-p", "{"), "--payload is not JSON"),
         (("--json", "nowhere.json"), "nowhere.json"),
+        (("-w", "welcome", "--json", "-"), "leave the other options out"),
         (("-e", "not-a-uuid", "-w", "w", "-r", PERSON), "enterprise_id"),
         (("-e", str(EXAMPLE), "-w", "w", "-r", "not-a-person"), "recipients"),
     ],
@@ -121,6 +140,9 @@ def test_a_notification_that_is_not_there(at_work: Shell):
 async def test_novu_runs_alone(shell: Shell, started):
     process = started(shell.start(sys.executable, "-m", "xnovu", "novu", "--port", "18025"))
     await eventually(lambda: answers("http://127.0.0.1:18025/_local/options"), within=60)
+    second = shell.xnovu("novu", "--port", "18025")
+    assert second.returncode == 1
+    assert second.stderr == "xnovu: cannot listen on 127.0.0.1 port 18025: Address already in use\n"
     stop(process, signal.SIGINT)
 
 

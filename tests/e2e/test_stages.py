@@ -109,3 +109,12 @@ def test_a_wrong_setting_stops_the_process_and_is_named(at_work: Shell, name, va
         done = at_work.run(*command)
         assert done.returncode != 0
         assert name.split("__")[-1].lower() in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.parametrize("name", ["XNOVU_DATABASE_URL", "XNOVU_NOVU_KEY"])
+def test_a_missing_secret_stops_the_process_and_is_named(at_work: Shell, name):
+    del at_work.environment[name]
+    for command in ((sys.executable, "-m", "xnovu", "run", "trigger"), faststream("trigger")):
+        done = at_work.run(*command)
+        assert done.returncode != 0
+        assert f"{name} is not set" in done.stderr

@@ -1,5 +1,6 @@
 """The command ``xnovu``."""
 
+import logging
 import sys
 
 from xnovu.errors import XNovuError
@@ -10,6 +11,8 @@ def main() -> None:
     """Run the command; what is wrong is said in one line, without a traceback."""
     from xnovu.cli.commands import cli
 
+    # Every try of the pool's is a warning; a command says once, at the end, that none succeeded.
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     try:
         cli()
     except (XNovuError, LocalServerError) as error:

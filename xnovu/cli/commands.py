@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+
+def examples(*lines: str) -> str:
+    """The end of a command's help, in Markdown: an example a line."""
+    title = "Examples" if len(lines) > 1 else "Example"
+    return "\n".join((f"{title}:", *(f"- `{line}`" for line in lines)))
+
+
 cli = typer.Typer(
     name="xnovu",
     help="Insert a row, and someone is notified.",
@@ -18,7 +25,7 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 
 
-@cli.command(epilog="Example: `xnovu demo --rows 5000`")
+@cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))
 def demo(
     rows: Annotated[int, typer.Option(min=100, max=100_000, help="How many to insert.")] = 3000,
     plain: Annotated[bool, typer.Option("--plain", help="No live display.")] = False,
@@ -33,7 +40,7 @@ def demo(
     raise typer.Exit(show(rows, plain=plain))
 
 
-@cli.command(epilog="Example: `xnovu dev --folder .xnovu/dev`")
+@cli.command(epilog=examples("xnovu dev", "xnovu dev --folder /tmp/xnovu"))
 def dev(
     folder: Annotated[Path, typer.Option(help="Where the data is kept between runs.")] = Path(
         ".xnovu/dev"
@@ -45,7 +52,7 @@ def dev(
     keep_running(folder)
 
 
-@cli.command(epilog="Examples: `xnovu run trigger` · `xnovu run all --port 9000`")
+@cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000"))
 def run(
     stages: Annotated[
         list[str],
@@ -62,7 +69,7 @@ def run(
     run_stages(stages, port)
 
 
-@cli.command(epilog="Examples: `xnovu migrate --plan` · `xnovu migrate`")
+@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate"))
 def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
 ) -> None:
@@ -72,7 +79,7 @@ def migrate(
     migrate_database(plan_only=plan)
 
 
-@cli.command(epilog="Example: `xnovu provision`")
+@cli.command(epilog=examples("xnovu provision"))
 def provision() -> None:
     """Create or update the streams and consumers in NATS; does nothing where nothing differs."""
     from xnovu.cli.setup import provision_broker
@@ -81,11 +88,16 @@ def provision() -> None:
 
 
 @cli.command(
-    epilog='Examples: `xnovu send -e ENTERPRISE -w welcome -r SUBSCRIBER -p \'{"name": "Ada"}\'`'
-    " · `xnovu send --json rows.json` · `cat rows.ndjson | xnovu send --json -`"
+    epilog=examples(
+        """xnovu send -e ENTERPRISE -w welcome -r SUBSCRIBER -p '{"name": "Ada"}'""",
+        "xnovu send --json rows.json --wait 10",
+        "cat rows.ndjson | xnovu send --json -",
+    )
 )
 def send(
-    enterprise: Annotated[str | None, typer.Option("-e", "--enterprise")] = None,
+    enterprise: Annotated[
+        str | None, typer.Option("-e", "--enterprise", help="Its id: whose it is.")
+    ] = None,
     workflow: Annotated[str | None, typer.Option("-w", "--workflow", help="Its key.")] = None,
     recipient: Annotated[
         list[str] | None, typer.Option("-r", "--recipient", help="Repeat for several.")
@@ -95,7 +107,9 @@ def send(
     ] = None,
     at: Annotated[str | None, typer.Option("--at", help="When (ISO 8601 with a zone).")] = None,
     expires: Annotated[str | None, typer.Option("--expires", help="Not sent from then on.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("-t", "--tag")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("-t", "--tag", help="Repeat for several.")
+    ] = None,
     rows: Annotated[
         Path | None, typer.Option("--json", help="Rows as JSON, a list or one a line; - is stdin.")
     ] = None,
@@ -110,9 +124,9 @@ def send(
     raise typer.Exit(asyncio.run(insert(flags, rows, wait)))
 
 
-@cli.command(epilog="Examples: `xnovu show 42` · `xnovu show 42 --json | jq .audit`")
+@cli.command(epilog=examples("xnovu show 42", "xnovu show 42 --json | jq .transitions"))
 def show(
-    notification: Annotated[int, typer.Argument(metavar="ID")],
+    notification: Annotated[int, typer.Argument(metavar="ID", help="As `send` prints it.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     payload: Annotated[
         bool, typer.Option("--payload", help="Show payload, overrides and recipients, too.")
@@ -124,10 +138,10 @@ def show(
     raise typer.Exit(asyncio.run(tell(notification, as_json=as_json, private=payload)))
 
 
-@cli.command(epilog="Example: `xnovu novu --port 8025 --rate free`")
+@cli.command(epilog=examples("xnovu novu --port 8025 --rate free"))
 def novu(
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8025,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="To listen on.")] = 8025,
+    host: Annotated[str, typer.Option(help="To listen on; it asks for no key.")] = "127.0.0.1",
     rate: Annotated[
         str | None,
         typer.Option(help="free, pro, team, enterprise, or requests per second; none: no limit."),
@@ -139,7 +153,7 @@ def novu(
     asyncio.run(serve_novu(host, port, rate))
 
 
-@config.command(epilog="Examples: `xnovu config check` · `xnovu config check --connect`")
+@config.command(epilog=examples("xnovu config check", "xnovu config check --connect"))
 def check(
     connect: Annotated[
         bool, typer.Option("--connect", help="Also reach the database, NATS and Novu.")

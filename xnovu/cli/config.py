@@ -1,7 +1,10 @@
 """Checks the configuration, and on request what it points at."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+
+from rich.text import Text
 
 from xnovu.adapters.novu import NovuProvider
 from xnovu.cli.console import out
@@ -12,6 +15,9 @@ from xnovu.compose.settings import Settings, load
 from xnovu.errors import XNovuError
 
 Check = Callable[[Settings], Awaitable[str | None]]
+
+WITHIN = 10.0
+"""Seconds that each server has to answer; a stage would wait for it for ever."""
 
 
 async def check_configuration(*, connect: bool) -> int:
@@ -28,7 +34,7 @@ async def check_configuration(*, connect: bool) -> int:
 
 def _print(faults: Mapping[str, str | None]) -> None:
     for name, fault in faults.items():
-        out.print(f"{name:<20} [red]{fault}[/]" if fault else f"{name:<20} [green]ok[/]")
+        out.print(f"{name:<20}", Text(fault, "red") if fault else Text("ok", "green"))
 
 
 def _unset(needed: Secret) -> str | None:
@@ -41,9 +47,12 @@ def _unset(needed: Secret) -> str | None:
 
 async def _tried(check: Check, settings: Settings) -> str | None:
     try:
-        return await check(settings)
+        async with asyncio.timeout(WITHIN):
+            return await check(settings)
     except XNovuError as error:
         return str(error)
+    except TimeoutError:
+        return f"does not answer within {WITHIN:g} s"
 
 
 async def _database(settings: Settings) -> str | None:

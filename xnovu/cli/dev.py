@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from uuid import UUID, uuid5
@@ -59,7 +61,7 @@ def _print(stack: Stack, folder: Path) -> None:
         database.execute(WELCOME, {"enterprise": EXAMPLE})
     file = folder / "environment"
     file.touch(mode=0o600)
-    file.write_text("".join(f"export {name}='{value}'\n" for name, value in environment.items()))
+    file.write_text(_exports(environment))
     out.print(
         f"Novu     {stack.novu_url}  what people would have received\n"
         f"health   {stack.health_url}/readyz  {stack.health_url}/metrics\n"
@@ -70,3 +72,9 @@ def _print(stack: Stack, folder: Path) -> None:
         '  psql "$XNOVU_DATABASE_URL"\n\n'
         "Ctrl-C stops everything; the data stays."
     )
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """For the shell: the variables, and the command `xnovu` itself."""
+    lines = [f"export {name}='{value}'" for name, value in environment.items()]
+    return "\n".join((*lines, f'export PATH="{Path(sys.executable).parent}:$PATH"', ""))

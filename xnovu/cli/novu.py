@@ -19,4 +19,8 @@ async def serve_novu(host: str, port: int, rate: str | None) -> None:
             "--rate is free, pro, team, enterprise or a number of requests per second"
         ) from error
     out.print(f"local Novu: http://{host}:{port}  (the page is at /, any API key is let in)")
-    await serve(options, host, port)
+    try:
+        await serve(options, host, port)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error

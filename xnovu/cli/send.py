@@ -4,11 +4,11 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from xnovu.cli.console import COLORS, err, out
+from xnovu.cli.console import colored, err, out
 from xnovu.compose.kit import postgres_store
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
@@ -53,7 +53,7 @@ class Flags:
 
 async def insert(flags: Flags, path: Path | None, wait: float) -> int:
     """Insert, print the ids, wait; the exit code is 1 if a notification did not end SENT."""
-    rows = _rows(_read(path)) if path else [flags.row()]
+    rows = _from_json(flags, path) if path else [flags.row()]
     store = postgres_store(load(), "send")
     await store.open()
     try:
@@ -89,13 +89,16 @@ async def _tell_ended(desk: Desk, open_ids: list[int]) -> int:
         if status in ENDED or not history:
             open_ids.remove(notification)
             sent += status == Status.SENT
-            out.print(f"{notification} [{COLORS.get(status, 'red')}]{status}[/] {_why(row)}")
+            out.print(notification, colored(status), _why(row))
     return sent
 
 
 def _why(row: Mapping[str, Any]) -> str:
-    details = row.get("error_details")
-    return f"{details['code']}: {details['message']}" if details else ""
+    match row.get("error_details"):
+        case {"code": code, "message": message}:
+            return f"{code}: {message}"
+        case _:
+            return ""
 
 
 def _text(argument: str) -> str:
@@ -111,6 +114,12 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _from_json(flags: Flags, path: Path) -> Rows:
+    if any(astuple(flags)):
+        raise ConfigurationError("--json has the whole notification; leave the other options out")
+    return _rows(_read(path))
 
 
 def _rows(text: str) -> Rows:

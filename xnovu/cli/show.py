@@ -1,19 +1,26 @@
 """Shows a notification: where it is, why, and everything that happened to it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from xnovu.cli.console import COLORS, err, out
+from xnovu.cli.console import colored, err, out
 from xnovu.compose.kit import postgres_store
 from xnovu.compose.settings import load
 
 PRIVATE = ("payload", "overrides", "recipients")
 """Shown only on request: whoever looks at an operator's screen is not their recipient."""
 
-FIRST = ("id", "notification_status", "enterprise_id", "notification_workflow_id", "transaction_id")
+FIRST = (
+    *("id", "name", "notification_status", "error_details"),
+    *("enterprise_id", "notification_workflow_id", "transaction_id"),
+    *("created_at", "scheduled_for", "expires_at", "processed_at"),
+)
+"""The columns that most people look for; the others follow by name."""
 
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
@@ -44,43 +51,63 @@ def _shown(row: Mapping[str, Any], *, private: bool) -> Mapping[str, Any]:
 
 
 def _size(value: Any) -> str:
-    return f"({len(value)}, hidden: --payload shows them)"
+    entries = f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
+    return f"{entries}, hidden: --payload shows them"
 
 
 def _print(history: Mapping[str, Any]) -> None:
     row = history["notification"]
     fields = Table.grid(padding=(0, 2))
-    for name in (*FIRST, *(name for name in row if name not in FIRST)):
+    for name in (*FIRST, *sorted(row.keys() - set(FIRST))):
         if row.get(name) not in (None, [], {}):
-            fields.add_row(f"[dim]{name}[/]", _text(name, row[name]))
+            fields.add_row(Text(name, "dim"), _text(name, row[name]))
     out.print(fields)
     out.print(_workflow(history["workflow"]))
-    out.print(_transitions(history["audit"]))
+    if history["transitions"]:
+        out.print(_transitions(history["transitions"]))
+    else:
+        out.print("\nnothing has happened to it yet")
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: Any) -> Text | str:
     if name == "notification_status":
-        return f"[{COLORS.get(value, 'white')}]{value}[/]"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+        return colored(value)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, indent=2 if isinstance(value, dict) else None, default=str)
 
 
-def _workflow(workflow: Mapping[str, Any] | None) -> str:
+def _workflow(workflow: Mapping[str, Any] | None) -> Text | str:
     if workflow is None:
-        return "\n[red]its workflow is not registered for this enterprise[/]"
-    state = "[red]deactivated[/]" if workflow.get("deactivated") else "active"
+        return Text("\nits workflow is not registered for this enterprise", "red")
+    state = "deactivated" if workflow.get("deactivated") else "active"
     return f"\nworkflow {workflow['workflow_key']} ({state})"
 
 
-def _transitions(audit: list[Mapping[str, Any]]) -> Table:
-    table = Table("at", "from", "to", "generation", "claims", "by", "details", box=None)
-    for line in audit:
+def _transitions(lines: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("at", "from", "to", "by", "claim", "why", box=None, padding=(0, 1, 0, 0))
+    table.title, table.title_justify = "\nwhat happened to it", "left"
+    for line in lines:
         table.add_row(
-            str(line["at"]),
-            line["from_status"],
-            line["to_status"],
-            str(line["generation"]),
-            str(line["claims"]),
+            f"{datetime.fromisoformat(line['at']):%Y-%m-%d %H:%M:%S}",
+            colored(line["from_status"]),
+            colored(line["to_status"]),
             line["actor"],
-            json.dumps(line["details"]) if line["details"] else "",
+            _claim(line),
+            _why(line["details"]),
         )
     return table
+
+
+def _claim(line: Mapping[str, Any]) -> str:
+    """Which claim of the row it was; after a re-drive, of which one, too."""
+    again = f", re-drive {line['generation']}" if line["generation"] else ""
+    return f"{line['claims']}{again}"
+
+
+def _why(details: Any) -> str:
+    match details:
+        case {"code": str(why)} | {"reason": str(why)}:
+            return why
+        case _:
+            return ""

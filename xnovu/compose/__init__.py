@@ -1,4 +1,4 @@
-"""The one place where parts are chosen and joined. Nothing imports this but the apps."""
+"""The one place where parts are chosen and joined; only the apps and the command import it."""
 
 from xnovu.compose.kit import Kit
 from xnovu.compose.serve import Part, serve

@@ -28,6 +28,18 @@ def postgres_store(settings: Settings, name: str) -> PostgresStore:
     return PostgresStore(secret(DATABASE_URL), settings.store, application_name=f"xnovu-{name}")
 
 
+def needed(name: str) -> Secret:
+    """
+    The secret of that name, which has to be there when a stage starts.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    asked = secret(name)
+    asked()
+    return asked
+
+
 @dataclass(slots=True)
 class Kit:
     """The ports a stage may ask for; each is opened on first request and closed with the app."""
@@ -41,6 +53,7 @@ class Kit:
 
     async def store(self) -> Store:
         if self._store is None:
+            needed(DATABASE_URL)
             self._store = postgres_store(self.settings, self.name)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
@@ -48,7 +61,7 @@ class Kit:
 
     async def provider(self) -> Provider:
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, secret(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, needed(NOVU_KEY))
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider

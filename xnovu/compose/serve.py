@@ -75,13 +75,12 @@ class House:
 
     async def open(self) -> None:
         """Build the stages and put each behind its mailbox, before the broker starts."""
-        for part in self.parts:
-            policy = self.settings.policy(part.name)
-            stage = await part.build(self.kit)
-            observers = Observers(self.metrics, self.logged)
-            actor = Actor(stage, policy, self.transport, observers, self.stopping)
-            source = await self._source(part)
-            source.subscribe(part.name, part.kinds, policy, actor)
+        try:
+            for part in self.parts:
+                await self._employ(part)
+        except BaseException:  # such as a missing secret: what is open would keep the process alive
+            await self.kit.stack.aclose()
+            raise
 
     async def begin(self) -> None:
         if self.table:
@@ -110,6 +109,14 @@ class House:
             if in_hand and silent > STUCK * self.settings.policy(part.name).timeout:
                 return f"{part.name}: {in_hand} messages in hand, silent for {silent:.0f} s"
         return None
+
+    async def _employ(self, part: Part) -> None:
+        policy = self.settings.policy(part.name)
+        stage = await part.build(self.kit)
+        observers = Observers(self.metrics, self.logged)
+        actor = Actor(stage, policy, self.transport, observers, self.stopping)
+        source = await self._source(part)
+        source.subscribe(part.name, part.kinds, policy, actor)
 
     async def _source(self, part: Part) -> Source:
         if not part.from_table:

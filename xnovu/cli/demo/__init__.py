@@ -48,5 +48,5 @@ def _run(stack: Stack, rows: int, *, plain: bool) -> int:
         watch(database, scenario, plain=plain)
         right = judge(database, scenario, stack.novu_url)
     if not right:
-        out.print(f"\nthe end of the stages' log:\n{stack.log.read_text()[-4000:]}", markup=False)
+        out.print(f"\nthe end of the stages' log:\n{stack.log.read_text()[-4000:]}")
     return 0 if right else 1

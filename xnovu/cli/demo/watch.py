@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from xnovu.cli.console import COLORS, out
 from xnovu.cli.demo.scenario import Scenario, sql
@@ -91,6 +92,7 @@ def _picture(look: Look, before: Look, rows: int) -> Table:
     for status in Status:
         count = look.counts.get(status, 0)
         bar = "█" * round(BAR * count / rows)
-        table.add_row(status.value, f"{count:>6}", f"[{COLORS[status]}]{bar}[/]")
-    table.add_row("[dim]ended[/]", f"{look.ended:>6}", f"of {rows}, {_rate(look, before):.0f}/s")
+        table.add_row(status.value, f"{count:>6}", Text(bar, COLORS[status]))
+    speed = f"of {rows}, {_rate(look, before):.0f}/s"
+    table.add_row(Text("ended", "dim"), f"{look.ended:>6}", speed)
     return table
