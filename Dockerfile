@@ -13,7 +13,7 @@ COPY pipelines ./pipelines
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 XNOVU_HEALTH__HOST=0.0.0.0
 USER xnovu
 EXPOSE 8080
-# SIGTERM: what is in hand finishes; give it the 30 s of `transport.stop_timeout` and a little more.
+# SIGTERM: what is in hand finishes; give it the 35 s of `transport.stop_timeout` and a little more.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
