@@ -16,7 +16,7 @@ from xnovu.errors import XNovuError
 
 Check = Callable[[Settings], Awaitable[str | None]]
 
-WITHIN = 10.0
+WITHIN = 20.0
 """Seconds that each server has to answer; a stage would wait for it for ever."""
 
 

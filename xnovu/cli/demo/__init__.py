@@ -1,9 +1,11 @@
 """The main job, shown: thousands of rows of several enterprises, and what became of each."""
 
+import signal
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
 import psycopg
 
@@ -22,6 +24,7 @@ FAST = {"fsync": "off"}
 
 def show(rows: int, *, plain: bool) -> int:
     """Run it all in a folder that is removed afterwards; the exit code is 0 if all went right."""
+    signal.signal(signal.SIGTERM, _end)  # as Ctrl-C does: the folder and the servers go, too
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="xnovu-demo-") as folder,
@@ -38,6 +41,10 @@ def show(rows: int, *, plain: bool) -> int:
             f" {stack.novu_url}\n"
         )
         return _run(stack, rows, plain=plain)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(stack: Stack, rows: int, *, plain: bool) -> int:
