@@ -237,3 +237,16 @@ async def test_a_recipient_that_is_null_is_not_dropped_in_silence(database: str)
         assert rows[claim.captured.key].notification.recipients == (str(ACME), "")
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("expires", ["infinity", "-infinity", "20000-01-01T00:00:00Z"])
+async def test_a_deadline_out_of_reach_stops_nobody(migrated: str, expires: str) -> None:
+    """Python has no year 10000: such a row must not make the whole claim fail."""
+    async with opened(migrated) as store:
+        await store.insert(
+            [{"enterprise_id": ACME, "expires_at": expires}, {"enterprise_id": ACME}]
+        )
+        claims = await store.claim(5, LONG)
+        assert len(claims) == 2
+        assert {c.expires_at.year for c in claims if c.expires_at} <= {1970}
+        assert len(await store.load([c.captured.key for c in claims])) == 2

@@ -60,7 +60,7 @@ async def test_a_consumer_allows_for_crashes_and_for_every_rule(
     name = stream_name(options.prefix, "ingest")
     config = (await jetstream.consumer_info(name, "hydrate")).config
     assert config.max_deliver == 14
-    assert config.ack_wait == 30
+    assert config.ack_wait == options.lease
     assert not config.backoff
 
 
@@ -72,7 +72,7 @@ async def test_drift_is_applied_and_told(options: NatsOptions, jetstream: JetStr
     name = stream_name(options.prefix, "ingest")
     told = await provision(options.url, longer, MAILBOXES)
     assert f"updated stream {name}: max_age 604800 → 1209600" in told
-    assert f"updated consumer hydrate of stream {name}: ack_wait 30 → 60" in told
+    assert f"updated consumer hydrate of stream {name}: ack_wait 45 → 60" in told
     info = await jetstream.stream_info(name)
     assert (info.config.max_age, info.state.messages) == (14 * 86400, 3)
     assert (await jetstream.consumer_info(name, "hydrate")).config.ack_wait == 60

@@ -142,8 +142,6 @@ async def publishing(options: NatsOptions) -> AsyncIterator[NatsTransport]:
 
 
 async def test_a_batch_that_outstays_the_stop_is_given_back(options: NatsOptions):
-    """Not at once: it may have sent something that a look-up would not show yet."""
-    options = options.model_copy(update={"lease": 1.0})
     await provision(options.url, options, {"box": (KINDS, POLICY)})
     impatient = options.model_copy(update={"stop_timeout": 0.2})
     process, began, tally = NatsTransport(impatient), asyncio.Event(), Tally()

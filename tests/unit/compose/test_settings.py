@@ -125,6 +125,14 @@ def test_the_attempts_of_what_was_cut_off_fit_in_its_claim():
         assert max(waits) + policy.timeout < 120
 
 
+def test_a_batch_ends_before_its_process_does():
+    """Else it would be cut off, and come again before a look-up would show what it had sent."""
+    loaded = settings.load()
+    longest = max(loaded.policy(name).timeout for name in settings.Stages.model_fields)
+    assert longest < loaded.transport.stop_timeout
+    assert loaded.transport.lease * 2 / 3 >= loaded.provider.settle
+
+
 def test_the_example_says_what_the_defaults_are(monkeypatch):
     default = settings.load()
     monkeypatch.setenv("XNOVU_CONFIG", str(Path(__file__).parents[3] / "configs/xnovu.toml"))

@@ -98,15 +98,11 @@ class Slot:
         if self._stopping:
             await give_back(batch)
             return
-        after = AGAIN_AFTER
         try:
             async with kept(batch, self._consumer.lease):
                 await self._subscriber.consume(batch)
-        except asyncio.CancelledError:
-            after = self._consumer.lease  # cut off in mid-work, as by a crash
-            raise
         finally:
-            if count := await give_back(batch, after):
+            if count := await give_back(batch, AGAIN_AFTER):
                 log.warning(
                     "%s: %d messages were not settled; they come again", self._consumer, count
                 )

@@ -24,7 +24,8 @@ FAST = {"fsync": "off"}
 
 def show(rows: int, *, plain: bool) -> int:
     """Run it all in a folder that is removed afterwards; the exit code is 0 if all went right."""
-    signal.signal(signal.SIGTERM, _end)  # as Ctrl-C does: the folder and the servers go, too
+    for number in (signal.SIGINT, signal.SIGTERM):  # the folder and the servers go, too
+        signal.signal(number, _end)
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="xnovu-demo-") as folder,

@@ -50,6 +50,12 @@ BEGIN
     RETURN notify.transaction_id(n.enterprise_id::text, n.id, n.generation::int);
 END $$;
 
+-- A deadline that every client can read: one beyond the year 9999, infinity among them, is none.
+CREATE OR REPLACE FUNCTION notify.xnovu_deadline(expires_at timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN $1 < '9999-01-01Z'::timestamptz THEN greatest($1, '1970-01-01Z'::timestamptz) END
+$$;
+
 -- Take up to `max_rows` due rows for `lease_seconds`, those whose claim has lapsed first. Skips what
 -- others are taking at this moment. Planned anew each time, and only ever along the two indexes.
 CREATE OR REPLACE FUNCTION notify.claim(max_rows int, lease_seconds double precision)
@@ -93,7 +99,7 @@ BEGIN
         RETURNING n.id, n.enterprise_id, n.generation, n.claims, n.transaction_id, n.expires_at, taken.due
     )
     SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int,
-           c.transaction_id::text, c.expires_at, c.claims > 1
+           c.transaction_id::text, notify.xnovu_deadline(c.expires_at), c.claims > 1
     FROM claimed c ORDER BY c.due, c.id;
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

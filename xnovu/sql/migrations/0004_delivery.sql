@@ -41,7 +41,7 @@ BEGIN
            coalesce(nullif(n.payload::jsonb, 'null'), '{}'), nullif(n.overrides::jsonb, 'null'),
            array_remove(coalesce(n.channels::text[], '{}'), NULL),
            array_remove(coalesce(n.tags::text[], '{}'), NULL),
-           n.workflow_version::text, n.expires_at, w.workflow
+           n.workflow_version::text, notify.xnovu_deadline(n.expires_at), w.workflow
     FROM jsonb_to_recordset(load.keys)
         AS key (id bigint, enterprise_id text, generation int, claims int)
     JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
