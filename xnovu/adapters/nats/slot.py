@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 EXPIRES = 30.0
 """How long an idle slot's request stands before it is renewed, in seconds."""
+LAST_CALL = 0.1
+"""Seconds at stop in which an open request may still be answered."""
 REST_MIN, REST_MAX = 0.05, 5.0
 """Seconds between attempts while nothing works."""
 
@@ -39,11 +41,14 @@ class Slot:
         self._rest = REST_MIN
 
     def take_no_more(self) -> None:
+        """What is on its way is let in, to be given back: cut off, it would wait for its lease."""
         self._stopping = True
-        self.interrupt()
+        self._news.set()
+        if self._inbox:
+            asyncio.get_running_loop().call_later(LAST_CALL, self._inbox.interrupt)
 
     def interrupt(self) -> None:
-        """Look at the world again: we are stopping, or the connection went or came back."""
+        """Look at the world again: the connection went or came back."""
         self._news.set()
         if self._inbox:
             self._inbox.interrupt()
@@ -86,7 +91,7 @@ class Slot:
         size, linger = self._policy.batch, self._policy.linger
         if busy:
             await inbox.fill(batch, size, linger)
-        if not batch:
+        if not batch and not self._stopping:
             await inbox.fill(batch, 1, EXPIRES)
             if batch:
                 await inbox.fill(batch, size, linger)
