@@ -98,7 +98,7 @@ async def test_an_old_error_that_novu_repeats_is_overcome(local: RunningNovu) ->
         local.novu.faults.clear()
         assert codes(await provider.trigger([call(1, suspect=True)])) == [None]
         assert codes(await provider.trigger([call(n) for n in range(2, 5)])) == [None] * 3
-    assert local.novu.ledger.find(transaction(1)).accepted == 1  # type: ignore[union-attr]
+    assert local.novu.ledger.find(transaction(1)).accepted == 1
 
 
 async def test_a_lost_answer_under_idempotency_is_replayed_and_counts_once(
