@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+from xnovu.connection import Connection
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
@@ -87,7 +88,19 @@ class Transport(Source, Publisher, Protocol):
 class WakeUps(Protocol):
     """Hints that rows may be due. They may come late, twice, for nothing, or never."""
 
-    async def start(self, wake: Callable[[], None]) -> None: ...
+    @property
+    def connection(self) -> Connection:
+        """How the hints come through just now."""
+        ...
+
+    async def start(self, wake: Callable[[], None]) -> None:
+        """
+        Begin, in the background; raises nothing, then or later, and reconnects for ever.
+
+        ``wake`` is called for each hint and after every (re)connect, since hints may have been
+        missed; it neither raises nor blocks.
+        """
+        ...
 
     async def stop(self) -> None: ...
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 import psycopg
 
 from xnovu.adapters.postgres.connection import PATIENCE
+from xnovu.connection import Connection, Line
+from xnovu.errors import describe
 
 LISTEN = b"LISTEN xnovu_wake"
 
@@ -32,7 +34,12 @@ class NotifyWakeUps:
         self._application_name = application_name
         self._backoff, self._backoff_max = backoff, backoff_max
         self._failures = 0
+        self._line = Line()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> Connection:
+        return self._line.now
 
     async def start(self, wake: Callable[[], None]) -> None:
         """Begin to listen, in the background; raises nothing, then or later."""
@@ -44,12 +51,15 @@ class NotifyWakeUps:
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        self._line.stopped()
 
     async def _listen_for_ever(self, wake: Callable[[], None]) -> None:
         while True:
-            # Whatever it is (a password being changed, a name that does not resolve), it may pass.
-            with suppress(Exception):
+            try:
                 await self._listen(wake)
+                self._line.lost("the database has ended the connection")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                self._line.lost(f"cannot listen: {describe(error)}")
             self._failures += 1
             await asyncio.sleep(self._pause())
 
@@ -60,8 +70,10 @@ class NotifyWakeUps:
         ) as connection:
             await connection.execute(LISTEN)
             self._failures = 0
+            self._line.connected()
             wake()
             async for _ in connection.notifies():
+                self._line.heard()
                 wake()
 
     def _pause(self) -> float:

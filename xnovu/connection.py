@@ -1,0 +1,62 @@
+"""How a long-lived connection fares, for whoever asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class Link(StrEnum):
+    """What can be said of a connection at any moment."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """
+    Its state, since when, when it last told something, and how often it was lost.
+
+    ``reason`` says in words why it is not connected; empty while it is, and safe to show.
+    """
+
+    state: Link
+    since: datetime
+    last_event: datetime | None = None
+    reconnects: int = 0
+    reason: str = ""
+
+
+class Line:
+    """Keeps a :class:`Connection` true: its owner tells what happens, anyone reads ``now``."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self.now = Connection(Link.CONNECTING, clock())
+
+    def connected(self) -> None:
+        """It works from now on."""
+        self._become(Link.CONNECTED)
+
+    def lost(self, reason: str) -> None:
+        """It no longer works, or still does not; it is being made anew."""
+        was_up = self.now.state is Link.CONNECTED
+        first_try = self.now.state is Link.CONNECTING
+        self._become(Link.CONNECTING if first_try else Link.RECONNECTING, reason)
+        if was_up:
+            self.now = replace(self.now, reconnects=self.now.reconnects + 1)
+
+    def heard(self) -> None:
+        """It has told something."""
+        self.now = replace(self.now, last_event=self._clock())
+
+    def stopped(self) -> None:
+        """It is no longer wanted."""
+        self._become(Link.STOPPED)
+
+    def _become(self, state: Link, reason: str = "") -> None:
+        since = self.now.since if state is self.now.state else self._clock()
+        self.now = replace(self.now, state=state, since=since, reason=reason)
