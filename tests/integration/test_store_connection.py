@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import FAST, eventually
 from tests.integration.test_claims import LONG, claim, insert, opened
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresOptions, PostgresStore
+from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
 from xnovu.local.postgres import EmbeddedPostgres
@@ -93,7 +93,7 @@ async def test_asks_for_its_password_each_time_it_connects(
     dsn = own_server.create_database("rotated")
     migrate(dsn)
     known = [dsn.replace("postgresql://postgres:", "postgresql://postgres:wrong")]
-    store = PostgresStore(lambda: known[0], PostgresOptions(timeout=1.0))
+    store = postgres_store(lambda: known[0], PostgresOptions(timeout=1.0))
     await store.open()
     try:
         with pytest.raises(Paused):
