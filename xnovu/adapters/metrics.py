@@ -1,13 +1,14 @@
 """What Prometheus sees: counts, sizes and seconds of every stage, and of ingest."""
 
 import asyncio
+import logging
 import time
+import traceback
 from collections import Counter as Tally
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -172,11 +173,13 @@ class Observers:
         if id(observer) in self._failed:
             return
         self._failed.add(id(observer))
-        structlog.stdlib.get_logger("xnovu").error(
-            "an observer fails",
-            observer=type(observer).__qualname__,
-            error=describe(error),
-            exc_info=error,
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        logging.getLogger("xnovu").error(
+            "an observer fails: %s at %s:%d: %s",
+            type(observer).__qualname__,
+            where.filename,
+            where.lineno,
+            describe(error),
         )
 
 

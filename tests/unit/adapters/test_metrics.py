@@ -1,7 +1,5 @@
 import asyncio
 
-from structlog.testing import capture_logs
-
 from xnovu.adapters.metrics import Metrics, Observers
 from xnovu.events import Key
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
@@ -177,14 +175,15 @@ class Clumsy(Unobserved):
         raise KeyError("jane@example.com")
 
 
-async def test_an_observer_that_raises_harms_nobody_and_is_logged_once():
+async def test_an_observer_that_raises_harms_nobody_and_is_logged_once(caplog):
     metrics = Metrics()
     both = Observers(Clumsy(), metrics)
-    with capture_logs() as lines:
-        both.began("hydrate", 1)
-        both.held("hydrate", 1, AWAY)
-        both.finished(report(Done()))
+    both.began("hydrate", 1)
+    both.held("hydrate", 1, AWAY)
+    both.finished(report(Done()))
     assert value(metrics, "xnovu_batches_total", stage="hydrate") == 1
     assert value(metrics, "xnovu_holds_total", stage="hydrate", code="provider_down") == 1
-    [line] = lines
-    assert (line["observer"], line["error"]) == ("Clumsy", "ValueError")
+    assert "Clumsy" in caplog.text
+    assert "ValueError" in caplog.text
+    assert len(caplog.records) == 1
+    assert "jane" not in caplog.text
