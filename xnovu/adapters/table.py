@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
+from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
@@ -53,12 +54,16 @@ class Gauge(Protocol):
     def backlog(self, messages: int) -> None: ...
 
 
+def _untold(_: Exception) -> None: ...
+
+
 @dataclass(slots=True)
 class TableSource:
     """
     Claims due rows in batches while the stages' backlog is under its bound.
 
-    Several may run against one database: no row is given to two.
+    Several may run against one database: no row is given to two. ``stalled`` is told each time
+    that rows cannot be claimed, and why; ``missed`` counts those that no wake-up had announced.
     """
 
     store: Store
@@ -66,6 +71,8 @@ class TableSource:
     backlog: Callable[[], Awaitable[int]]
     options: TableOptions
     gauge: Gauge
+    stalled: Callable[[Exception], None] = _untold
+    missed: int = 0
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
     _subscription: tuple[Policy, Handler] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=lambda: [])
@@ -75,7 +82,7 @@ class TableSource:
     _nap: float = 0.0
     _recount: float = 0.0
     _on_their_way: int = 0
-    _trouble: str | None = None
+    _line: Line = field(default_factory=Line)
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
@@ -95,12 +102,26 @@ class TableSource:
     async def stop(self) -> None:
         self._stopping.set()
         self._awake.set()
-        await asyncio.gather(*self._tasks)
-        if self.wakeups:
-            await self.wakeups.stop()
+        tasks, self._tasks = self._tasks, []
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            self._line.stopped()
+            if self.wakeups:
+                await self.wakeups.stop()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no rows can be claimed just now; None if they can."""
+        return self._line.now.reason or None
+
+    @property
+    def connection(self) -> Connection:
+        """How hints come through, or where nobody gives any, how the database answers."""
+        return self.wakeups.connection if self.wakeups else self._line.now
 
     async def ready(self) -> str | None:
-        return self._trouble
+        return self.trouble
 
     def _wake(self) -> None:
         self._expected = True
@@ -111,10 +132,13 @@ class TableSource:
         while not self._stopping.is_set():
             try:
                 nap = await self._sweep(policy, handler)
-                self._trouble, trouble = None, 0
+                self._line.connected()
+                trouble = 0
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
-                self._trouble, nap = describe(error), policy.pause(trouble)
+                nap = policy.pause(trouble)
+                self._line.lost(describe(error))
+                self.stalled(error)
             await self._rest(nap)
 
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
@@ -128,7 +152,9 @@ class TableSource:
             return await self._until_due()
         self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
+        self._line.heard()
         if self.wakeups and not self._expected:
+            self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
         self._nap = self.options.sweep_busy
         await self._hand_over(claims, handler)

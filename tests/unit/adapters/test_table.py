@@ -9,10 +9,12 @@ import pytest
 from tests.builders import captured
 from tests.conftest import eventually
 from xnovu.adapters.table import TableOptions, TableSource
+from xnovu.connection import Connection, Link
 from xnovu.envelope import decode
 from xnovu.errors import Paused
 from xnovu.policy import Dead, Done, Policy, Retry
 from xnovu.ports import Claim
+from xnovu.stage import utc_now
 
 SLOW = TableOptions(sweep_busy=3600, sweep_idle=3600)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.01)
@@ -44,7 +46,7 @@ class Table:
 
 class Bell:
     def __init__(self) -> None:
-        self.ring = None
+        self.ring, self.connection = None, Connection(Link.CONNECTED, utc_now())
 
     async def start(self, wake):
         self.ring = wake
@@ -67,6 +69,14 @@ class Counts:
         self.waiting = messages
 
 
+class Stalls:
+    def __init__(self) -> None:
+        self.told = []
+
+    def __call__(self, error):
+        self.told.append(error)
+
+
 class Handler:
     def __init__(self, fate=None) -> None:
         self.seen, self.fate = [], fate or Done()
@@ -82,7 +92,7 @@ async def running(table, handler, options=SLOW, *, waiting=lambda: 0, bell=None,
         return waiting()
 
     counts = Counts()
-    source = TableSource(table, bell, backlog, options, counts)
+    source = TableSource(table, bell, backlog, options, counts, Stalls())
     source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
     await source.start()
     try:
@@ -111,11 +121,11 @@ async def test_a_hint_is_answered_at_once():
 
 async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
     table, handler = Table(), Handler()
-    async with running(table, handler, QUICK, bell=Bell()) as (_, counts):
+    async with running(table, handler, QUICK, bell=Bell()) as (source, counts):
         await eventually(lambda: table.claimed > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
-    assert counts.missed == 1
+    assert counts.missed == source.missed == 1
 
 
 async def test_without_wake_ups_nothing_is_missed():
@@ -190,7 +200,8 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
     table.fail = Paused("the database is away")
     async with running(table, handler, QUICK) as (source, _):
         await eventually(source.ready)
-        assert await source.ready() == "the database is away"
+        assert await source.ready() == source.trouble == "the database is away"
+        assert source.stalled.told[0] is table.fail
         table.fail = None
         await eventually(lambda: handler.seen)
 
@@ -198,6 +209,40 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
             return await source.ready() is None
 
         await eventually(well)
+
+
+async def test_without_wake_ups_its_connection_is_what_claiming_says():
+    table, handler = Table(1), Handler()
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.connection.state is Link.CONNECTED)
+        assert source.connection.last_event is not None
+        table.fail = Paused("the database is away")
+        await eventually(lambda: source.connection.state is Link.RECONNECTING)
+        assert source.connection.reason == "the database is away"
+        table.fail = None
+        await eventually(lambda: source.connection.reconnects == 1)
+    assert source.connection.state is Link.STOPPED
+
+
+async def test_with_wake_ups_it_is_theirs():
+    bell = Bell()
+    async with running(Table(), Handler(), bell=bell) as (source, _):
+        assert source.connection is bell.connection
+
+
+async def test_a_stop_that_is_cancelled_stops_the_wake_ups_all_the_same():
+    bell, began = Bell(), asyncio.Event()
+
+    async def for_ever(deliveries):
+        began.set()
+        await asyncio.Event().wait()
+
+    async with running(Table(1), for_ever, bell=bell) as (source, _):
+        await eventually(began.is_set)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await source.stop()
+        assert bell.ring is None
 
 
 async def test_a_broker_that_is_away_claims_nothing():
