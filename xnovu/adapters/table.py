@@ -7,8 +7,8 @@ Wake-ups say when to look; a sweep looks anyway, because every way of being told
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -21,7 +21,6 @@ from xnovu.ports import Claim, Delivery, Features, Handler, Store, WakeUps
 
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
-
 
 RECOUNT = 0.1
 """Seconds between two questions to the broker how much is on its way."""
@@ -72,8 +71,8 @@ class TableSource:
     options: TableOptions
     gauge: Gauge
     stalled: Callable[[Exception], None] = _untold
-    missed: int = 0
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
+    missed: int = 0
     _subscription: tuple[Policy, Handler] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=lambda: [])
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,7 +81,7 @@ class TableSource:
     _nap: float = 0.0
     _recount: float = 0.0
     _on_their_way: int = 0
-    _line: Line = field(default_factory=Line)
+    _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
@@ -122,6 +121,11 @@ class TableSource:
 
     async def ready(self) -> str | None:
         return self.trouble
+
+    def status(self) -> dict[str, Any]:
+        """How the hints come through, and how many rows only the sweep has found."""
+        hints = asdict(self.wakeups.connection) if self.wakeups else {"state": "sweep only"}
+        return {**hints, "missed_wakeups": self.missed}
 
     def _wake(self) -> None:
         self._expected = True

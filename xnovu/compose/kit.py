@@ -1,6 +1,7 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +12,8 @@ from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
 from xnovu.compose.settings import Settings
-from xnovu.ports import Desk, Provider, Store, WakeUps
+from xnovu.desk import Desk
+from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
 
 
@@ -32,6 +34,17 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
     With an enterprise's id it is that one's only.
     """
     return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore]:
+    """The database of these settings, for as long as a command works with it."""
+    store = store_of(settings, name)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def needed(name: str) -> Secret:

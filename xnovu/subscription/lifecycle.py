@@ -17,9 +17,11 @@ from xnovu.adapters.metrics import Metrics
 from xnovu.compose import Kit, Settings
 from xnovu.compose.kit import Database
 from xnovu.compose.settings import HealthOptions, LogOptions, load
-from xnovu.connection import Connection, Line
+from xnovu.connection import Connection, Link
+from xnovu.desk import Search
 from xnovu.errors import ConfigurationError
-from xnovu.ports import Provider, Search
+from xnovu.ports import Provider
+from xnovu.stage import utc_now
 from xnovu.subscription.callbacks import LISTENING, Callbacks, Listener, OnError, OnNotification
 from xnovu.subscription.queue import QueueConfig
 from xnovu.subscription.run import Run
@@ -83,8 +85,7 @@ class SubscriptionManager:
         self._metrics = Metrics()
         self._turn = asyncio.Lock()
         self._run: Run | None = None
-        self._line = Line()
-        self._line.stopped()
+        self._idle = Connection(Link.STOPPED, utc_now())
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -118,7 +119,7 @@ class SubscriptionManager:
         async with self._turn:
             run, self._run = self._run, None
             if run:
-                self._line.stopped()
+                self._idle = Connection(Link.STOPPED, utc_now())
                 await run.end()
                 log.debug("stopped for enterprise %s", self.enterprise_id)
 
@@ -138,7 +139,7 @@ class SubscriptionManager:
         """Tell how it fares just now; asks nobody."""
         run = self._run
         if run is None:
-            return SubscriptionStatus(False, 0, 0, self._line.now, 0)
+            return SubscriptionStatus(False, 0, 0, self._idle, 0)
         active, table = run.in_hand, run.table
         waiting = max(0, run.unsettled - active)
         how = table.connection, table.missed, table.trouble
@@ -213,5 +214,5 @@ async def _redrive(desk: Database, limit: int) -> int:
         if not keys:
             break
         seen |= {key.notification_id for key in keys}
-        sent += len(await desk.redrive(keys))
+        sent += len(await desk.redrive(keys, who=Listener.name))
     return sent

@@ -1,6 +1,7 @@
 import asyncio
 
 from xnovu.adapters.metrics import Metrics, Observers
+from xnovu.connection import Line
 from xnovu.events import Key
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
 from xnovu.ports import Report, Unobserved
@@ -187,3 +188,11 @@ async def test_an_observer_that_raises_harms_nobody_and_is_logged_once(caplog):
     assert "ValueError" in caplog.text
     assert len(caplog.records) == 1
     assert "jane" not in caplog.text
+
+
+def test_wake_ups_may_be_watched_anew():
+    metrics, line = Metrics(), Line("hints")
+    metrics.watch(lambda: Line("of old").now)
+    metrics.watch(lambda: line.now)
+    line.connected()
+    assert value(metrics, "xnovu_wakeups_connected") == 1

@@ -14,7 +14,6 @@ from xnovu.envelope import decode
 from xnovu.errors import Paused
 from xnovu.policy import Dead, Done, Policy, Retry
 from xnovu.ports import Claim
-from xnovu.stage import utc_now
 
 SLOW = TableOptions(sweep_busy=3600, sweep_idle=3600)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.01)
@@ -46,7 +45,8 @@ class Table:
 
 class Bell:
     def __init__(self) -> None:
-        self.ring, self.connection = None, Connection(Link.CONNECTED, utc_now())
+        self.ring = None
+        self.connection = Connection(Link.CONNECTED, datetime(2026, 1, 1, tzinfo=UTC))
 
     async def start(self, wake):
         self.ring = wake
@@ -125,7 +125,20 @@ async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
         await eventually(lambda: table.claimed > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
-    assert counts.missed == source.missed == 1
+    assert counts.missed == source.status()["missed_wakeups"] == 1
+    assert source.status()["state"] is Link.CONNECTED
+
+
+async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_end(caplog):
+    table, handler = Table(), Handler()
+    table.fail = Paused("the key is refused")
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.status() and caplog.records)
+        assert await source.ready() == "the key is refused"
+        table.fail, table.due = None, [7]
+        await eventually(lambda: handler.seen)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["claiming: the key is refused", "claiming: connected again"]
 
 
 async def test_without_wake_ups_nothing_is_missed():
