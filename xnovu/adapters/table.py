@@ -130,6 +130,7 @@ class TableSource:
         self.gauge.claimed(len(claims))
         if self.wakeups and not self._expected:
             self.gauge.missed_wakeups(len(claims))
+            self.wakeups.missed(len(claims))
         self._nap = self.options.sweep_busy
         await self._hand_over(claims, handler)
         return 0.0

@@ -53,6 +53,9 @@ class NotifyWakeUps:
             self._task = None
         self._line.stopped()
 
+    def missed(self, rows: int) -> None:
+        """Nothing follows: a connection that is up tells everything, and its loss is noticed."""
+
     async def _listen_for_ever(self, wake: Callable[[], None]) -> None:
         while True:
             try:
