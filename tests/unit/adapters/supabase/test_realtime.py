@@ -1,0 +1,338 @@
+"""Wake-ups by Realtime: when they call themselves connected, what wakes, and what they tell."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import ValidationError
+
+from tests.conftest import eventually
+from tests.unit.adapters.supabase.realtime_server import Realtime, running
+from tests.unit.adapters.supabase.test_realtime_access import jwt
+from xnovu.adapters.supabase import Patience, RealtimeOptions, RealtimeWakeUps, realtime_client
+from xnovu.connection import Connection, Link
+from xnovu.errors import ConfigurationError
+
+KEY = "sb_secret_nobody_may_see"
+QUICK = {"backoff": 0.01, "backoff_max": 0.05, "ping": 0.05, "key": 0.02}
+
+
+class Ear:
+    """Counts the hints."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def __call__(self) -> None:
+        self.heard += 1
+
+
+class Listening:
+    """Wake-ups that were started, and what they have said."""
+
+    def __init__(self, wakeups: RealtimeWakeUps) -> None:
+        self.wakeups = wakeups
+        self.ear = Ear()
+
+    @property
+    def now(self) -> Connection:
+        return self.wakeups.connection
+
+    async def connected(self, times: int = 1) -> None:
+        """Up, and lost once less than that many times."""
+        await eventually(
+            lambda: self.now.state is Link.CONNECTED and self.now.reconnects >= times - 1
+        )
+
+    async def lost(self, reason: str) -> None:
+        await eventually(lambda: reason in self.now.reason)
+        assert self.now.state is not Link.CONNECTED
+
+    async def wakes(self, realtime: Realtime) -> None:
+        before = self.ear.heard
+        await realtime.change()
+        await eventually(lambda: self.ear.heard > before)
+
+
+@pytest.fixture
+async def realtime() -> AsyncIterator[Realtime]:
+    async with running() as server:
+        yield server
+
+
+@asynccontextmanager
+async def listening(
+    realtime: Realtime, *enterprises: str, key=lambda: KEY, url=None, token=None, **patience: float
+) -> AsyncIterator[Listening]:
+    """Started; in the end stopped, with nothing left behind."""
+    before = asyncio.all_tasks()
+    wakeups = RealtimeWakeUps(
+        url or (lambda: realtime.url),
+        key,
+        RealtimeOptions(enterprises=frozenset(enterprises)),
+        token=token,
+        patience=Patience(**{**QUICK, **patience}),
+    )
+    told = Listening(wakeups)
+    await wakeups.start(told.ear)
+    try:
+        yield told
+    finally:
+        await wakeups.stop()
+    assert told.now.state is Link.STOPPED
+    left = [task for task in asyncio.all_tasks() - before if "xnovu" in _origin(task)]
+    assert left == []
+    await eventually(lambda: not realtime.connections)
+
+
+def _origin(task: asyncio.Task) -> str:
+    """Tasks of the server live in this loop too; the client's are these."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    file = code.co_filename if code else ""
+    return f"xnovu {task}" if "/realtime/" in file or "/adapters/supabase/" in file else ""
+
+
+async def test_everyone_is_listened_for_on_one_channel(realtime: Realtime) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        assert list(realtime.channels) == ["realtime:xnovu"]
+        (payload,) = realtime.joins
+        inserts, updates = payload["config"]["postgres_changes"]
+        table = {"schema": "notify", "table": "ent_notification", "select": ["id"]}
+        assert inserts == {"event": "INSERT", **table}
+        status = "notification_status=in.(PENDING,RETRACTED)"
+        assert updates == {"event": "UPDATE", "filter": status, **table}
+        assert (realtime.keys, payload["access_token"]) == ([KEY], KEY)
+
+
+async def test_it_is_connected_once_every_channel_is_confirmed(realtime: Realtime) -> None:
+    realtime.confirms = False
+    async with listening(realtime, "acme", "globex") as told:
+        await eventually(lambda: len(realtime.channels) == 2)
+        other = {"channel": "", "extension": "system", "status": "ok", "message": "Connected"}
+        await realtime.say("system", other)
+        await realtime.confirm("realtime:xnovu-acme")
+        session = told.wakeups._session
+        await eventually(lambda: session and session._unconfirmed == {"xnovu-globex"})
+        assert (told.now.state, told.ear.heard) == (Link.CONNECTING, 0)
+        await realtime.confirm("realtime:xnovu-globex")
+        await told.connected()
+        assert (told.ear.heard, told.now.reconnects, told.now.reason) == (1, 0, "")
+        assert told.now.last_event is None
+
+
+@pytest.mark.parametrize("kind", ["INSERT", "UPDATE"])
+async def test_a_change_wakes(realtime: Realtime, kind: str) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.change(type=kind)
+        await eventually(lambda: told.ear.heard == 2)
+        assert told.now.last_event
+
+
+async def test_a_row_too_large_to_be_sent_wakes(realtime: Realtime) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.change(errors=["Error 413: Payload Too Large"], record={})
+        await eventually(lambda: told.ear.heard == 2)
+        assert told.now.reconnects == 0
+
+
+async def test_what_the_server_subscribed_to_anew_may_have_been_missed(realtime: Realtime) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.confirm()
+        await eventually(lambda: told.ear.heard == 2)
+        assert told.now.reconnects == 0
+
+
+async def test_an_older_server_is_asked_with_one_filter(realtime: Realtime) -> None:
+    realtime.parses = False
+    async with listening(realtime, "acme") as told:
+        await told.connected()
+        updates = realtime.joins[-1]["config"]["postgres_changes"][1]
+        assert updates["filter"] == "enterprise_id=eq.acme"
+        heard = told.ear.heard
+        await realtime.change(type="UPDATE", record={"id": 7, "notification_status": "SENT"})
+        await realtime.change(type="UPDATE", record={"id": 7, "notification_status": "RETRACTED"})
+        await eventually(lambda: told.ear.heard > heard)
+        await told.wakes(realtime)
+        assert told.ear.heard == heard + 2
+
+
+@pytest.mark.parametrize("errors", ["Error 401: Unauthorized", "Error 400: Bad Request"])
+async def test_rows_it_may_not_read_are_a_loss(realtime: Realtime, errors: str) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.change(errors=[errors], commit_timestamp=None, record={})
+        await eventually(lambda: told.now.reconnects == 1)
+        await told.connected(2)
+        await told.wakes(realtime)
+
+
+@pytest.mark.parametrize("event", ["system", "phx_close", "phx_error"])
+async def test_the_end_of_a_channel_is_heard_in_words_nobody_knows(
+    realtime: Realtime, event: str
+) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.say(event, ["?"])
+        await told.connected(2)
+
+
+async def test_what_concerns_nobody_is_ignored(realtime: Realtime) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        await realtime.say("presence_state", ["?"])
+        await realtime.say("postgres_changes", "?")
+        for connection, _ in realtime.channels.values():
+            await connection.send("no JSON")
+            await connection.send("[]")
+        await told.wakes(realtime)
+        assert told.now.reconnects == 0
+
+
+async def test_a_wake_that_raises_ends_nothing_but_a_connection(realtime: Realtime) -> None:
+    async with listening(realtime) as told:
+        await told.connected()
+        heard: list[int] = []
+
+        def broken() -> None:
+            heard.append(1)
+            if len(heard) == 1:
+                raise RuntimeError("bug")
+
+        told.ear.__class__ = type("Broken", (Ear,), {"__call__": lambda _: broken()})
+        await realtime.change()
+        await told.connected(2)
+        await eventually(lambda: len(heard) == 2)
+
+
+async def test_a_changed_key_makes_a_new_connection(realtime: Realtime) -> None:
+    keys = ["first"]
+    async with listening(realtime, key=lambda: keys[-1]) as told:
+        await told.connected()
+        keys.append("second")
+        await told.connected(2)
+        assert realtime.keys == keys
+
+
+async def test_a_key_that_cannot_be_read_for_a_while_does_no_harm(realtime: Realtime) -> None:
+    asked = 0
+
+    def key() -> str:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise ConfigurationError("the file is gone")
+        return KEY
+
+    async with listening(realtime, key=key) as told:
+        await told.connected()
+        await eventually(lambda: asked > 3)
+        assert told.now.state is Link.CONNECTED
+
+
+async def test_no_key_is_told(realtime: Realtime) -> None:
+    def key() -> str:
+        raise ConfigurationError("XNOVU_SUPABASE_KEY is not set")
+
+    async with listening(realtime, key=key) as told:
+        await told.lost("XNOVU_SUPABASE_KEY is not set")
+        assert told.now.state is Link.CONNECTING
+
+
+async def test_a_token_is_replaced_before_it_ends(realtime: Realtime) -> None:
+    tokens = [jwt({"exp": time.time() + 30}), jwt({"exp": time.time() + 3600})]
+    asked: list[str] = []
+
+    def token() -> str:
+        asked.append(tokens[min(len(asked), 1)])
+        return asked[-1]
+
+    async with listening(realtime, "acme", "globex", token=token) as told:
+        await told.connected()
+        await eventually(lambda: len(realtime.tokens) == 2)
+        assert [join["access_token"] for join in realtime.joins] == [tokens[0]] * 2
+        assert realtime.tokens == [tokens[1]] * 2
+        assert (asked, told.now.reconnects, realtime.keys) == (tokens, 0, [KEY])
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(401, "refuses the key (HTTP 401)"), (403, "refuses the key"), (503, "answers HTTP 503")],
+)
+async def test_a_handshake_that_is_refused(realtime: Realtime, status: int, reason: str) -> None:
+    realtime.status = status
+    async with listening(realtime) as told:
+        await told.lost(reason)
+        realtime.status = None
+        await told.connected()
+
+
+async def test_a_url_that_is_none_is_told_and_asked_for_again(realtime: Realtime) -> None:
+    urls = ["supabase"]
+    async with listening(realtime, url=lambda: urls[-1]) as told:
+        await told.lost("the URL of the Supabase project does not begin with https://")
+        urls.append(realtime.url)
+        await told.connected()
+
+
+async def test_a_library_that_does_not_fit_is_told(
+    realtime: Realtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(realtime_client.LEANS_ON, "channel", ("_handle_message", "_gone"))
+    async with listening(realtime) as told:
+        await told.lost("does not fit this XNovu: AsyncRealtimeChannel has no _gone")
+
+
+async def test_missed_rows_of_a_channel_that_speaks_are_no_matter(realtime: Realtime) -> None:
+    async with listening(realtime, mute=3600) as told:
+        told.wakeups.missed(100)
+        await told.connected()
+        told.wakeups.missed(2)
+        await told.wakes(realtime)
+        told.wakeups.missed(2)
+        session = told.wakeups._session
+        assert session
+        assert session._mute is None
+        told.wakeups.missed(1)
+        assert session._mute is not None
+        await told.wakes(realtime)
+        assert session._mute is None
+
+
+async def test_nothing_private_is_logged(
+    realtime: Realtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    private = "ada@example.org"
+    async with listening(realtime, "0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11") as told:
+        await told.connected()
+        await realtime.change(record={"id": 7, "payload": private})
+        await realtime.say("postgres_changes", {"ids": [1], "data": {"record": private}})
+        await realtime.say("presence_state", private)
+        await told.wakes(realtime)
+        realtime.refuse = f"Unauthorized: {KEY} may not read '{private}'"
+        await realtime.system("error", f"no more of {private} for {KEY}")
+        await told.lost("the server refuses: Unauthorized: ")
+        assert private not in told.now.reason
+        assert KEY not in told.now.reason
+    said = [r for r in caplog.records if not r.name.startswith(("websockets.server", "asyncio"))]
+    assert any("the server refuses" in record.getMessage() for record in said)
+    assert not any(private in line or KEY in line for line in map(logging.Formatter().format, said))
+
+
+def test_more_channels_than_a_connection_may_have_are_refused() -> None:
+    RealtimeOptions(enterprises=frozenset(str(n) for n in range(100)))
+    with pytest.raises(ValidationError, match="at most 100"):
+        RealtimeOptions(enterprises=frozenset(str(n) for n in range(101)))
+
+
+@pytest.mark.parametrize("enterprise", ["", "a,b", "a b", "(a)", '"a"'])
+def test_an_enterprise_no_filter_can_name_is_refused(enterprise: str) -> None:
+    with pytest.raises(ValidationError):
+        RealtimeOptions(enterprises=frozenset({enterprise}))

@@ -1,0 +1,163 @@
+"""Supabase's hints: Realtime tells of rows that are new, retracted, or to be sent again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+from websockets.exceptions import InvalidStatus
+
+from xnovu.adapters.supabase.realtime_access import Access
+from xnovu.adapters.supabase.realtime_channels import channels
+from xnovu.adapters.supabase.realtime_session import (
+    ONE_FILTER,
+    SILENT,
+    Patience,
+    Session,
+)
+from xnovu.connection import Connection, Line, Link
+from xnovu.errors import Paused, XNovuError, describe
+
+log = logging.getLogger(__name__)
+
+Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
+"""What can stand in a filter and in a channel's name without being quoted."""
+
+
+class RealtimeOptions(BaseModel, extra="forbid", frozen=True):
+    """
+    Whose rows are listened for: those of ``enterprises``, by a channel for each, else everyone's.
+
+    They should be those whose rows this process claims: others' rows are found by the sweep, and
+    taken for a sign that Realtime is mute. A connection holds 100 channels at most (Supabase's
+    ``max_channels_per_client``).
+    """
+
+    kind: Literal["realtime"] = "realtime"
+    enterprises: Annotated[frozenset[Enterprise], Field(max_length=100)] = frozenset()
+
+
+class RealtimeWakeUps:
+    """
+    ``WakeUps`` by Supabase Realtime, which may lose any hint: it is never trusted alone.
+
+    ``url`` (the project's), ``key`` and ``token`` (a user's JWT, where RLS is to hold) are asked
+    anew at each connection; a changed key makes a new connection, and a token that is about to end
+    is asked for and replaced before it does.
+
+    Connected is what the server has confirmed of every channel, and only as long as it answers
+    heartbeats, does not stay silent for too long, and tells of the rows that come. Everything else
+    is a loss (a quiet table too, every ten minutes: silence cannot be told from deafness): the
+    whole client is made anew, for ever. Wakes after each of these connections.
+    """
+
+    def __init__(
+        self,
+        url: Callable[[], str],
+        key: Callable[[], str],
+        options: RealtimeOptions | None = None,
+        *,
+        token: Callable[[], str] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._access = Access(url, key, token)
+        self._enterprises = sorted((options or RealtimeOptions()).enterprises)
+        self._patience = patience or Patience()
+        self._line = Line()
+        self._one_filter = False
+        self._failures = 0
+        self._joined_at: float | None = None
+        self._session: Session | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> Connection:
+        return self._line.now
+
+    async def start(self, wake: Callable[[], None]) -> None:
+        """Begin to listen, in the background; raises nothing, then or later."""
+        self._task = asyncio.create_task(self._listen_for_ever(wake), name="xnovu-wake-ups")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._line.stopped()
+
+    def missed(self, rows: int) -> None:
+        if self._session and self._line.now.state is Link.CONNECTED:
+            self._session.missed(rows)
+
+    async def _listen_for_ever(self, wake: Callable[[], None]) -> None:
+        while True:
+            try:
+                self._session = self._begin(wake)
+                await self._session.live()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                self._on_loss(error)
+            finally:
+                await self._give_up()
+            await asyncio.sleep(self._pause())
+
+    def _begin(self, wake: Callable[[], None]) -> Session:
+        def joined() -> None:
+            self._on_joined()
+            wake()
+
+        def told() -> None:
+            self._failures = 0
+            self._line.heard()
+            wake()
+
+        asked = channels(self._enterprises, one_filter=self._one_filter)
+        return Session(self._access, asked, self._patience, joined=joined, told=told)
+
+    async def _give_up(self) -> None:
+        session, self._session = self._session, None
+        if session:
+            await session.close()
+
+    def _on_joined(self) -> None:
+        if self._line.now.state is not Link.CONNECTED:
+            self._joined_at = asyncio.get_running_loop().time()
+            self._line.connected()
+            log.info("Realtime tells of new rows from now on")
+
+    def _on_loss(self, error: Exception) -> None:
+        """Note why; what lasted for a while was no failure of the attempt before."""
+        reason, code = _said(error), error.code if isinstance(error, Paused) else ""
+        if reason != self._line.now.reason:
+            log.log(logging.INFO if code == SILENT else logging.WARNING, "Realtime: %s", reason)
+        self._one_filter = self._one_filter or code == ONE_FILTER
+        if self._lasted() > self._patience.backoff_max:
+            self._failures = 0
+        self._joined_at = None
+        self._failures += 1
+        self._line.lost(reason)
+
+    def _lasted(self) -> float:
+        now = asyncio.get_running_loop().time()
+        return now - self._joined_at if self._joined_at is not None else 0.0
+
+    def _pause(self) -> float:
+        longest, first = self._patience.backoff_max, self._patience.backoff
+        ceiling = min(longest, first * 2.0 ** min(self._failures - 1, 60))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spread, not secrecy
+
+
+def _said(error: Exception) -> str:
+    """Why there is no connection, safe to show: an error of the network may hold the whole URL."""
+    match error:
+        case InvalidStatus(response=response) if response.status_code in (401, 403):
+            return f"the server refuses the key (HTTP {response.status_code})"
+        case InvalidStatus(response=response):
+            return f"the server answers HTTP {response.status_code}"
+        case XNovuError():
+            return str(error)
+        case _:
+            return f"cannot connect: {describe(error)}"
