@@ -9,7 +9,7 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.supabase import (
     PostgrestMissing,
     RunningSupabase,
-    postgrest_binary,
+    find_postgrest,
     prepare,
     running_supabase,
 )
@@ -18,7 +18,7 @@ from xnovu.local.supabase import (
 @pytest.fixture(scope="session")
 def postgrest_program() -> Path:
     try:
-        return postgrest_binary()
+        return find_postgrest()
     except PostgrestMissing as missing:
         pytest.skip(str(missing))
 

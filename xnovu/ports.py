@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Envelope
@@ -140,11 +140,18 @@ class Store(Protocol):
     """
     The database of record, scoped by enterprise in every statement.
 
+    A store for one enterprise sees, claims and changes no row of another.
+
     Raises Paused when the database cannot be reached, Retryable for what may pass (a deadlock).
+    Whatever raised may be asked again: nothing is then done twice, or lost.
     """
 
     async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        """Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice."""
+        """
+        Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
+
+        What a call has taken whose answer was lost, the next call of this store returns.
+        """
         ...
 
     async def release(self, keys: Sequence[Key]) -> None:
@@ -176,18 +183,6 @@ class Store(Protocol):
         Told again what it has already written, it writes nothing and returns the same event, so
         that a crash between the two cannot swallow it. A row that has ended otherwise is left out.
         """
-        ...
-
-
-class Desk(Protocol):
-    """What people ask of the database: insert and look up."""
-
-    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """Insert notifications (column → value), return their ids in order."""
-        ...
-
-    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
-        """One notification with its workflow and every transition; None if there is none."""
         ...
 
 

@@ -11,10 +11,11 @@ import pytest
 from tests.conftest import FAST, eventually
 from tests.contract.store_fixtures import ACME, FAILURE
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
 
 
 class Ear:
@@ -28,16 +29,16 @@ class Ear:
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
+async def store(database: str) -> AsyncIterator[SqlStore]:
     migrate(database)
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     yield store
     await store.close()
 
 
 @pytest.fixture
-async def ear(database: str, store: PostgresStore) -> AsyncIterator[Ear]:
+async def ear(database: str, store: SqlStore) -> AsyncIterator[Ear]:
     """Listening; what it heard on connecting is forgotten."""
     del store
     ear, wakeups = Ear(), NotifyWakeUps(database)
@@ -58,7 +59,7 @@ async def settled(ear: Ear, database: str) -> int:
 
 
 async def test_inserts_wake_once_for_each_statement(
-    database: str, store: PostgresStore, ear: Ear
+    database: str, store: SqlStore, ear: Ear
 ) -> None:
     await store.insert([{"enterprise_id": ACME}] * 100)
     await eventually(lambda: ear.heard)
@@ -70,7 +71,7 @@ async def test_inserts_wake_once_for_each_statement(
     assert await settled(ear, database) == 2
 
 
-async def test_what_people_change_wakes(database: str, store: PostgresStore, ear: Ear) -> None:
+async def test_what_people_change_wakes(database: str, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME}])
     (claim,) = await store.claim(1, 60.0)
     await store.record([Outcome(claim.captured.key, FAILURE)])
@@ -84,7 +85,7 @@ async def test_what_people_change_wakes(database: str, store: PostgresStore, ear
     await eventually(lambda: ear.heard == 4)
 
 
-async def test_its_own_work_wakes_nobody(database: str, store: PostgresStore, ear: Ear) -> None:
+async def test_its_own_work_wakes_nobody(database: str, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME}] * 2)
     await eventually(lambda: ear.heard)
     first, second = [claim.captured.key for claim in await store.claim(9, 60.0)]
@@ -94,7 +95,7 @@ async def test_its_own_work_wakes_nobody(database: str, store: PostgresStore, ea
     assert await settled(ear, database) == 1
 
 
-async def test_a_new_schedule_wakes(database: str, store: PostgresStore, ear: Ear) -> None:
+async def test_a_new_schedule_wakes(database: str, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME, "scheduled_for": "2999-01-01T00:00:00Z"}])
     await eventually(lambda: ear.heard == 1)
     with psycopg.connect(database, autocommit=True) as connection:
@@ -103,7 +104,7 @@ async def test_a_new_schedule_wakes(database: str, store: PostgresStore, ear: Ea
 
 
 async def test_a_change_of_other_columns_wakes_nobody(
-    database: str, store: PostgresStore, ear: Ear
+    database: str, store: SqlStore, ear: Ear
 ) -> None:
     await store.insert([{"enterprise_id": ACME}])
     await eventually(lambda: ear.heard)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from http import HTTPStatus
+from http.client import responses
 
 import httpx
 from starlette.applications import Starlette
@@ -50,12 +51,18 @@ def create_app(
 ) -> Starlette:
     """An application in front of a PostgREST, and of a handler for Realtime."""
     rest = RestEndpoint(upstream, keys, faults)
-    routes: list[BaseRoute] = [Route(f"{REST}{{path:path}}", rest)]
+    routes: list[BaseRoute] = [Route(f"{REST}/{{path:path}}", rest)]
     if realtime is not None:
-        routes.append(WebSocketRoute(REALTIME, realtime))
+        routes.append(_websockets(realtime))
     app = Starlette(routes=routes, exception_handlers={HTTPStatus.NOT_FOUND: _no_route})
     app.router.redirect_slashes = False
     return app
+
+
+def _websockets(realtime: ASGIApp) -> WebSocketRoute:
+    route = WebSocketRoute(REALTIME, realtime)
+    route.app = realtime  # of which Starlette, if it is a function, makes something else
+    return route
 
 
 class RestEndpoint:
@@ -77,7 +84,7 @@ class RestEndpoint:
 
     async def _answer(self, request: Request) -> Response | None:
         """What the client gets; None: its connection is cut."""
-        held, fault = self._faults.strike(request.method, request.url.path)
+        held, fault = self._faults.strike(request.method, request.scope["path"])
         await asyncio.sleep(held)
         if fault is None:
             return await self._let_in(request)
@@ -118,8 +125,8 @@ class RestEndpoint:
 
 def _passed_back(got: httpx.Response, body: bytes) -> Response:
     answer = Response(body, got.status_code)
-    answer.raw_headers = _kept(got.headers.raw, b"content-length")
-    if body:
+    answer.raw_headers = _kept(got.headers.raw)
+    if body and "content-length" not in got.headers:
         answer.raw_headers.append((b"content-length", str(len(body)).encode()))
     return answer
 
@@ -134,7 +141,7 @@ def _kept(headers: Headers, *dropped: bytes) -> Headers:
 
 def _target(scope: Scope) -> bytes:
     """Path and query as they were sent, without the gateway's own parts."""
-    path: bytes = scope["raw_path"].removeprefix(REST.encode()) or b"/"
+    path: bytes = scope["raw_path"].removeprefix(REST.encode())
     query: bytes = scope["query_string"]
     kept = b"&".join(part for part in query.split(b"&") if not part.startswith(b"apikey="))
     return path + b"?" + kept if kept else path
@@ -145,10 +152,10 @@ def _instead(fault: Fault) -> Response | None:
     status = fault.status
     if fault.kind == "away" or status is None:
         return None
+    title = f"{status} {responses.get(status, 'Error')}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        title = f"{status} {HTTPStatus(status).phrase}"
         return HTMLResponse(f"<html><head><title>{title}</title></head></html>\n", status)
-    return JSONResponse({"message": HTTPStatus(status).phrase}, status)
+    return JSONResponse({"message": title}, status)
 
 
 def _no_route(request: Request, error: Exception) -> Response:

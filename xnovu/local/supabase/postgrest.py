@@ -13,7 +13,7 @@ from xnovu.local.folder import Folder
 from xnovu.local.health import says_ready
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.process import Child, Command
-from xnovu.local.supabase.postgrest_binary import NAME, postgrest_binary
+from xnovu.local.supabase.postgrest_binary import NAME, find_postgrest
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Postgrest:
         self.stop()
 
     def _command(self) -> Command:
-        program = postgrest_binary()
+        program = find_postgrest()
         port = self._wanted_port = self._folder.port("port", self._wanted_port)
         admin = self._folder.port("admin_port", None)
         configuration = self._folder.path / "postgrest.conf"

