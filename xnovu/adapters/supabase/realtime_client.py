@@ -27,9 +27,17 @@ from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Binding
 from xnovu.errors import ConfigurationError, describe
 
 LEANS_ON = {
-    "client": ("_listen", "_listen_task", "_heartbeat_task", "_ws_connection"),
+    "client": (
+        "_listen",
+        "_on_connect_error",
+        "_listen_task",
+        "_heartbeat_task",
+        "_ws_connection",
+    ),
     "channel": ("_handle_message", "_background_tasks", "_push_buffer"),
 }
+ABNORMAL = 1006
+"""The code of a connection that ended without one (RFC 6455, 7.4.1)."""
 FAREWELL = 1.0
 """Seconds that the other side has to answer a farewell."""
 OWN_HEARTBEAT = 3600
@@ -103,11 +111,14 @@ class Client(AsyncRealtimeClient):
                 async for frame in connection:
                     self._hear(frame)
                 self._end(f"the server closed the connection ({connection.close_code})")
-        except ConnectionClosedError:
-            code = connection.close_code if connection else None
-            self._end(f"the connection broke ({code})")
+        except ConnectionClosedError as error:
+            await self._on_connect_error(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end in silence
             self._end(f"a message could not be taken in: {describe(error)}")
+
+    async def _on_connect_error(self, e: ConnectionClosedError) -> None:
+        """What the client does when it cannot send, either."""
+        self._end(f"the connection broke ({e.rcvd.code if e.rcvd else ABNORMAL})")
 
     def _on_state(self, state: State, error: Exception | None) -> None:
         del error  # its words may be the server's

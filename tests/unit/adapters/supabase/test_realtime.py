@@ -1,6 +1,5 @@
 """Wake-ups by Realtime: when they call themselves connected, what wakes, and what they tell."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -9,52 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import ValidationError
 
+from tests import realtime_fixtures as fixtures
 from tests.conftest import eventually
+from tests.realtime_fixtures import KEY, Listening, Text
 from tests.unit.adapters.supabase.realtime_server import Realtime, running
 from tests.unit.adapters.supabase.test_realtime_access import jwt
-from xnovu.adapters.supabase import Patience, RealtimeOptions, RealtimeWakeUps, realtime_client
-from xnovu.connection import Connection, Link
+from xnovu.adapters.supabase import RealtimeOptions, realtime_client
+from xnovu.connection import Link
 from xnovu.errors import ConfigurationError
-
-KEY = "sb_secret_nobody_may_see"
-QUICK = {"backoff": 0.01, "backoff_max": 0.05, "ping": 0.05, "key": 0.02}
-
-
-class Ear:
-    """Counts the hints."""
-
-    def __init__(self) -> None:
-        self.heard = 0
-
-    def __call__(self) -> None:
-        self.heard += 1
-
-
-class Listening:
-    """Wake-ups that were started, and what they have said."""
-
-    def __init__(self, wakeups: RealtimeWakeUps) -> None:
-        self.wakeups = wakeups
-        self.ear = Ear()
-
-    @property
-    def now(self) -> Connection:
-        return self.wakeups.connection
-
-    async def connected(self, times: int = 1) -> None:
-        """Up, and lost once less than that many times."""
-        await eventually(
-            lambda: self.now.state is Link.CONNECTED and self.now.reconnects >= times - 1
-        )
-
-    async def lost(self, reason: str) -> None:
-        await eventually(lambda: reason in self.now.reason)
-        assert self.now.state is not Link.CONNECTED
-
-    async def wakes(self, realtime: Realtime) -> None:
-        before = self.ear.heard
-        await realtime.change()
-        await eventually(lambda: self.ear.heard > before)
 
 
 @pytest.fixture
@@ -63,36 +24,21 @@ async def realtime() -> AsyncIterator[Realtime]:
         yield server
 
 
+async def wakes(told: Listening, realtime: Realtime) -> None:
+    before = told.ear.heard
+    await realtime.change()
+    await eventually(lambda: told.ear.heard > before)
+
+
 @asynccontextmanager
 async def listening(
-    realtime: Realtime, *enterprises: str, key=lambda: KEY, url=None, token=None, **patience: float
+    realtime: Realtime, *enterprises: str, url: Text | None = None, key: Text = lambda: KEY, **more
 ) -> AsyncIterator[Listening]:
     """Started; in the end stopped, with nothing left behind."""
-    before = asyncio.all_tasks()
-    wakeups = RealtimeWakeUps(
-        url or (lambda: realtime.url),
-        key,
-        RealtimeOptions(enterprises=frozenset(enterprises)),
-        token=token,
-        patience=Patience(**{**QUICK, **patience}),
-    )
-    told = Listening(wakeups)
-    await wakeups.start(told.ear)
-    try:
+    at = url or (lambda: realtime.url)
+    async with fixtures.listening(at, key, enterprises, **more) as told:
         yield told
-    finally:
-        await wakeups.stop()
-    assert told.now.state is Link.STOPPED
-    left = [task for task in asyncio.all_tasks() - before if "xnovu" in _origin(task)]
-    assert left == []
     await eventually(lambda: not realtime.connections)
-
-
-def _origin(task: asyncio.Task) -> str:
-    """Tasks of the server live in this loop too; the client's are these."""
-    code = getattr(task.get_coro(), "cr_code", None)
-    file = code.co_filename if code else ""
-    return f"xnovu {task}" if "/realtime/" in file or "/adapters/supabase/" in file else ""
 
 
 async def test_everyone_is_listened_for_on_one_channel(realtime: Realtime) -> None:
@@ -159,7 +105,7 @@ async def test_an_older_server_is_asked_with_one_filter(realtime: Realtime) -> N
         await realtime.change(type="UPDATE", record={"id": 7, "notification_status": "SENT"})
         await realtime.change(type="UPDATE", record={"id": 7, "notification_status": "RETRACTED"})
         await eventually(lambda: told.ear.heard > heard)
-        await told.wakes(realtime)
+        await wakes(told, realtime)
         assert told.ear.heard == heard + 2
 
 
@@ -170,7 +116,7 @@ async def test_rows_it_may_not_read_are_a_loss(realtime: Realtime, errors: str) 
         await realtime.change(errors=[errors], commit_timestamp=None, record={})
         await eventually(lambda: told.now.reconnects == 1)
         await told.connected(2)
-        await told.wakes(realtime)
+        await wakes(told, realtime)
 
 
 @pytest.mark.parametrize("event", ["system", "phx_close", "phx_error"])
@@ -191,24 +137,17 @@ async def test_what_concerns_nobody_is_ignored(realtime: Realtime) -> None:
         for connection, _ in realtime.channels.values():
             await connection.send("no JSON")
             await connection.send("[]")
-        await told.wakes(realtime)
+        await wakes(told, realtime)
         assert told.now.reconnects == 0
 
 
 async def test_a_wake_that_raises_ends_nothing_but_a_connection(realtime: Realtime) -> None:
     async with listening(realtime) as told:
         await told.connected()
-        heard: list[int] = []
-
-        def broken() -> None:
-            heard.append(1)
-            if len(heard) == 1:
-                raise RuntimeError("bug")
-
-        told.ear.__class__ = type("Broken", (Ear,), {"__call__": lambda _: broken()})
+        told.ear.fails = True
         await realtime.change()
         await told.connected(2)
-        await eventually(lambda: len(heard) == 2)
+        await wakes(told, realtime)
 
 
 async def test_a_changed_key_makes_a_new_connection(realtime: Realtime) -> None:
@@ -241,7 +180,7 @@ async def test_no_key_is_told(realtime: Realtime) -> None:
         raise ConfigurationError("XNOVU_SUPABASE_KEY is not set")
 
     async with listening(realtime, key=key) as told:
-        await told.lost("XNOVU_SUPABASE_KEY is not set")
+        await told.down("XNOVU_SUPABASE_KEY is not set")
         assert told.now.state is Link.CONNECTING
 
 
@@ -268,7 +207,7 @@ async def test_a_token_is_replaced_before_it_ends(realtime: Realtime) -> None:
 async def test_a_handshake_that_is_refused(realtime: Realtime, status: int, reason: str) -> None:
     realtime.status = status
     async with listening(realtime) as told:
-        await told.lost(reason)
+        await told.down(reason)
         realtime.status = None
         await told.connected()
 
@@ -276,7 +215,7 @@ async def test_a_handshake_that_is_refused(realtime: Realtime, status: int, reas
 async def test_a_url_that_is_none_is_told_and_asked_for_again(realtime: Realtime) -> None:
     urls = ["supabase"]
     async with listening(realtime, url=lambda: urls[-1]) as told:
-        await told.lost("the URL of the Supabase project does not begin with https://")
+        await told.down("the URL of the Supabase project does not begin with https://")
         urls.append(realtime.url)
         await told.connected()
 
@@ -286,7 +225,7 @@ async def test_a_library_that_does_not_fit_is_told(
 ) -> None:
     monkeypatch.setitem(realtime_client.LEANS_ON, "channel", ("_handle_message", "_gone"))
     async with listening(realtime) as told:
-        await told.lost("does not fit this XNovu: AsyncRealtimeChannel has no _gone")
+        await told.down("does not fit this XNovu: AsyncRealtimeChannel has no _gone")
 
 
 async def test_missed_rows_of_a_channel_that_speaks_are_no_matter(realtime: Realtime) -> None:
@@ -294,14 +233,14 @@ async def test_missed_rows_of_a_channel_that_speaks_are_no_matter(realtime: Real
         told.wakeups.missed(100)
         await told.connected()
         told.wakeups.missed(2)
-        await told.wakes(realtime)
+        await wakes(told, realtime)
         told.wakeups.missed(2)
         session = told.wakeups._session
         assert session
         assert session._mute is None
         told.wakeups.missed(1)
         assert session._mute is not None
-        await told.wakes(realtime)
+        await wakes(told, realtime)
         assert session._mute is None
 
 
@@ -315,10 +254,10 @@ async def test_nothing_private_is_logged(
         await realtime.change(record={"id": 7, "payload": private})
         await realtime.say("postgres_changes", {"ids": [1], "data": {"record": private}})
         await realtime.say("presence_state", private)
-        await told.wakes(realtime)
+        await wakes(told, realtime)
         realtime.refuse = f"Unauthorized: {KEY} may not read '{private}'"
         await realtime.system("error", f"no more of {private} for {KEY}")
-        await told.lost("the server refuses: Unauthorized: ")
+        await told.down("the server refuses: Unauthorized: ")
         assert private not in told.now.reason
         assert KEY not in told.now.reason
     said = [r for r in caplog.records if not r.name.startswith(("websockets.server", "asyncio"))]
