@@ -35,13 +35,13 @@ class Diary(Line):
     """Remembers all that was said of a connection."""
 
     def __init__(self, ear: Ear) -> None:
-        super().__init__()
+        super().__init__("wake-ups by Realtime")
         self.ear = ear
         self.losses: list[str] = []
         self.heard_at_loss = 0
 
-    def lost(self, reason: str) -> None:
-        super().lost(reason)
+    def lost(self, reason: str, *, planned: bool = False) -> None:
+        super().lost(reason, planned=planned)
         self.losses.append(reason)
         self.heard_at_loss = self.ear.heard
 

@@ -1,7 +1,6 @@
 """Supabase's hints: Realtime tells of rows that are new, retracted, or to be sent again."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +19,6 @@ from xnovu.adapters.supabase.realtime_session import (
 )
 from xnovu.connection import Connection, Line, Link
 from xnovu.errors import Paused, XNovuError, describe
-
-log = logging.getLogger(__name__)
 
 Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
 """What can stand in a filter and in a channel's name without being quoted."""
@@ -66,7 +63,7 @@ class RealtimeWakeUps:
         self._access = Access(url, key, token)
         self._enterprises = sorted((options or RealtimeOptions()).enterprises)
         self._patience = patience or Patience()
-        self._line = Line()
+        self._line = Line("wake-ups by Realtime")
         self._one_filter = False
         self._failures = 0
         self._joined_at: float | None = None
@@ -126,19 +123,16 @@ class RealtimeWakeUps:
         if self._line.now.state is not Link.CONNECTED:
             self._joined_at = asyncio.get_running_loop().time()
             self._line.connected()
-            log.info("Realtime tells of new rows from now on")
 
     def _on_loss(self, error: Exception) -> None:
         """Note why; what lasted for a while was no failure of the attempt before."""
-        reason, code = _said(error), error.code if isinstance(error, Paused) else ""
-        if reason != self._line.now.reason:
-            log.log(logging.INFO if code == SILENT else logging.WARNING, "Realtime: %s", reason)
+        code = error.code if isinstance(error, Paused) else ""
         self._one_filter = self._one_filter or code == ONE_FILTER
         if self._lasted() > self._patience.backoff_max:
             self._failures = 0
         self._joined_at = None
         self._failures += 1
-        self._line.lost(reason)
+        self._line.lost(_said(error), planned=code == SILENT)
 
     def _lasted(self) -> float:
         now = asyncio.get_running_loop().time()
