@@ -1,6 +1,6 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -9,7 +9,17 @@ from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
+from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.supabase.store import supabase_store
+from xnovu.compose.secrets import (
+    DATABASE_URL,
+    NATS_URL,
+    NOVU_KEY,
+    SUPABASE_KEY,
+    SUPABASE_URL,
+    Secret,
+    secret,
+)
 from xnovu.compose.settings import Settings
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
@@ -31,7 +41,13 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
 
     With an enterprise's id it is that one's only.
     """
-    return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
+    match settings.store:
+        case SupabaseOptions() as options:
+            return supabase_store(
+                secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
+            )
+        case options:
+            return postgres_store(secret(DATABASE_URL), options, f"xnovu-{name}", enterprise_id)
 
 
 @asynccontextmanager
@@ -45,14 +61,20 @@ async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore
         await store.close()
 
 
-def needed(name: str) -> Secret:
+def store_secrets(settings: Settings) -> Sequence[Secret]:
+    """What the store of these settings has to know."""
+    if settings.store.kind == "supabase":
+        return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+    return (secret(DATABASE_URL),)
+
+
+def needed(asked: Secret) -> Secret:
     """
-    The secret of that name, which has to be there when a stage starts.
+    A secret that has to be there when a stage starts.
 
     Raises:
         ConfigurationError: it is not.
     """
-    asked = secret(name)
     asked()
     return asked
 
@@ -70,7 +92,8 @@ class Kit:
 
     async def store(self) -> Store:
         if self._store is None:
-            needed(DATABASE_URL)
+            for each in store_secrets(self.settings):
+                needed(each)
             self._store = store_of(self.settings, self.name)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
@@ -78,13 +101,13 @@ class Kit:
 
     async def provider(self) -> Provider:
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, needed(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep":
+        if self.settings.wakeups.kind == "sweep" or self.settings.store.kind == "supabase":
             return None
         return NotifyWakeUps(secret(DATABASE_URL))
 

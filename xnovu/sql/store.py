@@ -6,7 +6,7 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import uuid4
@@ -16,6 +16,7 @@ from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, StatusChanged
 from xnovu.ports import Claim, Outcome, Row
 from xnovu.sql import rows as read
+from xnovu.sql.errors import AnswerLost
 from xnovu.sql.schema import migrations
 
 LATE = 60.0
@@ -56,7 +57,8 @@ class SqlStore:
     Every method raises:
         Paused: the database cannot be reached, or does not answer.
         Retryable: it was busy: a deadlock, a lock held for too long.
-        Permanent: it refused a value; names the column, never the value.
+        Permanent: it refused a value; names the column, never the value. Of ``insert`` also: not
+            all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
         ConfigurationError: it is not migrated.
     """
 
@@ -150,7 +152,13 @@ class SqlStore:
         if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
             message = f"{len(strangers)} notifications are another enterprise's"
             raise Permanent(message, code="invalid_row")
-        return await self._in_parts("enqueue", "notifications", read.columns(rows))
+        ids: list[int] = []
+        for part in self._parts(read.columns(rows)):
+            try:
+                ids += await self._functions.call("enqueue", notifications=part)
+            except XNovuError as error:
+                raise _of_insert(error, ids) from None
+        return ids
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         found = await self._functions.call(
@@ -177,12 +185,21 @@ class SqlStore:
     async def _lost_claims(self) -> Sequence[Claim]:
         """What a call without an answer has taken, be it that it was still under way till now."""
         for token, until in list(self._unanswered.items()):
-            if records := await self._functions.call("claimed", token=token):
-                self._unanswered.pop(token, None)
-                return [read.claim(record) for record in records]
-            if time.monotonic() > until:
-                self._unanswered.pop(token, None)
+            # One asks for each: two would both return what it has taken.
+            if self._unanswered.pop(token, None) and (claims := await self._taken(token, until)):
+                return claims
         return ()
+
+    async def _taken(self, token: str, until: float) -> Sequence[Claim]:
+        """What this token has taken; while that may still change, it stays in the books."""
+        try:
+            records = await self._functions.call("claimed", token=token)
+        except BaseException:
+            self._unanswered[token] = until
+            raise
+        if not records and time.monotonic() < until:
+            self._unanswered[token] = until
+        return [read.claim(record) for record in records]
 
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
@@ -191,13 +208,15 @@ class SqlStore:
     async def _in_parts(
         self, function: str, name: str, entries: Sequence[Any], **more: Any
     ) -> list[Any]:
-        """One call, or as many as the most rows of one require."""
-        size = self._functions.most or len(entries) or 1
         results: list[Any] = []
-        for at in range(0, len(entries), size):
-            part = {name: entries[at : at + size], **more}
-            results += await self._functions.call(function, **part)
+        for part in self._parts(entries):
+            results += await self._functions.call(function, **{name: part, **more})
         return results
+
+    def _parts(self, entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """All at once, or in as many calls as the most rows of one require."""
+        size = self._functions.most or len(entries) or 1
+        return (entries[at : at + size] for at in range(0, len(entries), size))
 
     @staticmethod
     def _asked(failed: Failed, search: Search) -> bool:
@@ -206,3 +225,12 @@ class SqlStore:
 
     def _ours(self, enterprise_id: str) -> bool:
         return self._enterprise in (None, enterprise_id)
+
+
+def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:
+    """What keeps anyone from inserting twice: repeating it is for who has looked."""
+    before = f"{len(ids)} notifications were inserted, {ids[-1]} the last, then: " if ids else ""
+    if isinstance(error, AnswerLost):
+        message = f"{before}{error}; they may have been inserted: look before you repeat it"
+        return Permanent(message, code="insert_unclear")
+    return Permanent(f"{before}{error}", code="insert_unfinished") if ids else error

@@ -1,5 +1,1 @@
-"""Supabase: its Realtime as wake-ups."""
-
-from xnovu.adapters.supabase.realtime import Patience, RealtimeOptions, RealtimeWakeUps
-
-__all__ = ["Patience", "RealtimeOptions", "RealtimeWakeUps"]
+"""Supabase: the store over its REST API, and wake-ups by its Realtime."""
