@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.conftest import eventually
-from xnovu.adapters.supabase import Patience, RealtimeOptions, RealtimeWakeUps
+from xnovu.adapters.supabase.options import RealtimeOptions
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
+from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.connection import Connection, Line, Link
 
 KEY = "sb_secret_nobody_may_see"

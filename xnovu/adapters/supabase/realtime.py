@@ -4,12 +4,11 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
 from websockets.exceptions import InvalidStatus
 
-from xnovu.adapters.supabase.realtime_access import Access
+from xnovu.adapters.supabase.options import RealtimeOptions
+from xnovu.adapters.supabase.realtime_access import Credentials
 from xnovu.adapters.supabase.realtime_channels import channels
 from xnovu.adapters.supabase.realtime_session import (
     ONE_FILTER,
@@ -19,22 +18,6 @@ from xnovu.adapters.supabase.realtime_session import (
 )
 from xnovu.connection import Connection, Line, Link
 from xnovu.errors import Paused, XNovuError, describe
-
-Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
-"""What can stand in a filter and in a channel's name without being quoted."""
-
-
-class RealtimeOptions(BaseModel, extra="forbid", frozen=True):
-    """
-    Whose rows are listened for: those of ``enterprises``, by a channel for each, else everyone's.
-
-    They should be those whose rows this process claims: others' rows are found by the sweep, and
-    taken for a sign that Realtime is mute. A connection holds 100 channels at most (Supabase's
-    ``max_channels_per_client``).
-    """
-
-    kind: Literal["realtime"] = "realtime"
-    enterprises: Annotated[frozenset[Enterprise], Field(max_length=100)] = frozenset()
 
 
 class RealtimeWakeUps:
@@ -60,7 +43,7 @@ class RealtimeWakeUps:
         token: Callable[[], str] | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self._access = Access(url, key, token)
+        self._credentials = Credentials(url, key, token)
         self._enterprises = sorted((options or RealtimeOptions()).enterprises)
         self._patience = patience or Patience()
         self._line = Line("wake-ups by Realtime")
@@ -112,7 +95,7 @@ class RealtimeWakeUps:
             wake()
 
         asked = channels(self._enterprises, one_filter=self._one_filter)
-        return Session(self._access, asked, self._patience, joined=joined, told=told)
+        return Session(self._credentials, asked, self._patience, joined=joined, told=told)
 
     async def _give_up(self) -> None:
         session, self._session = self._session, None

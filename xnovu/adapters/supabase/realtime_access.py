@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
-from xnovu.errors import ConfigurationError
+from xnovu.adapters.supabase.clients import Access
 
 PATH = "/realtime/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Credentials:
     """
     The project's URL, its key and, where RLS is to hold for it, a user's JWT.
 
@@ -23,17 +23,15 @@ class Access:
     key: Callable[[], str]
     token: Callable[[], str] | None = None
 
-    def address(self) -> str:
+    def access(self) -> Access:
         """
-        Tell where Realtime is.
+        Where Realtime is, and the key that lets in.
 
         Raises:
-            ConfigurationError: the project's URL is none.
+            ConfigurationError, Paused: the project's URL or its key is none.
         """
-        url = self.url().strip().rstrip("/")
-        if not url.startswith(("https://", "http://")):
-            raise ConfigurationError("the URL of the Supabase project does not begin with https://")
-        return url + PATH
+        project = Access(self.url().strip(), self.key().strip()).check()
+        return Access(project.url.rstrip("/") + PATH, project.key)
 
 
 def expiry(token: str) -> float | None:

@@ -23,6 +23,7 @@ from realtime.types import PostgresChangesPayload as Change
 from realtime.types import RealtimeSubscribeStates as State
 from websockets.exceptions import ConnectionClosedError
 
+from xnovu.adapters.supabase.clients import Access
 from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Binding
 from xnovu.errors import ConfigurationError, describe
 
@@ -56,15 +57,18 @@ class Client(AsyncRealtimeClient):
 
     def __init__(
         self,
-        url: str,
-        key: str,
+        access: Access,
         *,
         timeout: float,
         hear: Callable[[str | bytes], None],
         end: Callable[[str], None],
     ) -> None:
         super().__init__(
-            url, token=key, auto_reconnect=False, hb_interval=OWN_HEARTBEAT, timeout=ceil(timeout)
+            access.url,
+            token=access.key,
+            auto_reconnect=False,
+            hb_interval=OWN_HEARTBEAT,
+            timeout=ceil(timeout),
         )
         _require(self, LEANS_ON["client"])
         _silence()

@@ -23,7 +23,7 @@ from realtime.message import (
 )
 from realtime.types import PHOENIX_CHANNEL
 
-from xnovu.adapters.supabase.realtime_access import Access, expiry
+from xnovu.adapters.supabase.realtime_access import Credentials, expiry
 from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Channels, is_own_work
 from xnovu.adapters.supabase.realtime_client import Client
 from xnovu.errors import Paused, XNovuError
@@ -36,6 +36,10 @@ SILENT = "realtime_silent"
 
 NO_RIGHTS = ("Error 400", "Error 401")
 """What an event says whose row Realtime may not read: no rights, or no primary key (walrus)."""
+
+NOT_PUBLISHED = "Please check Realtime is enabled"
+ADVICE = f": ALTER PUBLICATION supabase_realtime ADD TABLE {SCHEMA}.{TABLE}"
+"""What is said of a table whose changes are not published, and the way out."""
 
 OMINOUS = frozenset({"system", "phx_error", "phx_close"})
 """Events that tell the end of a channel; if one cannot be understood, that is assumed."""
@@ -70,26 +74,24 @@ class Session:
     A client that is joined, watched, and given up for anything that may mean lost hints.
 
     ``joined`` is called when every subscription is confirmed, and again whenever the server has
-    made one anew; ``told`` for each change. Raises ConfigurationError for a URL, key or token that
-    is not there.
+    made one anew; ``told`` for each change. Raises ConfigurationError or Paused for a URL, a key or
+    a token that is none.
     """
 
     def __init__(
         self,
-        access: Access,
+        credentials: Credentials,
         channels: Channels,
         patience: Patience,
         *,
         joined: Callable[[], None],
         told: Callable[[], None],
     ) -> None:
-        self._access, self._channels, self._patience = access, channels, patience
+        self._credentials, self._channels, self._patience = credentials, channels, patience
         self._joined, self._told = joined, told
-        self._key = access.key()
-        self._token = access.token() if access.token else self._key
-        self._client = Client(
-            access.address(), self._key, timeout=patience.ready, hear=self._hear, end=self._end
-        )
+        self._access = credentials.access()
+        self._token = credentials.token() if credentials.token else self._access.key
+        self._client = Client(self._access, timeout=patience.ready, hear=self._hear, end=self._end)
         self._unconfirmed = set(channels)
         self._confirmed, self._answered, self._over = (asyncio.Event() for _ in range(3))
         self._end_of_it = Paused("", code=LOST)
@@ -161,14 +163,15 @@ class Session:
         while True:
             await asyncio.sleep(self._patience.key)
             with suppress(XNovuError):
-                if self._access.key() != self._key:
-                    self._end("the key has changed")
+                if self._credentials.access() != self._access:
+                    self._end("the project's URL or key has changed")
                 await self._renew_token()
 
     async def _renew_token(self) -> None:
         ends = expiry(self._token)
-        if self._access.token and ends and ends - time.time() < self._patience.renewal:
-            token = self._access.token()
+        ask = self._credentials.token
+        if ask and ends and ends - time.time() < self._patience.renewal:
+            token = ask()
             if token != self._token:
                 self._token = token
                 await self._client.set_auth(token)
@@ -232,7 +235,8 @@ class Session:
     def _refuse(self, words: object) -> None:
         said = str(words)
         code = ONE_FILTER if "parsing `filter`" in said else LOST
-        self._end(f"the server refuses: {redact(said)}", code)
+        advice = ADVICE if NOT_PUBLISHED in said else ""
+        self._end(f"the server refuses: {redact(said)}{advice}", code)
 
     def _end(self, reason: str, code: str = LOST) -> None:
         """It is of no use any more; the first reason counts."""

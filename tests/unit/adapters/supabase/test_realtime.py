@@ -13,7 +13,8 @@ from tests.conftest import eventually
 from tests.realtime_fixtures import KEY, Listening, Text
 from tests.unit.adapters.supabase.realtime_server import Realtime, running
 from tests.unit.adapters.supabase.test_realtime_access import jwt
-from xnovu.adapters.supabase import RealtimeOptions, realtime_client
+from xnovu.adapters.supabase import realtime_client
+from xnovu.adapters.supabase.options import RealtimeOptions
 from xnovu.connection import Link
 from xnovu.errors import ConfigurationError
 
@@ -215,7 +216,7 @@ async def test_a_handshake_that_is_refused(realtime: Realtime, status: int, reas
 async def test_a_url_that_is_none_is_told_and_asked_for_again(realtime: Realtime) -> None:
     urls = ["supabase"]
     async with listening(realtime, url=lambda: urls[-1]) as told:
-        await told.down("the URL of the Supabase project does not begin with https://")
+        await told.down("the URL of the Supabase project must be http(s)")
         urls.append(realtime.url)
         await told.connected()
 

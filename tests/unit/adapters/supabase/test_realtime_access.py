@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from xnovu.adapters.supabase.realtime_access import Access, expiry
+from xnovu.adapters.supabase.realtime_access import Credentials, expiry
 from xnovu.errors import ConfigurationError
 
 
@@ -16,7 +16,7 @@ def jwt(claims: object) -> str:
 
 
 def at(url: str) -> str:
-    return Access(lambda: url, lambda: "key").address()
+    return Credentials(lambda: url, lambda: "key").access().url
 
 
 def test_realtime_is_a_part_of_the_project() -> None:
@@ -24,9 +24,9 @@ def test_realtime_is_a_part_of_the_project() -> None:
     assert at("http://127.0.0.1:54321") == "http://127.0.0.1:54321/realtime/v1"
 
 
-@pytest.mark.parametrize("url", ["", "abc.supabase.co", "postgres://user:secret@db/postgres"])
-def test_a_url_that_is_none_is_not_repeated(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="does not begin with https://"):
+@pytest.mark.parametrize("url", ["", "abc.supabase.co", "https://user:secret@abc.supabase.co"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be http"):
         at(url)
 
 
