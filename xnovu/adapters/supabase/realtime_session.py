@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,8 +54,8 @@ class Patience:
     ``ready``: from connecting until the last subscription is confirmed. ``ping``: between two
     heartbeats; ``answer``: for the answer to one. ``key``: between two looks at the key;
     ``renewal``: before a token's end, when a new one is asked for. ``mute``: how long nothing may
-    be told once ``mute_rows`` came that should have been; ``silence``: how long nothing may be told
-    at all. ``backoff``, doubled up to ``backoff_max``: between two attempts.
+    be told once ``mute_rows`` came that should have been; ``silence``: how long a channel may tell
+    nothing at all. ``backoff``, doubled up to ``backoff_max``: between two attempts.
     """
 
     ready: float = 30.0
@@ -96,8 +97,8 @@ class Session:
         self._confirmed, self._answered, self._over = (asyncio.Event() for _ in range(3))
         self._end_of_it = Paused("", code=LOST)
         self._missed = 0
-        self._silence: asyncio.TimerHandle | None = None
         self._mute: asyncio.TimerHandle | None = None
+        self._silence: dict[str, asyncio.TimerHandle] = {}
 
     async def live(self) -> None:
         """
@@ -118,7 +119,9 @@ class Session:
 
     async def close(self) -> None:
         """Leave nothing behind; takes a second or two if the other side is gone."""
-        self._disarm()
+        self._unmute()
+        for timer in self._silence.values():
+            timer.cancel()
         await self._client.close()
 
     def missed(self, rows: int) -> None:
@@ -139,11 +142,12 @@ class Session:
                 await self._client.set_auth(self._token)
                 await self._client.connect()
                 for name, bindings in self._channels.items():
-                    await self._client.join(name, bindings, self._changed)
+                    await self._client.join(name, bindings, partial(self._changed, name))
                 await self._confirmed.wait()
         except TimeoutError:
             raise Paused(f"not subscribed within {limit:g} s", code=LOST) from None
-        self._heard()
+        for name in self._channels:
+            self._heard(name)
         self._joined()
 
     async def _ping(self) -> None:
@@ -208,18 +212,18 @@ class Session:
             return
         if self._confirmed.is_set():
             self._joined()
-        self._unconfirmed.discard(topic.removeprefix("realtime:"))
+        self._unconfirmed.discard(_name(topic))
         if not self._unconfirmed:
             self._confirmed.set()
 
-    def _changed(self, change: Any) -> None:
+    def _changed(self, name: str, change: Any) -> None:
         """A row was changed. Nothing of its record is used but, for an update, the status."""
         data = change["data"]
         errors = str(data.get("errors"))
         if any(each in errors for each in NO_RIGHTS):
             self._end(f"the server may not show {SCHEMA}.{TABLE} to this key or token")
             return
-        self._heard()
+        self._heard(name)
         if not is_own_work(data.get("type", ""), data.get("record")):
             self._told()
 
@@ -228,7 +232,7 @@ class Session:
         with suppress(AttributeError, KeyError, TypeError, ValueError):
             message = from_json(frame)
             if message["event"] == "postgres_changes":
-                self._changed(message["payload"])
+                self._changed(_name(message["topic"]), message["payload"])
             elif message["event"] in OMINOUS:
                 self._end("the server said something of the channel that is not understood")
 
@@ -244,18 +248,24 @@ class Session:
             self._end_of_it = Paused(reason, code=code)
             self._over.set()
 
-    def _heard(self) -> None:
-        """The table has been heard, so it is not mute; it is not to be silent for too long."""
-        self._disarm()
+    def _heard(self, name: str) -> None:
+        """A channel has told something: it is not to be silent for too long after."""
+        self._unmute()
+        if timer := self._silence.get(name):
+            timer.cancel()
         limit = random.uniform(0.8, 1.2) * self._patience.silence  # noqa: S311 - spread, not secrecy
-        self._silence = _later(limit, self._end, f"nothing was told for {limit:.0f} s", SILENT)
+        reason = f"nothing was told for {limit:.0f} s"
+        self._silence[name] = _later(limit, self._end, reason, SILENT)
 
-    def _disarm(self) -> None:
+    def _unmute(self) -> None:
         self._missed = 0
-        for timer in (self._silence, self._mute):
-            if timer:
-                timer.cancel()
-        self._silence = self._mute = None
+        if self._mute:
+            self._mute.cancel()
+        self._mute = None
+
+
+def _name(topic: str) -> str:
+    return topic.removeprefix("realtime:")
 
 
 def _later(seconds: float, call: Callable[..., None], *arguments: object) -> asyncio.TimerHandle:

@@ -56,11 +56,12 @@ class Realtime:
             if topic in (None, name):
                 await connection.send(_frame(name, event, payload))
 
-    async def change(self, **data: object) -> None:
-        """Tell every channel of a change, as a server does that found all bindings to match."""
+    async def change(self, topic: str | None = None, **data: object) -> None:
+        """Tell one channel of a change, or all, as if it matched all their bindings."""
         for name, (_, ids) in list(self.channels.items()):
-            payload = {"ids": ids, "data": CHANGE | data}
-            await self.say("postgres_changes", payload, name)
+            if topic in (None, name):
+                payload = {"ids": ids, "data": CHANGE | data}
+                await self.say("postgres_changes", payload, name)
 
     async def confirm(self, topic: str | None = None) -> None:
         await self.system("ok", SUBSCRIBED, topic)

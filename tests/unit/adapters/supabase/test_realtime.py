@@ -245,6 +245,16 @@ async def test_missed_rows_of_a_channel_that_speaks_are_no_matter(realtime: Real
         assert session._mute is None
 
 
+async def test_a_silent_channel_is_noticed_among_others(realtime: Realtime) -> None:
+    async with listening(realtime, "acme", "globex", silence=0.3) as told:
+
+        async def joined_anew() -> bool:
+            await realtime.change("realtime:xnovu-acme")
+            return "nothing was told" in "".join(told.diary.losses)
+
+        await eventually(joined_anew)
+
+
 async def test_nothing_private_is_logged(
     realtime: Realtime, caplog: pytest.LogCaptureFixture
 ) -> None:
