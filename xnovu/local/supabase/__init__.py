@@ -1,0 +1,1 @@
+"""A Supabase of your own: stand-ins for what surrounds its Postgres."""
