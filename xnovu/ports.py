@@ -136,11 +136,18 @@ class Store(Protocol):
     """
     The database of record, scoped by enterprise in every statement.
 
+    A store for one enterprise sees, claims and changes no row of another.
+
     Raises Paused when the database cannot be reached, Retryable for what may pass (a deadlock).
+    Whatever raised may be asked again: nothing is then done twice, or lost.
     """
 
     async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        """Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice."""
+        """
+        Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
+
+        What a call has taken whose answer was lost, the next call of this store returns.
+        """
         ...
 
     async def release(self, keys: Sequence[Key]) -> None:
@@ -175,15 +182,50 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A notification that ended FAILED: which, with what error code, and when."""
+
+    key: Key
+    code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which failed notifications: None is any; times are from ``since`` on, before ``until``."""
+
+    enterprise_id: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class Desk(Protocol):
-    """What people ask of the database: insert and look up."""
+    """What people ask of the database: insert, look up, send again, take back."""
 
     async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """Insert notifications (column → value), return their ids in order."""
+        """
+        Insert notifications (column → value), return their ids in order.
+
+        Not to be repeated where the answer was lost: they may be there.
+        """
         ...
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         """One notification with its workflow and every transition; None if there is none."""
+        ...
+
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        """Up to ``limit`` failed notifications, the first to fail first."""
+        ...
+
+    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Send FAILED notifications again as a new generation; return the keys they now have."""
+        ...
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
+        """Take notifications back, in whatever generation; return the keys of those changed."""
         ...
 
 

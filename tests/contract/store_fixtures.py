@@ -1,6 +1,6 @@
 """One bench per store. A new store is one more here: everything its contract needs to be tested."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,10 @@ from psycopg.rows import dict_row
 
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.events import Failure, Key, Workflow
 from xnovu.ports import Desk, Store
+from xnovu.sql.store import Functions, SqlStore
 
 # What a platform may have had before XNovu came: other types, other columns, rows of its own.
 PLATFORM = """
@@ -54,17 +55,17 @@ CREATE TABLE notify.ent_notification (
 
 
 class TrackedStore(Store, Desk, Protocol):
-    """A store as the contract sees it, and what operators do to it."""
-
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]: ...
-
-    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]: ...
+    """A store as the contract sees it."""
 
 
 class Bench(Protocol):
     """A store, and a hand that reaches around it."""
 
     store: TrackedStore
+
+    def only(self, enterprise_id: str) -> TrackedStore:
+        """A store upon the same tables, of one enterprise only."""
+        ...
 
     async def workflow(self, workflow: Workflow) -> Any:
         """Register a workflow; returns what a row's notification_workflow_id must be."""
@@ -94,6 +95,9 @@ class Clock:
 class MemoryBench:
     store: MemoryStore = field(default_factory=lambda: MemoryStore(Clock()))
 
+    def only(self, enterprise_id: str) -> MemoryStore:
+        return self.store.only(enterprise_id)
+
     async def workflow(self, workflow: Workflow) -> str:
         self.store.register(workflow)
         return workflow.workflow_key
@@ -110,10 +114,14 @@ class MemoryBench:
 
 
 @dataclass(slots=True)
-class PostgresBench:
-    store: PostgresStore
+class SqlBench:
+    store: SqlStore
+    functions: Functions
     connection: psycopg.AsyncConnection[dict[str, Any]]
     by_id: bool
+
+    def only(self, enterprise_id: str) -> SqlStore:
+        return SqlStore(self.functions, enterprise_id)
 
     async def workflow(self, workflow: Workflow) -> Any:
         row = workflow.model_dump(mode="json", exclude_none=True)
@@ -170,12 +178,13 @@ async def platform(dsn: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def _bench(dsn: str, *, by_id: bool) -> AsyncIterator[Bench]:
     migrate(dsn)
-    store = PostgresStore(dsn)
+    functions = PostgresFunctions(dsn)
+    store = SqlStore(functions)
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
     async with connection:
         await store.open()
         try:
-            yield PostgresBench(store, connection, by_id)
+            yield SqlBench(store, functions, connection, by_id)
         finally:
             await store.close()
 

@@ -6,14 +6,14 @@ from tests.conftest import eventually
 from tests.contract import wakeups_fixtures
 from tests.contract.store_fixtures import ACME, FAILURE
 from tests.contract.wakeups_fixtures import Bench, Ear
-from xnovu.adapters.postgres.store import PostgresStore
 from xnovu.connection import Link
 from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
 
 bench, ear, store = wakeups_fixtures.bench, wakeups_fixtures.ear, wakeups_fixtures.store
 
 
-async def test_inserts_wake(bench: Bench, store: PostgresStore, ear: Ear) -> None:
+async def test_inserts_wake(bench: Bench, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME}])
     await eventually(lambda: ear.heard == 1)
     await store.insert([{"enterprise_id": ACME}] * 100)
@@ -32,7 +32,7 @@ async def test_nothing_wakes_before_it_is_committed(bench: Bench, ear: Ear) -> N
     assert await bench.settled(ear) == 2
 
 
-async def test_what_people_change_wakes(bench: Bench, store: PostgresStore, ear: Ear) -> None:
+async def test_what_people_change_wakes(bench: Bench, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME}])
     (claim,) = await store.claim(1, 60.0)
     await store.record([Outcome(claim.captured.key, FAILURE)])
@@ -45,14 +45,14 @@ async def test_what_people_change_wakes(bench: Bench, store: PostgresStore, ear:
     await eventually(lambda: ear.heard == 4)
 
 
-async def test_a_new_schedule_wakes(bench: Bench, store: PostgresStore, ear: Ear) -> None:
+async def test_a_new_schedule_wakes(bench: Bench, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME, "scheduled_for": "2999-01-01T00:00:00Z"}])
     await eventually(lambda: ear.heard == 1)
     bench.execute("UPDATE notify.ent_notification SET scheduled_for = now()")
     await eventually(lambda: ear.heard == 2)
 
 
-async def test_its_own_work_wakes_nobody(bench: Bench, store: PostgresStore, ear: Ear) -> None:
+async def test_its_own_work_wakes_nobody(bench: Bench, store: SqlStore, ear: Ear) -> None:
     await store.insert([{"enterprise_id": ACME}])
     await store.insert([{"enterprise_id": ACME}])
     await eventually(lambda: ear.heard == 2)
@@ -116,7 +116,7 @@ async def test_stops_while_nothing_is_there_and_more_than_once(bench: Bench) -> 
     assert ear.heard == 0
 
 
-async def test_stopped_it_hears_no_more(bench: Bench, store: PostgresStore) -> None:
+async def test_stopped_it_hears_no_more(bench: Bench, store: SqlStore) -> None:
     async with bench.listening() as ear:
         pass
     await store.insert([{"enterprise_id": ACME}])

@@ -11,11 +11,12 @@ import pytest
 from tests.conftest import eventually
 from tests.contract.store_fixtures import GLOBEX
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.postgres.wal import WalWakeUps
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.ports import WakeUps
+from xnovu.sql.store import SqlStore
 
 SOON = {"backoff": 0.01, "backoff_max": 0.05}
 
@@ -93,8 +94,8 @@ async def ear(bench: Bench) -> AsyncIterator[Ear]:
 
 
 @pytest.fixture
-async def store(bench: Bench) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(bench.database)
+async def store(bench: Bench) -> AsyncIterator[SqlStore]:
+    store = postgres_store(bench.database)
     await store.open()
     yield store
     await store.close()

@@ -11,10 +11,11 @@ from psycopg.rows import dict_row
 
 from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.postgres.migrations import migrate, migrations, plan
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Failure, Status, Workflow
 from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
 
 ACME = str(uuid4())
 NAMES = [migration.name for migration in migrations()]
@@ -94,7 +95,7 @@ async def test_a_store_ahead_of_its_database_is_not_ready(
 ) -> None:
     migrate(database)
     connection.execute("DELETE FROM notify.xnovu_migration WHERE version > 1")
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     assert "xnovu migrate" in (await store.ready() or "")
     await store.close()
@@ -132,7 +133,7 @@ async def test_a_platforms_own_enum_learns_the_missing_values(
     before = columns(connection)
     migrate(database)
     assert columns(connection) > before
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     try:
         await lives_its_life(store, connection)
@@ -140,7 +141,7 @@ async def test_a_platforms_own_enum_learns_the_missing_values(
         await store.close()
 
 
-async def lives_its_life(store: PostgresStore, connection: Connection) -> None:
+async def lives_its_life(store: SqlStore, connection: Connection) -> None:
     row = {"enterprise_id": "acme", "notification_workflow_id": "w", "recipients": [str(uuid4())]}
     await store.insert([{**row, "channels": ["FAX"]}, row, row])
     connection.execute(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from xnovu.cli.console import colored, err, out
-from xnovu.compose.kit import postgres_store
+from xnovu.compose.kit import store_of
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Status
@@ -54,7 +54,7 @@ class Flags:
 async def insert(flags: Flags, path: Path | None, wait: float) -> int:
     """Insert, print the ids, wait; the exit code is 1 if a notification did not end SENT."""
     rows = _from_json(flags, path) if path else [flags.row()]
-    store = postgres_store(load(), "send")
+    store = store_of(load(), "send")
     await store.open()
     try:
         ids = await store.insert(rows)

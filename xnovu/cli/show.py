@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xnovu.cli.console import colored, err, out
-from xnovu.compose.kit import postgres_store
+from xnovu.compose.kit import store_of
 from xnovu.compose.settings import load
 
 PRIVATE = ("payload", "overrides", "recipients")
@@ -25,7 +25,7 @@ FIRST = (
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     """Print it; the exit code is 1 if there is none."""
-    store = postgres_store(load(), "show")
+    store = store_of(load(), "show")
     await store.open()
     try:
         history = await store.history(notification)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
 from xnovu.compose.settings import Settings
 from xnovu.ports import Provider, Store, WakeUps
+from xnovu.sql.store import SqlStore
 
 
 def nats_url(settings: Settings) -> Secret:
@@ -23,9 +24,13 @@ def nats_transport(settings: Settings) -> NatsTransport:
     return NatsTransport(settings.transport, nats_url(settings))
 
 
-def postgres_store(settings: Settings, name: str) -> PostgresStore:
-    """The database of these settings, not yet connected; ``name`` is what its logs show."""
-    return PostgresStore(secret(DATABASE_URL), settings.store, application_name=f"xnovu-{name}")
+def store_of(settings: Settings, name: str, enterprise_id: str | None = None) -> SqlStore:
+    """
+    The database of these settings, not yet open; ``name`` is what its logs show.
+
+    With an enterprise's id it is that one's only.
+    """
+    return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
 
 
 def needed(name: str) -> Secret:
@@ -48,13 +53,13 @@ class Kit:
     name: str
     metrics: Metrics = field(default_factory=Metrics)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _store: PostgresStore | None = None
+    _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
     async def store(self) -> Store:
         if self._store is None:
             needed(DATABASE_URL)
-            self._store = postgres_store(self.settings, self.name)
+            self._store = store_of(self.settings, self.name)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
         return self._store

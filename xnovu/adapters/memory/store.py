@@ -3,72 +3,15 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from xnovu.adapters.memory.records import LONG_AGO, Record, Transition
 from xnovu.errors import Permanent
 from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
-from xnovu.ports import Claim, Outcome, Row
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, UUID) else value
-
-
-Text = Annotated[str, BeforeValidator(_plain)]
-
-
-class Record(BaseModel):
-    """One row of the table, by the names of its columns."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
-    id: int
-    enterprise_id: Text
-    name: str | None = None
-    notification_workflow_id: str | None = None
-    payload: dict[str, Any] = Field(default_factory=dict)
-    recipients: tuple[Text, ...] = ()
-    channels: tuple[str, ...] = ()
-    overrides: dict[str, Any] | None = None
-    tags: tuple[str, ...] = ()
-    notification_status: Status = Status.PENDING
-    transaction_id: Text | None = None
-    scheduled_for: datetime | None = None
-    processed_at: datetime | None = None
-    retracted_at: datetime | None = None
-    retraction_reason: str | None = None
-    error_details: Failure | None = None
-    workflow_version: str | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    generation: int = 0
-    claims: int = 0
-    claimed_until: datetime | None = None
-    priority: int = 0
-    expires_at: datetime | None = None
-
-    @property
-    def key(self) -> Key:
-        return Key(self.enterprise_id, self.id, self.generation, self.claims)
-
-
-class Transition(BaseModel):
-    """One line of the audit."""
-
-    notification_id: int
-    enterprise_id: str
-    generation: int
-    claims: int
-    from_status: Status
-    to_status: Status
-    at: datetime
-    actor: str
-    details: dict[str, Any] | None = None
+from xnovu.ports import Claim, Failed, Outcome, Row, Search
 
 
 class MemoryStore:
@@ -76,13 +19,26 @@ class MemoryStore:
     ``Store`` and ``Desk`` in memory, for one process and its life. ``now`` tells the time.
 
     ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key.
+    With an ``enterprise_id`` the store is that enterprise's only; :meth:`only` makes such a one.
     """
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        enterprise_id: str | None = None,
+    ) -> None:
+        self._enterprise = enterprise_id
         self.records: dict[int, Record] = {}
         self.workflows: dict[tuple[str, str], Workflow] = {}
         self.transitions: list[Transition] = []
         self._now = now
+
+    def only(self, enterprise_id: str) -> "MemoryStore":
+        """A store of one enterprise upon the same tables."""
+        store = MemoryStore(self._now, enterprise_id)
+        store.records, store.workflows = self.records, self.workflows
+        store.transitions = self.transitions
+        return store
 
     def register(self, workflow: Workflow) -> None:
         """Add a workflow, or replace it."""
@@ -101,7 +57,7 @@ class MemoryStore:
             record.claimed_until = now
 
     async def next_due(self) -> float | None:
-        due = min(filter(None, map(_due, self.records.values())), default=None)
+        due = min(filter(None, map(_due, self._ours())), default=None)
         return None if due is None else max(0.0, (due - self._now()).total_seconds())
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
@@ -121,14 +77,17 @@ class MemoryStore:
         held = [record for outcome in told if (record := self._record(outcome))]
         return [_changed(record) for record in {record.id: record for record in held}.values()]
 
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        failed = (r for r in self._ours() if r.notification_status is Status.FAILED)
+        found = sorted(map(_failed, failed), key=lambda each: (each.at, each.key.notification_id))
+        return [each for each in found if _matches(each, search)][:limit]
+
     async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Send FAILED notifications again as a new generation; return the keys they now have."""
         found = (record for key in keys if (record := self._find(key, key.generation)))
         # One by one: a key given twice finds its row of another generation the second time.
         return [self._redrive(r) for r in found if r.notification_status is Status.FAILED]
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
-        """Take notifications back, in whatever generation; return the keys of those changed."""
         retracted: list[Key] = []
         for record in (record for key in keys if (record := self._find(key))):
             if record.notification_status is not Status.RETRACTED:
@@ -139,12 +98,15 @@ class MemoryStore:
 
     async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         records = [self._read(row, place) for place, row in enumerate(rows, 1)]
+        if strangers := [record for record in records if not self._is_ours(record)]:
+            message = f"{len(strangers)} notifications are another enterprise's"
+            raise Permanent(message, code="invalid_row")
         self.records.update((record.id, record) for record in records)
         return [record.id for record in records]
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         record = self.records.get(notification_id)
-        if record is None:
+        if record is None or not self._is_ours(record):
             return None
         workflow = self._workflow(record)
         trail = [t for t in self.transitions if t.notification_id == notification_id]
@@ -157,13 +119,19 @@ class MemoryStore:
     def _due(self) -> Sequence[tuple[datetime, int, Record]]:
         """Rows that are due with the time when they fell due, first come first."""
         now = self._now()
-        times = ((_due(record), record) for record in self.records.values())
+        times = ((_due(record), record) for record in self._ours())
         return sorted((due, record.id, record) for due, record in times if due and due <= now)
+
+    def _is_ours(self, record: Record) -> bool:
+        return self._enterprise in (None, record.enterprise_id)
+
+    def _ours(self) -> Iterator[Record]:
+        return filter(self._is_ours, self.records.values())
 
     def _find(self, key: Key, generation: int | None = None) -> Record | None:
         """The row, if it is this enterprise's, and of this generation where one is given."""
         record = self.records.get(key.notification_id)
-        if record is None or record.enterprise_id != key.enterprise_id:
+        if not record or record.enterprise_id != key.enterprise_id or not self._is_ours(record):
             return None
         return record if generation in (None, record.generation) else None
 
@@ -259,6 +227,20 @@ def _due(record: Record) -> datetime | None:
     if record.notification_status is Status.PENDING:
         return record.scheduled_for or record.created_at or LONG_AGO
     return None
+
+
+def _failed(record: Record) -> Failed:
+    code = record.error_details.code if record.error_details else ""
+    return Failed(record.key, code, record.processed_at or record.updated_at or LONG_AGO)
+
+
+def _matches(found: Failed, search: Search) -> bool:
+    return (
+        search.enterprise_id in (None, found.key.enterprise_id)
+        and search.code in (None, found.code)
+        and (search.since is None or found.at >= search.since)
+        and (search.until is None or found.at < search.until)
+    )
 
 
 def _transaction_id(record: Record) -> str:

@@ -14,18 +14,18 @@ class Forever:
     Lives a connection anew whenever it ends, whatever ended it, until it is stopped.
 
     It waits up to ``backoff`` seconds before each attempt, doubling up to ``backoff_max`` until one
-    has come :meth:`up`. ``line`` tells how it fares.
+    has come :meth:`up`. ``line`` tells how it fares, and logs it under this ``name``.
     """
 
-    def __init__(self, backoff: float, backoff_max: float) -> None:
-        self.line = Line()
+    def __init__(self, name: str, backoff: float, backoff_max: float) -> None:
+        self.line = Line(name)
         self._backoff, self._backoff_max = backoff, backoff_max
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, live: Callable[[], Awaitable[None]], name: str) -> None:
+    def start(self, live: Callable[[], Awaitable[None]]) -> None:
         """Begin, in the background; ``live`` returns or raises when its connection has ended."""
-        self._task = asyncio.create_task(self._for_ever(live), name=name)
+        self._task = asyncio.create_task(self._for_ever(live), name="xnovu-wake-ups")
 
     async def stop(self) -> None:
         if self._task:

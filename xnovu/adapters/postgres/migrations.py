@@ -1,18 +1,16 @@
 """The schema's versions: which a database has, and how it gets the rest."""
 
-import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 
 import psycopg
 from psycopg.rows import kwargs_row
 
 from xnovu.adapters.postgres.errors import translate
 from xnovu.errors import ConfigurationError, XNovuError
+from xnovu.sql.schema import Migration, migrations
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -39,16 +37,6 @@ RELOAD = b"SELECT pg_notify('pgrst', 'reload schema')"  # PostgREST keeps the sc
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema; ``name`` is its file's, ``checksum`` the SHA-256 of its text."""
-
-    version: int
-    name: str
-    checksum: str
-    sql: bytes = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """A migration in one database: when it was applied, or None where that is still to be done."""
 
@@ -61,18 +49,6 @@ class _Applied:
     version: int
     checksum: str
     applied_at: datetime
-
-
-@cache
-def migrations() -> Sequence[Migration]:
-    """All migrations that this version of XNovu knows, in order."""
-    texts = files("xnovu.sql").joinpath("migrations").iterdir()
-    return tuple(
-        sorted(
-            (_migration(file.name, file.read_bytes()) for file in texts if ".sql" in file.name),
-            key=lambda migration: migration.version,
-        )
-    )
 
 
 def plan(dsn: str) -> Sequence[Step]:
@@ -104,11 +80,6 @@ def migrate(dsn: str) -> Sequence[Migration]:
         while step := _advance(database):
             applied.append(step)
     return applied
-
-
-def _migration(name: str, text: bytes) -> Migration:
-    stem = name.removesuffix(".sql")
-    return Migration(int(stem[:4]), stem, hashlib.sha256(text).hexdigest(), text)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class NotifyWakeUps:
     ) -> None:
         self._dsn = dsn
         self._application_name = application_name
-        self._forever = Forever(backoff, backoff_max)
+        self._forever = Forever("wake-ups by NOTIFY", backoff, backoff_max)
 
     @property
     def connection(self) -> Connection:
@@ -38,7 +38,7 @@ class NotifyWakeUps:
 
     async def start(self, wake: Callable[[], None]) -> None:
         """Begin to listen, in the background; raises nothing, then or later."""
-        self._forever.start(lambda: self._listen(wake), "xnovu-wake-ups")
+        self._forever.start(lambda: self._listen(wake))
 
     async def stop(self) -> None:
         await self._forever.stop()

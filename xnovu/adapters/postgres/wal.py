@@ -55,7 +55,7 @@ class WalWakeUps:
     ) -> None:
         self._dsn = dsn
         self._application_name = application_name
-        self._forever = Forever(backoff, backoff_max)
+        self._forever = Forever("wake-ups by the log", backoff, backoff_max)
         self._echo = echo
         self._echoing: asyncio.TimerHandle | None = None
 
@@ -65,7 +65,7 @@ class WalWakeUps:
 
     async def start(self, wake: Callable[[], None]) -> None:
         """Begin to read, in the background; raises nothing, then or later."""
-        self._forever.start(lambda: self._follow(wake), "xnovu-wake-ups")
+        self._forever.start(lambda: self._follow(wake))
 
     async def stop(self) -> None:
         await self._forever.stop()

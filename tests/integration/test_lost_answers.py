@@ -1,0 +1,100 @@
+"""A claim whose answer never came is not lost, and nothing that is asked again is done twice."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.contract.store_fixtures import ACME, FAILURE
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import PostgresFunctions
+from xnovu.errors import Paused
+from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
+
+LONG = 600.0
+
+
+class Forgetful:
+    """The real functions, but for the answers that are lost once the work is done."""
+
+    most = None
+
+    def __init__(self, functions: PostgresFunctions) -> None:
+        self._functions = functions
+        self.open, self.close, self.renew = functions.open, functions.close, functions.renew
+        self.loses: list[str] = []
+        self.early: list[str] = []
+
+    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
+        if function in self.early:
+            self.early.remove(function)
+            raise Paused("never got there")
+        answer = await self._functions.call(function, **arguments)
+        if function in self.loses:
+            self.loses.remove(function)
+            raise Paused("the answer was lost")
+        return answer
+
+
+@pytest.fixture
+async def functions(database: str) -> AsyncIterator[Forgetful]:
+    migrate(database)
+    functions = Forgetful(PostgresFunctions(database))
+    await functions.open()
+    yield functions
+    await functions.close()
+
+
+@pytest.fixture
+async def store(functions: Forgetful) -> SqlStore:
+    store = SqlStore(functions)
+    await store.insert([{"enterprise_id": ACME}] * 3)
+    return store
+
+
+async def test_the_next_claim_returns_what_the_lost_answer_said(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.loses = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    again = await store.claim(1, LONG)
+    assert len(again) == 2
+    assert {claim.captured.claims for claim in again} == {1}
+    assert len(await store.claim(9, LONG)) == 1
+    assert list(await store.claim(9, LONG)) == []
+
+
+async def test_even_if_that_answer_is_lost_too(functions: Forgetful, store: SqlStore) -> None:
+    functions.loses = ["claim", "claimed"]
+    for _ in range(2):
+        with pytest.raises(Paused):
+            await store.claim(3, LONG)
+    assert len(await store.claim(3, LONG)) == 3
+
+
+async def test_a_claim_that_never_came_there_stands_in_nobodys_way(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.early = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    assert len(await store.claim(2, LONG)) == 2
+    assert len(await store.claim(2, LONG)) == 1
+
+
+async def test_an_outcome_told_again_says_the_same(functions: Forgetful, store: SqlStore) -> None:
+    sent, failed, _ = [claim.captured.key for claim in await store.claim(3, LONG)]
+    outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
+    functions.loses = ["record"]
+    with pytest.raises(Paused):
+        await store.record(outcomes)
+    told = await store.record(outcomes)
+    assert [change.key for change in told] == [sent, failed]
+    functions.loses = ["redrive"]
+    with pytest.raises(Paused):
+        await store.redrive([failed])
+    assert list(await store.redrive([failed])) == []
+    (again,) = await store.claim(3, LONG)
+    assert again.captured.generation == failed.generation + 1

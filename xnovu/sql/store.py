@@ -1,0 +1,190 @@
+"""
+The store in terms of the database's functions, whichever way leads to them.
+
+A way (a direct connection, PostgREST) only has to call a function of schema ``notify``.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.events import Key, StatusChanged
+from xnovu.ports import Claim, Failed, Outcome, Row, Search
+from xnovu.sql import rows as read
+from xnovu.sql.schema import migrations
+
+FAILED_MOST = 1000
+"""Rows of `notify.failed` at the most in one call."""
+
+LATE = 60.0
+"""Seconds in which a claim whose answer was lost may still be on its way to the database."""
+
+
+class Functions(Protocol):
+    """A way to the functions of schema ``notify``."""
+
+    async def open(self) -> None:
+        """Begin to connect; does not wait for it."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def renew(self) -> None:
+        """Use every connection once more at the most, then make it anew: a secret has changed."""
+        ...
+
+    @property
+    def most(self) -> int | None:
+        """Rows at the most in one call; None: as many as one likes."""
+        ...
+
+    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
+        """
+        What a function returns: records by column, or the values of one that returns no columns.
+
+        Arguments that are lists of dicts are JSON. Raises one of xnovu.errors.
+        """
+        ...
+
+
+class SqlStore:
+    """
+    ``Store`` and ``Desk`` upon the functions; of one enterprise only where one is named.
+
+    Every method raises:
+        Paused: the database cannot be reached, or does not answer.
+        Retryable: it was busy: a deadlock, a lock held for too long.
+        Permanent: it refused a value; names the column, never the value.
+        ConfigurationError: it is not migrated.
+    """
+
+    def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
+        self._functions = functions
+        self._enterprise = enterprise_id
+        self._unanswered: dict[str, float] = {}
+
+    async def open(self) -> None:
+        """Begin to connect; does not wait for it."""
+        await self._functions.open()
+
+    async def close(self) -> None:
+        await self._functions.close()
+
+    async def renew(self) -> None:
+        """Make every connection anew once it is free: a secret has changed."""
+        await self._functions.renew()
+
+    async def ready(self) -> str | None:
+        """What is wrong with the database, in words; None if nothing is."""
+        try:
+            state = read.json_of((await self._functions.call("state"))[0])
+        except XNovuError as error:
+            return str(error)
+        if (state["version"] or 0) < migrations()[-1].version:
+            return "the database is not up to date: run `xnovu migrate`"
+        if state["hidden"]:
+            return f"row-level security hides notify.ent_notification from role {state['role']}"
+        return None
+
+    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        return await self._lost_claims() or await self._claim(limit, lease)
+
+    async def release(self, keys: Sequence[Key]) -> None:
+        await self._of_keys("release", keys)
+
+    async def next_due(self) -> float | None:
+        (seconds,) = await self._functions.call("next_due", of_enterprise=self._enterprise)
+        return seconds
+
+    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        return read.rows(await self._of_keys("load", keys))
+
+    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
+        return frozenset(map(read.key, await self._of_keys("still_wanted", keys)))
+
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+        """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
+        # SENT wins over FAILED for the same row, also where the two fall into different calls.
+        sent_first = sorted(outcomes, key=lambda outcome: outcome.failure is not None)
+        told = read.outcomes(o for o in sent_first if self._ours(o.key.enterprise_id))
+        return [read.change(row) for row in await self._in_parts("record", "outcomes", told)]
+
+    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
+        return [read.key(row) for row in await self._of_keys("redrive", keys)]
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
+        return [read.key(row) for row in await self._of_keys("retract", keys, reason=reason)]
+
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        found = await self._functions.call(
+            "failed",
+            max_rows=min(limit, self._functions.most or FAILED_MOST),
+            of_enterprise=self._enterprise or search.enterprise_id,
+            of_code=search.code,
+            since=search.since and search.since.isoformat(),
+            until=search.until and search.until.isoformat(),
+        )
+        return [each for each in map(read.failed, found) if _matches(each, search)]
+
+    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
+            message = f"{len(strangers)} notifications are another enterprise's"
+            raise Permanent(message, code="invalid_row")
+        return await self._in_parts("enqueue", "notifications", read.columns(rows))
+
+    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
+        found = await self._functions.call(
+            "history", notification_id=notification_id, of_enterprise=self._enterprise
+        )
+        return read.json_of(found[0]) if found else None
+
+    async def _claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        """An answer may be lost: the token tells the rows that were taken all the same."""
+        token = str(uuid4())
+        try:
+            records = await self._functions.call(
+                "claim",
+                max_rows=min(limit, self._functions.most or limit),
+                lease_seconds=lease,
+                token=token,
+                of_enterprise=self._enterprise,
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._unanswered[token] = time.monotonic() + LATE
+            raise
+        return [read.claim(record) for record in records]
+
+    async def _lost_claims(self) -> Sequence[Claim]:
+        """What a call without an answer has taken, be it that it was still under way till now."""
+        for token, until in list(self._unanswered.items()):
+            if records := await self._functions.call("claimed", token=token):
+                self._unanswered.pop(token, None)
+                return [read.claim(record) for record in records]
+            if time.monotonic() > until:
+                self._unanswered.pop(token, None)
+        return ()
+
+    async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
+        ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
+        return await self._in_parts(function, "keys", ours, **more)
+
+    async def _in_parts(
+        self, function: str, name: str, entries: Sequence[Any], **more: Any
+    ) -> list[Any]:
+        """One call, or as many as the most rows of one require."""
+        size = self._functions.most or len(entries) or 1
+        results: list[Any] = []
+        for at in range(0, len(entries), size):
+            part = {name: entries[at : at + size], **more}
+            results += await self._functions.call(function, **part)
+        return results
+
+    def _ours(self, enterprise_id: str) -> bool:
+        return self._enterprise in (None, enterprise_id)
+
+
+def _matches(found: Failed, search: Search) -> bool:
+    return search.enterprise_id in (None, found.key.enterprise_id)
