@@ -216,31 +216,6 @@ def test_enterprises_of_two_types_are_refused(database: str, connection: Connect
         migrate(database)
 
 
-@pytest.fixture
-def role(connection: Connection) -> Iterator[str]:
-    """A role of this test's own, by the name that Supabase gives to its service key."""
-    connection.execute("CREATE ROLE service_role")
-    yield "service_role"
-    connection.execute("RESET ROLE; DROP OWNED BY service_role; DROP ROLE service_role")
-
-
-def test_supabases_service_key_may_use_the_functions(
-    database: str, connection: Connection, role: str
-) -> None:
-    migrate(database)
-    connection.execute(f"SET ROLE {role}")  # pyright: ignore[reportArgumentType]
-    row = f'[{{"enterprise_id": "{ACME}"}}]'
-    connection.execute("SELECT notify.enqueue(%s)", [row])
-    (claimed,) = connection.execute("SELECT * FROM notify.claim(1, 60)").fetchall()
-    keys = f'[{{"id": {claimed["id"]}, "enterprise_id": "{ACME}", "generation": 0, "claims": 1}}]'
-    for call in ("load", "still_wanted", "release", "record", "redrive", "retract"):
-        connection.execute(f"SELECT * FROM notify.{call}(%s::jsonb)", [keys])  # pyright: ignore[reportArgumentType]
-    answer = connection.execute("SELECT notify.history(%s) AS it", [claimed["id"]]).fetchone()
-    assert answer
-    statuses = [line["to_status"] for line in answer["it"]["transitions"]]
-    assert statuses == ["PROCESSING", "SENT", "RETRACTED"]
-
-
 PUBLISHED = (
     "SELECT pubinsert, pubupdate, pubdelete FROM pg_publication WHERE pubname = 'xnovu_wake'"
 )

@@ -1,6 +1,7 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from xnovu.adapters.metrics import Metrics
@@ -8,7 +9,17 @@ from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
+from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.supabase.store import supabase_store
+from xnovu.compose.secrets import (
+    DATABASE_URL,
+    NATS_URL,
+    NOVU_KEY,
+    SUPABASE_KEY,
+    SUPABASE_URL,
+    Secret,
+    secret,
+)
 from xnovu.compose.settings import Settings
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
@@ -30,17 +41,40 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
 
     With an enterprise's id it is that one's only.
     """
-    return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
+    match settings.store:
+        case SupabaseOptions() as options:
+            return supabase_store(
+                secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
+            )
+        case options:
+            return postgres_store(secret(DATABASE_URL), options, f"xnovu-{name}", enterprise_id)
 
 
-def needed(name: str) -> Secret:
+@asynccontextmanager
+async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore]:
+    """The database of these settings, for as long as a command works with it."""
+    store = store_of(settings, name)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def store_secrets(settings: Settings) -> Sequence[Secret]:
+    """What the store of these settings has to know."""
+    if settings.store.kind == "supabase":
+        return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+    return (secret(DATABASE_URL),)
+
+
+def needed(asked: Secret) -> Secret:
     """
-    The secret of that name, which has to be there when a stage starts.
+    A secret that has to be there when a stage starts.
 
     Raises:
         ConfigurationError: it is not.
     """
-    asked = secret(name)
     asked()
     return asked
 
@@ -58,7 +92,8 @@ class Kit:
 
     async def store(self) -> Store:
         if self._store is None:
-            needed(DATABASE_URL)
+            for each in store_secrets(self.settings):
+                needed(each)
             self._store = store_of(self.settings, self.name)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
@@ -66,13 +101,13 @@ class Kit:
 
     async def provider(self) -> Provider:
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, needed(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep":
+        if self.settings.wakeups.kind == "sweep" or self.settings.store.kind == "supabase":
             return None
         return NotifyWakeUps(secret(DATABASE_URL))
 

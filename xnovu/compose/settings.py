@@ -7,9 +7,18 @@ TOML first (``XNOVU_CONFIG``, else ``configs/xnovu.toml`` if there is one), then
 
 import os
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +29,7 @@ from pydantic_settings import (
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
+from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.compose import secrets
 from xnovu.errors import ConfigurationError
@@ -57,6 +67,24 @@ class LogOptions(BaseModel, extra="forbid", frozen=True):
     format: Literal["auto", "json", "console"] = "auto"
 
 
+def _kind(given: Any) -> Any:
+    """Which store a table is about, also one without a kind."""
+    if isinstance(given, dict):
+        return cast("dict[str, Any]", given).get("kind", "postgres")
+    return getattr(given, "kind", None)
+
+
+StoreOptions = Annotated[
+    Annotated[PostgresOptions, Tag("postgres")] | Annotated[SupabaseOptions, Tag("supabase")],
+    Discriminator(
+        _kind,
+        custom_error_type="store_kind",
+        custom_error_message="kind is postgres or supabase",
+    ),
+]
+"""Which way to the database: direct, or over Supabase's REST API."""
+
+
 class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
     """Who says that rows may be due: Postgres by NOTIFY, or nobody but the sweep."""
 
@@ -90,7 +118,7 @@ class Settings(BaseSettings):
         env_prefix="XNOVU_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    store: PostgresOptions = PostgresOptions()
+    store: StoreOptions = PostgresOptions()
     transport: NatsOptions = NatsOptions()
     provider: NovuOptions = NovuOptions()
     ingest: TableOptions = TableOptions()
@@ -165,7 +193,13 @@ def _unknown(name: str, known: set[str], tables: set[str]) -> str:
     return f"unknown variable {name}; there are {', '.join(sorted(known))}, and {tables_told}"
 
 
-SECRETS = (secrets.DATABASE_URL, secrets.NATS_URL, secrets.NOVU_KEY)
+SECRETS = (
+    secrets.DATABASE_URL,
+    secrets.NATS_URL,
+    secrets.NOVU_KEY,
+    secrets.SUPABASE_KEY,
+    secrets.SUPABASE_URL,
+)
 
 LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN", "XNOVU_POSTGREST_BIN"}
 """Variables of the embedded servers."""

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from xnovu.desk import Failed
 from xnovu.errors import Permanent
 from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
-from xnovu.ports import Claim, Failed, Outcome, Row
+from xnovu.ports import Claim, Outcome, Row
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 

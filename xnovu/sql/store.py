@@ -6,18 +6,18 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import uuid4
 
+from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, StatusChanged
-from xnovu.ports import Claim, Failed, Outcome, Row, Search
+from xnovu.ports import Claim, Outcome, Row
 from xnovu.sql import rows as read
+from xnovu.sql.errors import AnswerLost
 from xnovu.sql.schema import migrations
-
-FAILED_MOST = 1000
-"""Rows of `notify.failed` at the most in one call."""
 
 LATE = 60.0
 """Seconds in which a claim whose answer was lost may still be on its way to the database."""
@@ -45,7 +45,7 @@ class Functions(Protocol):
         """
         What a function returns: records by column, or the values of one that returns no columns.
 
-        Arguments that are lists of dicts are JSON. Raises one of xnovu.errors.
+        Arguments that are lists or dicts are JSON. Raises one of xnovu.errors.
         """
         ...
 
@@ -57,7 +57,8 @@ class SqlStore:
     Every method raises:
         Paused: the database cannot be reached, or does not answer.
         Retryable: it was busy: a deadlock, a lock held for too long.
-        Permanent: it refused a value; names the column, never the value.
+        Permanent: it refused a value; names the column, never the value. Of ``insert`` also: not
+            all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
         ConfigurationError: it is not migrated.
     """
 
@@ -112,28 +113,52 @@ class SqlStore:
         told = read.outcomes(o for o in sent_first if self._ours(o.key.enterprise_id))
         return [read.change(row) for row in await self._in_parts("record", "outcomes", told)]
 
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        return [read.key(row) for row in await self._of_keys("redrive", keys)]
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
+        ours = [key for key in keys if self._ours(key.enterprise_id)]
+        asked = [
+            {**entry, **({"payload": payloads[key]} if key in payloads else {})}
+            for key, entry in zip(ours, read.keys(ours), strict=True)
+        ]
+        return [read.key(row) for row in await self._in_parts("redrive", "keys", asked, who=who)]
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
         return [read.key(row) for row in await self._of_keys("retract", keys, reason=reason)]
 
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        await self._functions.call(
+            "note_operation", who=who, what=what, affected=count, details=dict(details)
+        )
+
     async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
         found = await self._functions.call(
             "failed",
-            max_rows=min(limit, self._functions.most or FAILED_MOST),
+            max_rows=min(limit, self._functions.most or limit),
             of_enterprise=self._enterprise or search.enterprise_id,
             of_code=search.code,
             since=search.since and search.since.isoformat(),
             until=search.until and search.until.isoformat(),
         )
-        return [each for each in map(read.failed, found) if _matches(each, search)]
+        return [each for each in map(read.failed, found) if self._asked(each, search)]
 
     async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
             message = f"{len(strangers)} notifications are another enterprise's"
             raise Permanent(message, code="invalid_row")
-        return await self._in_parts("enqueue", "notifications", read.columns(rows))
+        ids: list[int] = []
+        for part in self._parts(read.columns(rows)):
+            try:
+                ids += await self._functions.call("enqueue", notifications=part)
+            except XNovuError as error:
+                raise _of_insert(error, ids) from None
+        return ids
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         found = await self._functions.call(
@@ -160,12 +185,21 @@ class SqlStore:
     async def _lost_claims(self) -> Sequence[Claim]:
         """What a call without an answer has taken, be it that it was still under way till now."""
         for token, until in list(self._unanswered.items()):
-            if records := await self._functions.call("claimed", token=token):
-                self._unanswered.pop(token, None)
-                return [read.claim(record) for record in records]
-            if time.monotonic() > until:
-                self._unanswered.pop(token, None)
+            # One asks for each: two would both return what it has taken.
+            if self._unanswered.pop(token, None) and (claims := await self._taken(token, until)):
+                return claims
         return ()
+
+    async def _taken(self, token: str, until: float) -> Sequence[Claim]:
+        """What this token has taken; while that may still change, it stays in the books."""
+        try:
+            records = await self._functions.call("claimed", token=token)
+        except BaseException:
+            self._unanswered[token] = until
+            raise
+        if not records and time.monotonic() < until:
+            self._unanswered[token] = until
+        return [read.claim(record) for record in records]
 
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
@@ -174,17 +208,29 @@ class SqlStore:
     async def _in_parts(
         self, function: str, name: str, entries: Sequence[Any], **more: Any
     ) -> list[Any]:
-        """One call, or as many as the most rows of one require."""
-        size = self._functions.most or len(entries) or 1
         results: list[Any] = []
-        for at in range(0, len(entries), size):
-            part = {name: entries[at : at + size], **more}
-            results += await self._functions.call(function, **part)
+        for part in self._parts(entries):
+            results += await self._functions.call(function, **{name: part, **more})
         return results
+
+    def _parts(self, entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """All at once, or in as many calls as the most rows of one require."""
+        size = self._functions.most or len(entries) or 1
+        return (entries[at : at + size] for at in range(0, len(entries), size))
+
+    @staticmethod
+    def _asked(failed: Failed, search: Search) -> bool:
+        """A store of one enterprise, asked for another's, has searched its own."""
+        return search.enterprise_id in (None, failed.key.enterprise_id)
 
     def _ours(self, enterprise_id: str) -> bool:
         return self._enterprise in (None, enterprise_id)
 
 
-def _matches(found: Failed, search: Search) -> bool:
-    return search.enterprise_id in (None, found.key.enterprise_id)
+def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:
+    """What keeps anyone from inserting twice: repeating it is for who has looked."""
+    before = f"{len(ids)} notifications were inserted, {ids[-1]} the last, then: " if ids else ""
+    if isinstance(error, AnswerLost):
+        message = f"{before}{error}; they may have been inserted: look before you repeat it"
+        return Permanent(message, code="insert_unclear")
+    return Permanent(f"{before}{error}", code="insert_unfinished") if ids else error

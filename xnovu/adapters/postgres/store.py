@@ -112,7 +112,7 @@ def _query(function: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _json(value: Any) -> Any:
-    return to_json(value).decode() if isinstance(value, list) else value
+    return to_json(value).decode() if isinstance(value, list | dict) else value
 
 
 def _values(records: Sequence[Mapping[str, Any]]) -> list[Any]:
