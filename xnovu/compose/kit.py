@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.nats import NatsTransport
@@ -21,6 +22,7 @@ from xnovu.compose.secrets import (
     secret,
 )
 from xnovu.compose.settings import Settings
+from xnovu.desk import Desk
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
 
@@ -79,27 +81,48 @@ def needed(asked: Secret) -> Secret:
     return asked
 
 
+class Database(Store, Desk, Protocol):
+    """What stages and people ask of one database."""
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """Whose rows alone it sees and changes; None: everybody's."""
+        ...
+
+
 @dataclass(slots=True)
 class Kit:
-    """The ports a stage may ask for; each is opened on first request and closed with the app."""
+    """
+    The ports a stage may ask for; each is opened on first request and closed with the app.
+
+    With an ``enterprise_id`` the database is that one's only. What is ``given`` is used as it is,
+    and neither opened nor closed.
+    """
 
     settings: Settings
     name: str
+    enterprise_id: str | None = None
+    given_store: Database | None = None
+    given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
-    async def store(self) -> Store:
+    async def store(self) -> Database:
+        if self.given_store:
+            return self.given_store
         if self._store is None:
             for each in store_secrets(self.settings):
                 needed(each)
-            self._store = store_of(self.settings, self.name)
+            self._store = store_of(self.settings, self.name, self.enterprise_id)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
         return self._store
 
     async def provider(self) -> Provider:
+        if self.given_provider:
+            return self.given_provider
         if self._provider is None:
             self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
@@ -107,7 +130,9 @@ class Kit:
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep" or self.settings.store.kind == "supabase":
+        if self.settings.wakeups.kind == "sweep" or self.given_store:
+            return None
+        if self.settings.store.kind == "supabase":
             return None
         return NotifyWakeUps(secret(DATABASE_URL))
 

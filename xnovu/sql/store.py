@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
@@ -64,7 +64,7 @@ class SqlStore:
 
     def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
         self._functions = functions
-        self._enterprise = enterprise_id
+        self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
 
     async def open(self) -> None:
@@ -97,7 +97,7 @@ class SqlStore:
         await self._of_keys("release", keys)
 
     async def next_due(self) -> float | None:
-        (seconds,) = await self._functions.call("next_due", of_enterprise=self._enterprise)
+        (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
         return seconds
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
@@ -141,7 +141,7 @@ class SqlStore:
         found = await self._functions.call(
             "failed",
             max_rows=min(limit, self._functions.most or limit),
-            of_enterprise=self._enterprise or search.enterprise_id,
+            of_enterprise=self.enterprise_id or search.enterprise_id,
             of_code=search.code,
             since=search.since and search.since.isoformat(),
             until=search.until and search.until.isoformat(),
@@ -162,7 +162,7 @@ class SqlStore:
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         found = await self._functions.call(
-            "history", notification_id=notification_id, of_enterprise=self._enterprise
+            "history", notification_id=notification_id, of_enterprise=self.enterprise_id
         )
         return read.json_of(found[0]) if found else None
 
@@ -175,7 +175,7 @@ class SqlStore:
                 max_rows=min(limit, self._functions.most or limit),
                 lease_seconds=lease,
                 token=token,
-                of_enterprise=self._enterprise,
+                of_enterprise=self.enterprise_id,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unanswered[token] = time.monotonic() + LATE
@@ -224,7 +224,16 @@ class SqlStore:
         return search.enterprise_id in (None, failed.key.enterprise_id)
 
     def _ours(self, enterprise_id: str) -> bool:
-        return self._enterprise in (None, enterprise_id)
+        """Whether it is of the one enterprise; a UUID has several spellings, a database one."""
+        ours = self.enterprise_id
+        return ours in (None, enterprise_id) or _uuid(ours) == _uuid(enterprise_id) is not None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:

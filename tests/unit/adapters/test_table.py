@@ -72,6 +72,14 @@ class Counts:
         self.waiting = messages
 
 
+class Stalls:
+    def __init__(self) -> None:
+        self.told = []
+
+    def __call__(self, error):
+        self.told.append(error)
+
+
 class Handler:
     def __init__(self, fate=None) -> None:
         self.seen, self.fate = [], fate or Done()
@@ -87,7 +95,7 @@ async def running(table, handler, options=SLOW, *, waiting=lambda: 0, bell=None,
         return waiting()
 
     counts = Counts()
-    source = TableSource(table, bell, backlog, options, counts)
+    source = TableSource(table, bell, backlog, options, counts, Stalls())
     source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
     await source.start()
     try:
@@ -133,7 +141,7 @@ async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_en
         table.fail, table.due = None, [7]
         await eventually(lambda: handler.seen)
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["cannot claim: the key is refused", "claims again"]
+    assert told == ["claiming: the key is refused", "claiming: connected again"]
 
 
 async def test_without_wake_ups_nothing_is_missed():
@@ -208,7 +216,8 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
     table.fail = Paused("the database is away")
     async with running(table, handler, QUICK) as (source, _):
         await eventually(source.ready)
-        assert await source.ready() == "the database is away"
+        assert await source.ready() == source.trouble == "the database is away"
+        assert source.stalled.told[0] is table.fail
         table.fail = None
         await eventually(lambda: handler.seen)
 
@@ -216,6 +225,40 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
             return await source.ready() is None
 
         await eventually(well)
+
+
+async def test_without_wake_ups_its_connection_is_what_claiming_says():
+    table, handler = Table(1), Handler()
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.connection.state is Link.CONNECTED)
+        assert source.connection.last_event is not None
+        table.fail = Paused("the database is away")
+        await eventually(lambda: source.connection.state is Link.RECONNECTING)
+        assert source.connection.reason == "the database is away"
+        table.fail = None
+        await eventually(lambda: source.connection.reconnects == 1)
+    assert source.connection.state is Link.STOPPED
+
+
+async def test_with_wake_ups_it_is_theirs():
+    bell = Bell()
+    async with running(Table(), Handler(), bell=bell) as (source, _):
+        assert source.connection is bell.connection
+
+
+async def test_a_stop_that_is_cancelled_stops_the_wake_ups_all_the_same():
+    bell, began = Bell(), asyncio.Event()
+
+    async def for_ever(deliveries):
+        began.set()
+        await asyncio.Event().wait()
+
+    async with running(Table(1), for_ever, bell=bell) as (source, _):
+        await eventually(began.is_set)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await source.stop()
+        assert bell.ring is None
 
 
 async def test_a_broker_that_is_away_claims_nothing():
