@@ -160,6 +160,7 @@ class TableSource:
         if self.wakeups and not self._expected:
             self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
+            self.wakeups.missed(len(claims))
         self._nap = self.options.sweep_busy
         await self._hand_over(claims, handler)
         return 0.0
