@@ -10,7 +10,9 @@ from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.compose.secrets import (
     DATABASE_URL,
@@ -61,6 +63,40 @@ async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore
         yield store
     finally:
         await store.close()
+
+
+def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps | None:
+    """Who gives the hints in these settings, not yet started; None: nobody."""
+    match _hints(settings):
+        case "notify":
+            return NotifyWakeUps(secret(DATABASE_URL))
+        case "wal":
+            return WalWakeUps(secret(DATABASE_URL))
+        case "realtime":
+            one = frozenset({enterprise_id} if enterprise_id else ())
+            options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
+            return RealtimeWakeUps(secret(SUPABASE_URL), secret(SUPABASE_KEY), options)
+        case _:
+            return None
+
+
+def _hints(settings: Settings) -> str:
+    if settings.wakeups.kind != "auto":
+        return settings.wakeups.kind
+    if settings.store.kind == "supabase":
+        return "realtime"
+    return "sweep" if settings.store.transaction_pooler else "notify"
+
+
+def wakeup_secrets(settings: Settings) -> Sequence[Secret]:
+    """What has to be known for the hints of these settings."""
+    match _hints(settings):
+        case "notify" | "wal":
+            return (secret(DATABASE_URL),)
+        case "realtime":
+            return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+        case _:
+            return ()
 
 
 def store_secrets(settings: Settings) -> Sequence[Secret]:
@@ -130,11 +166,12 @@ class Kit:
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep" or self.given_store:
+        """Who gives hints to the table; nobody, where only the sweep is to look."""
+        if self.given_store:
             return None
-        if self.settings.store.kind == "supabase":
-            return None
-        return NotifyWakeUps(secret(DATABASE_URL))
+        for each in wakeup_secrets(self.settings):
+            needed(each)
+        return wakeups_of(self.settings, self.enterprise_id)
 
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""

@@ -8,6 +8,10 @@ Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
 """What can stand in a filter and in a channel's name without being quoted."""
 
 
+Enterprises = Annotated[frozenset[Enterprise], Field(max_length=100)]
+"""A connection holds 100 channels at most (Supabase's ``max_channels_per_client``)."""
+
+
 class SupabaseOptions(BaseModel):
     """
     How the store uses the project's REST API.
@@ -30,11 +34,10 @@ class RealtimeOptions(BaseModel):
     Whose rows are listened for: those of ``enterprises``, by a channel for each, else everyone's.
 
     They should be those whose rows this process claims: others' rows are found by the sweep, and
-    taken for a sign that Realtime is mute. A connection holds 100 channels at most (Supabase's
-    ``max_channels_per_client``).
+    taken for a sign that Realtime is mute.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["realtime"] = "realtime"
-    enterprises: Annotated[frozenset[Enterprise], Field(max_length=100)] = frozenset()
+    enterprises: Enterprises = frozenset()
