@@ -17,6 +17,8 @@ def host(untouched: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("xnovu")
     for each in (root, ours):
         monkeypatch.setattr(each, "handlers", [])
+    root.setLevel(logging.WARNING)  # as Python has it; `untouched` puts back what was there
+    ours.setLevel(logging.NOTSET)
     yield
     for each in (ours, logging.getLogger("xnovu.subscription")):
         each.setLevel(logging.NOTSET)
