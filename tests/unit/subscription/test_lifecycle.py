@@ -60,9 +60,16 @@ class Away(MemoryStore):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch, tmp_path):
-    """No configuration but the test's own."""
+    """No configuration but the test's own, and loggers as they were."""
     monkeypatch.delenv("DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
+    loggers = [logging.getLogger(name) for name in ("xnovu", "xnovu.subscription")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture
@@ -410,27 +417,19 @@ async def test_the_process_is_left_alone(tables: MemoryStore):
 
 async def test_debug_tells_what_becomes_of_each(tables: MemoryStore, monkeypatch, caplog):
     monkeypatch.setenv("DEBUG", "other:*, xnovu:subscription")
-    logger = logging.getLogger("xnovu.subscription")
-    try:
-        await insert(tables, recipients=[])
-        async with a_manager(tables):
-            await eventually(lambda: statuses(tables) == ["FAILED"])
-        told = [r.getMessage() for r in caplog.records if r.name == "xnovu.subscription"]
-        assert told[0] == f"started for enterprise {ACME}"
-        assert "notification 1: FAILED recipients_invalid" in told
-    finally:
-        logger.setLevel(logging.NOTSET)
+    await insert(tables, recipients=[])
+    async with a_manager(tables):
+        await eventually(lambda: statuses(tables) == ["FAILED"])
+    told = [r.getMessage() for r in caplog.records if r.name == "xnovu.subscription"]
+    assert told[0] == f"started for enterprise {ACME}"
+    assert "notification 1: FAILED recipients_invalid" in told
 
 
 async def test_a_level_that_was_asked_for_holds_for_xnovu_alone(tables: MemoryStore):
-    ours = logging.getLogger("xnovu")
-    try:
-        settings = QUICK.model_copy(update={"log": LogOptions(level="debug")})
-        async with a_manager(tables, settings=settings):
-            assert ours.level == logging.DEBUG
-            assert logging.getLogger().level != logging.DEBUG
-    finally:
-        ours.setLevel(logging.NOTSET)
+    settings = QUICK.model_copy(update={"log": LogOptions(level="debug")})
+    async with a_manager(tables, settings=settings):
+        assert logging.getLogger("xnovu").level == logging.DEBUG
+        assert logging.getLogger().level != logging.DEBUG
 
 
 def test_nothing_else_is_to_be_had():
