@@ -24,6 +24,9 @@ log = structlog.stdlib.get_logger("xnovu")
 DOWNSTREAM = ("hydrate", "trigger", "status")
 """The stages whose backlog bounds what ingest claims."""
 
+RETRACTING = ("retract",)
+"""And the one whose backlog bounds how many retractions it claims."""
+
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
 
@@ -125,6 +128,7 @@ class House:
             await self.kit.store(),
             self.kit.wakeups(),
             lambda: self.transport.waiting(DOWNSTREAM),
+            lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
             self.metrics,
         )
