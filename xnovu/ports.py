@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Envelope
@@ -184,53 +184,6 @@ class Store(Retractions, Protocol):
         Told again what it has already written, it writes nothing and returns the same event, so
         that a crash between the two cannot swallow it. A row that has ended otherwise is left out.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A notification that ended FAILED: which, with what error code, and when."""
-
-    key: Key
-    code: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """Which failed notifications: None is any; times are from ``since`` on, before ``until``."""
-
-    enterprise_id: str | None = None
-    code: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class Desk(Protocol):
-    """What people ask of the database: insert, look up, send again, take back."""
-
-    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """
-        Insert notifications (column → value), return their ids in order.
-
-        Not to be repeated where the answer was lost: they may be there.
-        """
-        ...
-
-    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
-        """One notification with its workflow and every transition; None if there is none."""
-        ...
-
-    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
-        """Up to ``limit`` failed notifications, the first to fail first."""
-        ...
-
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Send FAILED notifications again as a new generation; return the keys they now have."""
-        ...
-
-    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
-        """Take notifications back, in whatever generation; return the keys of those changed."""
         ...
 
 

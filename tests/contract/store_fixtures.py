@@ -15,8 +15,9 @@ from psycopg.rows import dict_row
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
+from xnovu.desk import Desk
 from xnovu.events import Failure, Key, Workflow
-from xnovu.ports import Desk, Store
+from xnovu.ports import Store
 from xnovu.sql.store import Functions, SqlStore
 
 # What a platform may have had before XNovu came: other types, other columns, rows of its own.

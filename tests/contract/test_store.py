@@ -19,9 +19,10 @@ from tests.contract.store_fixtures import (
     insert,
     others,
 )
+from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Key
-from xnovu.ports import Outcome, Search
+from xnovu.ports import Outcome
 
 bench = store_fixtures.bench
 

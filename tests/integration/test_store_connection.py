@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -96,8 +97,9 @@ async def test_asks_for_its_password_each_time_it_connects(
     store = postgres_store(lambda: known[0], PostgresOptions(timeout=1.0))
     await store.open()
     try:
-        with pytest.raises(Paused):
+        with pytest.raises(Paused, match="refuses the credentials") as refused:
             await store.next_due()
+        assert refused.value.code == "store_auth"
         known[0] = dsn
 
         async def ready() -> bool:
@@ -106,6 +108,40 @@ async def test_asks_for_its_password_each_time_it_connects(
         await eventually(ready)
     finally:
         await store.close()
+
+
+async def test_a_changed_password_makes_every_connection_anew(
+    own_server: EmbeddedPostgres,
+) -> None:
+    dsn = own_server.create_database("renewed")
+    migrate(dsn)
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute("CREATE ROLE rotating LOGIN SUPERUSER PASSWORD 'before'")
+        known = [psycopg.conninfo.make_conninfo(dsn, user="rotating", password="before")]
+        store = postgres_store(lambda: known[0], PostgresOptions(timeout=30.0))
+        await store.open()
+        try:
+            assert await store.next_due() is None
+            before = _backends(owner)
+            owner.execute("ALTER ROLE rotating PASSWORD 'after'")
+            assert await store.next_due() is None
+            assert _backends(owner) == before, (
+                "a password that has not changed here changes nothing"
+            )
+            known[0] = psycopg.conninfo.make_conninfo(dsn, user="rotating", password="after")
+
+            async def renewed() -> bool:
+                assert await store.next_due() is None
+                return not _backends(owner) & before
+
+            await eventually(renewed)
+        finally:
+            await store.close()
+
+
+def _backends(owner: psycopg.Connection[Any]) -> set[int]:
+    query = "SELECT pid FROM pg_stat_activity WHERE usename = 'rotating'"
+    return {pid for (pid,) in owner.execute(query)}
 
 
 async def test_a_database_without_the_schema_says_how_to_get_it(database: str) -> None:

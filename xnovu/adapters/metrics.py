@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from xnovu.connection import Connection, Link
 from xnovu.errors import describe
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
 from xnovu.ports import Observer, Report
@@ -109,6 +110,13 @@ class Metrics:
     def missed_wakeups(self, rows: int = 1) -> None:
         """Count due rows that the sweep found and no hint had told of."""
         self._missed.inc(rows)
+
+    def watch(self, connection: Callable[[], Connection]) -> None:
+        """Show how the wake-ups are connected, from now on."""
+        connected = self._gauge("xnovu_wakeups_connected", "1 while hints can come through")
+        connected.set_function(lambda: connection().state is Link.CONNECTED)
+        lost = self._gauge("xnovu_wakeups_reconnects", "Times the hints' connection was lost")
+        lost.set_function(lambda: connection().reconnects)
 
     def backlog(self, messages: int) -> None:
         """Show how many messages the stages have not settled yet."""

@@ -5,10 +5,11 @@ Wake-ups say when to look; a sweep looks anyway, because every way of being told
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -18,9 +19,10 @@ from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
 from xnovu.ports import Delivery, Features, Handler, Store, WakeUps
 
+log = logging.getLogger(__name__)
+
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
-
 
 RECOUNT = 0.1
 """Seconds between two questions to the broker how much is on its way."""
@@ -70,6 +72,7 @@ class TableSource:
     options: TableOptions
     gauge: Gauge
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
+    missed: int = 0
     _subscription: tuple[Policy, Handler] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=lambda: [])
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,6 +109,11 @@ class TableSource:
     async def ready(self) -> str | None:
         return self._trouble
 
+    def status(self) -> dict[str, Any]:
+        """How the hints come through, and how many rows only the sweep has found."""
+        hints = asdict(self.wakeups.connection) if self.wakeups else {"state": "sweep only"}
+        return {**hints, "missed_wakeups": self.missed}
+
     def _wake(self) -> None:
         self._expected = True
         self._awake.set()
@@ -115,11 +123,19 @@ class TableSource:
         while not self._stopping.is_set():
             try:
                 nap = await self._sweep(policy, handler)
-                self._trouble, trouble = None, 0
+                self._note(None)
+                trouble = 0
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
-                self._trouble, nap = describe(error), policy.pause(trouble)
+                self._note(describe(error))
+                nap = policy.pause(trouble)
             await self._rest(nap)
+
+    def _note(self, trouble: str | None) -> None:
+        """Say once what is wrong, and once that it no longer is."""
+        if trouble != self._trouble:
+            log.warning("cannot claim: %s" if trouble else "claims again%s", trouble or "")
+        self._trouble = trouble
 
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
         """Claim once and hand over; returns the seconds until it is worth looking again."""
@@ -138,6 +154,7 @@ class TableSource:
         self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
         if self.wakeups and not self._expected:
+            self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
         await self._hand_over([Envelope(c.captured, c.expires_at) for c in claims], handler)
         return len(claims)

@@ -6,12 +6,8 @@ from typing import Annotated
 
 import typer
 
-
-def examples(*lines: str) -> str:
-    """The end of a command's help, in Markdown: an example a line."""
-    title = "Examples" if len(lines) > 1 else "Example"
-    return "\n".join((f"{title}:", *(f"- `{line}`" for line in lines)))
-
+from xnovu.cli.help import examples
+from xnovu.cli.operate import commands as operate
 
 cli = typer.Typer(
     name="xnovu",
@@ -23,6 +19,8 @@ cli = typer.Typer(
 )
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
+cli.add_typer(operate.dead, name="dead")
+cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))

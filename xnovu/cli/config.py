@@ -8,7 +8,7 @@ from rich.text import Text
 
 from xnovu.adapters.novu import NovuProvider
 from xnovu.cli.console import out
-from xnovu.compose.kit import nats_transport, nats_url, store_of
+from xnovu.compose.kit import nats_transport, nats_url, opened_store
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY, Secret, secret
 from xnovu.compose.serve import DOWNSTREAM
 from xnovu.compose.settings import Settings, load
@@ -56,12 +56,8 @@ async def _tried(check: Check, settings: Settings) -> str | None:
 
 
 async def _database(settings: Settings) -> str | None:
-    store = store_of(settings, "check")
-    await store.open()
-    try:
+    async with opened_store(settings, "check") as store:
         return await store.ready()
-    finally:
-        await store.close()
 
 
 async def _broker(settings: Settings) -> str | None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xnovu.cli.console import colored, err, out
-from xnovu.compose.kit import store_of
+from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
 
 PRIVATE = ("payload", "overrides", "recipients")
@@ -25,12 +25,8 @@ FIRST = (
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     """Print it; the exit code is 1 if there is none."""
-    store = store_of(load(), "show")
-    await store.open()
-    try:
+    async with opened_store(load(), "show") as store:
         history = await store.history(notification)
-    finally:
-        await store.close()
     if history is None:
         err.print(f"no notification {notification} in notify.ent_notification")
         return 1

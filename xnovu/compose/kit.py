@@ -1,6 +1,7 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from xnovu.adapters.metrics import Metrics
@@ -31,6 +32,17 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
     With an enterprise's id it is that one's only.
     """
     return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore]:
+    """The database of these settings, for as long as a command works with it."""
+    store = store_of(settings, name)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def needed(name: str) -> Secret:

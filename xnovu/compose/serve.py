@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from faststream import FastStream
@@ -105,6 +106,11 @@ class House:
         await self.kit.stack.aclose()
         log.info("stopped", stage=self.kit.name)
 
+    def status(self) -> dict[str, Any]:
+        """What runs here, how much of it is in hand, and how its hints come through."""
+        in_hand = {part.name: self.metrics.progress(part.name)[0] for part in self.parts}
+        return {"in_hand": in_hand, **({"wakeups": self.table.status()} if self.table else {})}
+
     def stuck(self) -> str | None:
         """Which stage has a batch in hand that will never end; None if none."""
         for part in self.parts:
@@ -124,9 +130,12 @@ class House:
     async def _source(self, part: Part) -> Source:
         if not part.from_table:
             return self.transport
+        wakeups = self.kit.wakeups()
+        if wakeups:
+            self.metrics.watch(lambda: wakeups.connection)
         self.table = TableSource(
             await self.kit.store(),
-            self.kit.wakeups(),
+            wakeups,
             lambda: self.transport.waiting(DOWNSTREAM),
             lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
@@ -143,7 +152,12 @@ class House:
         }
         options, render = self.settings.health, self.metrics.render
         return HealthServer(
-            options.host, options.port, checks=checks, live=self.stuck, metrics=render
+            options.host,
+            options.port,
+            checks=checks,
+            live=self.stuck,
+            status=self.status,
+            metrics=render,
         )
 
     async def _ingest_ready(self) -> str | None:

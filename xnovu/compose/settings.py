@@ -169,5 +169,5 @@ def _unknown(name: str, known: set[str], tables: set[str]) -> str:
 
 SECRETS = (secrets.DATABASE_URL, secrets.NATS_URL, secrets.NOVU_KEY)
 
-LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN"}
+LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN", "XNOVU_POSTGREST_BIN"}
 """Variables of the embedded servers."""

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from xnovu.desk import Failed
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
@@ -19,7 +20,7 @@ from xnovu.events import (
     StatusChanged,
     Workflow,
 )
-from xnovu.ports import Claim, Failed, Outcome, Row
+from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 
 EPOCH = datetime.fromtimestamp(0, UTC)

@@ -7,18 +7,17 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import uuid4
 
+from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
-from xnovu.ports import Claim, Failed, Outcome, Row, Search
+from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.schema import migrations
-
-FAILED_MOST = 1000
-"""Rows of `notify.failed` at the most in one call."""
 
 LATE = 60.0
 """Seconds in which a claim whose answer was lost may still be on its way to the database."""
@@ -46,7 +45,7 @@ class Functions(Protocol):
         """
         What a function returns: records by column, or the values of one that returns no columns.
 
-        Arguments that are lists of dicts are JSON. Raises one of xnovu.errors.
+        Arguments that are lists or dicts are JSON. Raises one of xnovu.errors.
         """
         ...
 
@@ -148,22 +147,40 @@ class SqlStore:
         told = read.outcomes(o for o in sent_first if self._ours(o.key.enterprise_id))
         return [read.change(row) for row in await self._in_parts("record", "outcomes", told)]
 
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        return [read.key(row) for row in await self._of_keys("redrive", keys)]
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
+        ours = [key for key in keys if self._ours(key.enterprise_id)]
+        asked = [
+            {**entry, **({"payload": payloads[key]} if key in payloads else {})}
+            for key, entry in zip(ours, read.keys(ours), strict=True)
+        ]
+        return [read.key(row) for row in await self._in_parts("redrive", "keys", asked, who=who)]
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
         return [read.key(row) for row in await self._of_keys("retract", keys, reason=reason)]
 
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        await self._functions.call(
+            "note_operation", who=who, what=what, affected=count, details=dict(details)
+        )
+
     async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
         found = await self._functions.call(
             "failed",
-            max_rows=min(limit, self._functions.most or FAILED_MOST),
+            max_rows=min(limit, self._functions.most or limit),
             of_enterprise=self._enterprise or search.enterprise_id,
             of_code=search.code,
             since=search.since and search.since.isoformat(),
             until=search.until and search.until.isoformat(),
         )
-        return [each for each in map(read.failed, found) if _matches(each, search)]
+        return [each for each in map(read.failed, found) if self._asked(each, search)]
 
     async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
@@ -218,9 +235,10 @@ class SqlStore:
             results += await self._functions.call(function, **part)
         return results
 
+    @staticmethod
+    def _asked(failed: Failed, search: Search) -> bool:
+        """A store of one enterprise, asked for another's, has searched its own."""
+        return search.enterprise_id in (None, failed.key.enterprise_id)
+
     def _ours(self, enterprise_id: str) -> bool:
         return self._enterprise in (None, enterprise_id)
-
-
-def _matches(found: Failed, search: Search) -> bool:
-    return search.enterprise_id in (None, found.key.enterprise_id)

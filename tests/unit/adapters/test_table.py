@@ -9,6 +9,7 @@ import pytest
 from tests.builders import ENTERPRISE, captured
 from tests.conftest import eventually
 from xnovu.adapters.table import TableOptions, TableSource
+from xnovu.connection import Connection, Link
 from xnovu.envelope import decode
 from xnovu.errors import Paused
 from xnovu.events import RetractRequested
@@ -59,6 +60,7 @@ def a_retraction(id: int) -> RetractRequested:
 class Bell:
     def __init__(self) -> None:
         self.ring = None
+        self.connection = Connection(Link.CONNECTED, datetime(2026, 1, 1, tzinfo=UTC))
 
     async def start(self, wake):
         self.ring = wake
@@ -131,11 +133,24 @@ async def test_a_hint_is_answered_at_once():
 
 async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
     table, handler = Table(), Handler()
-    async with running(table, handler, QUICK, bell=Bell()) as (_, counts):
+    async with running(table, handler, QUICK, bell=Bell()) as (source, counts):
         await eventually(lambda: table.claimed > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
-    assert counts.missed == 1
+    assert counts.missed == source.status()["missed_wakeups"] == 1
+    assert source.status()["state"] is Link.CONNECTED
+
+
+async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_end(caplog):
+    table, handler = Table(), Handler()
+    table.fail = Paused("the key is refused")
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.status() and caplog.records)
+        assert await source.ready() == "the key is refused"
+        table.fail, table.due = None, [7]
+        await eventually(lambda: handler.seen)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["cannot claim: the key is refused", "claims again"]
 
 
 async def test_without_wake_ups_nothing_is_missed():

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from xnovu.desk import Failed
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key, Retraction, Status, StatusChanged
-from xnovu.ports import Failed
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from xnovu.adapters.memory.records import (
     name_at_provider,
     refusal,
 )
+from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
@@ -28,7 +30,7 @@ from xnovu.events import (
     StatusChanged,
     Workflow,
 )
-from xnovu.ports import Claim, Failed, Outcome, Row, Search
+from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 
 
@@ -49,13 +51,14 @@ class MemoryStore:
         self.records: dict[int, Record] = {}
         self.workflows: dict[tuple[str, str], Workflow] = {}
         self.transitions: list[Transition] = []
+        self.operations: list[Mapping[str, Any]] = []
         self._now = now
 
     def only(self, enterprise_id: str) -> "MemoryStore":
         """A store of one enterprise upon the same tables."""
         store = MemoryStore(self._now, enterprise_id)
         store.records, store.workflows = self.records, self.workflows
-        store.transitions = self.transitions
+        store.transitions, store.operations = self.transitions, self.operations
         return store
 
     def register(self, workflow: Workflow) -> None:
@@ -131,12 +134,27 @@ class MemoryStore:
     async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
         failed = (r for r in self._ours() if r.notification_status is Status.FAILED)
         found = sorted(map(as_failed, failed), key=lambda each: (each.at, each.key.notification_id))
-        return [each for each in found if _matches(each, search)][:limit]
+        return [each for each in found if search.includes(each)][:limit]
 
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        found = (record for key in keys if (record := self._find(key, key.generation)))
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
         # One by one: a key given twice finds its row of another generation the second time.
-        return [self._redrive(r) for r in found if r.notification_status is Status.FAILED]
+        found = ((key, self._find(key, key.generation)) for key in keys)
+        return [
+            self._redrive(record, who or "redrive", payloads.get(key))
+            for key, record in found
+            if record and record.notification_status is Status.FAILED
+        ]
+
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        self.operations.append({"actor": who, "operation": what, "count": count, **details})
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
         retracted: list[Key] = []
@@ -234,12 +252,13 @@ class MemoryStore:
             self._move(record, status, "status", _details(failure))
         return record if record.notification_status is status else None
 
-    def _redrive(self, record: Record) -> Key:
+    def _redrive(self, record: Record, who: str, payload: Mapping[str, Any] | None) -> Key:
+        record.payload = record.payload if payload is None else dict(payload)
         record.generation += 1
         record.claims = 0
         record.processed_at = record.error_details = record.transaction_id = None
         record.transaction_id = name_at_provider(record)
-        self._move(record, Status.PENDING, "redrive", None)
+        self._move(record, Status.PENDING, who, None)
         return record.key
 
     def _move(self, record: Record, to: Status, actor: str, details: dict[str, Any] | None) -> None:
@@ -271,15 +290,6 @@ class MemoryStore:
             return Record.model_validate({**made, **row})
         except ValidationError as error:
             raise refusal(error) from None
-
-
-def _matches(found: Failed, search: Search) -> bool:
-    return (
-        search.enterprise_id in (None, found.key.enterprise_id)
-        and search.code in (None, found.code)
-        and (search.since is None or found.at >= search.since)
-        and (search.until is None or found.at < search.until)
-    )
 
 
 def _details(failure: Failure | None) -> dict[str, Any] | None:

@@ -8,13 +8,10 @@ from the same function). Nothing that has not been settled is ever thrown away h
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.address import Url, asked, bare_servers, credentials
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     Mailbox,
@@ -24,14 +21,14 @@ from xnovu.adapters.nats.topology import (
     stream_config,
     stream_name,
 )
-from xnovu.errors import ConfigurationError, Paused
+from xnovu.adapters.nats.visit import visiting
+from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
 
 STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
 STREAM_FIXED = ("retention", "storage")
 CONSUMER_FIELDS = ("filter_subject", "ack_wait", "max_deliver", "max_ack_pending", "backoff")
 CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
-CONNECT_TIMEOUT = 5
 
 Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
 
@@ -49,40 +46,10 @@ async def provision(
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
     ]
-    client = await _connected(asked(url))
-    try:
+    async with visiting(url) as client:
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
         return streams + [await _consumer(jetstream, options, box) for box in boxes]
-    except APIError as error:
-        raise ConfigurationError(f"NATS refuses: {error.description} ({error.err_code})") from error
-    except (NatsError, OSError, TimeoutError) as error:
-        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
-    finally:
-        await client.close()
-
-
-async def _connected(url: Url) -> Client:
-    client, servers = Client(), bare_servers(url)
-
-    async def give_up(error: Exception) -> None:
-        raise error
-
-    try:
-        await client.connect(
-            servers,
-            allow_reconnect=False,
-            connect_timeout=CONNECT_TIMEOUT,
-            error_cb=give_up,
-            **credentials(url),
-        )
-    except (NatsError, OSError, TimeoutError) as error:
-        await client.close()
-        where = f"cannot connect to NATS at {', '.join(servers)}"
-        raise Paused(
-            f"{where}: {error or type(error).__name__}", code="broker_unavailable"
-        ) from error
-    return client
 
 
 async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) -> str:

@@ -60,6 +60,14 @@ def every_subject(prefix: str, kind: str) -> str:
     return f"{prefix}.{kind}.>"
 
 
+def some_subjects(
+    prefix: str, kind: str, enterprise_id: str | None = None, stage: str | None = None
+) -> str:
+    """The subject filter of a kind, of one enterprise or of one stage's dead letters."""
+    stages = [_token(stage) if stage else "*"] if kind == Rejected.kind else []
+    return ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
+
+
 def subject_of(prefix: str, event: Event) -> str:
     """
     Where an event is published: its kind, for a dead letter the stage, and its enterprise.

@@ -1,6 +1,6 @@
 """What the driver raises, as one of xnovu.errors."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import psycopg
@@ -11,16 +11,26 @@ from xnovu.sql import errors as complaints
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Whatever the driver raises inside comes out as one of xnovu.errors."""
+def translated(refusal: Callable[[], str | None] = lambda: None) -> Generator[None]:
+    """
+    Whatever the driver raises inside comes out as one of xnovu.errors.
+
+    ``refusal`` tells whether it was the credentials for which there was no connection.
+    """
     try:
         yield
     except (PoolTimeout, PoolClosed, TooManyRequests):
-        raise Paused("no connection to the database", code=complaints.UNAVAILABLE) from None
+        raise _shut_out(refusal(), "no connection to the database") from None
     except TimeoutError:
-        raise Paused("the database does not answer", code=complaints.UNAVAILABLE) from None
+        raise _shut_out(refusal(), "the database does not answer") from None
     except psycopg.Error as error:
         raise translate(error) from None
+
+
+def _shut_out(refused: str | None, otherwise: str) -> Paused:
+    if refused:
+        return Paused(refused, code="store_auth")
+    return Paused(otherwise, code=complaints.UNAVAILABLE)
 
 
 def translate(error: psycopg.Error) -> XNovuError:

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from pydantic_core import to_json
 
-from xnovu.adapters.postgres.connection import PATIENCE
+from xnovu.adapters.postgres.connection import PATIENCE, Door
 from xnovu.adapters.postgres.errors import translated
 from xnovu.sql.store import SqlStore
 
@@ -49,8 +49,9 @@ class PostgresFunctions:
     """
     The functions of schema ``notify`` on Postgres 15 and up, over a pool of connections.
 
-    ``dsn`` is asked for each new connection, so a password can be changed without a restart.
-    Connects in the background and reconnects for ever; meanwhile every call raises Paused.
+    ``dsn`` is asked at each call and for each new connection: once it has changed (a password was
+    replaced), every connection is made anew as soon as it is free. Connects in the background and
+    reconnects for ever; meanwhile every call raises Paused, and says if the database refuses us.
     """
 
     most = None
@@ -63,8 +64,10 @@ class PostgresFunctions:
     ) -> None:
         options = options or PostgresOptions()
         self._timeout = options.timeout
+        self._door = Door(dsn)
         self._pool = AsyncConnectionPool(
-            dsn,
+            self._door.address,
+            connection_class=self._door.connections,
             kwargs={
                 **PATIENCE,
                 "application_name": application_name,
@@ -93,7 +96,9 @@ class PostgresFunctions:
     async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
         query = _query(function, tuple(arguments))
         given = {name: _json(value) for name, value in arguments.items()}
-        with translated():
+        if self._door.moved():
+            await self.renew()
+        with translated(self._door.refusal):
             async with asyncio.timeout(self._timeout), self._pool.connection() as database:
                 records = await (await database.execute(query, given)).fetchall()
         return records if not records or function not in records[0] else _values(records)
@@ -107,7 +112,7 @@ def _query(function: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _json(value: Any) -> Any:
-    return to_json(value).decode() if isinstance(value, list) else value
+    return to_json(value).decode() if isinstance(value, list | dict) else value
 
 
 def _values(records: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -34,7 +34,7 @@ class NotifyWakeUps:
         self._application_name = application_name
         self._backoff, self._backoff_max = backoff, backoff_max
         self._failures = 0
-        self._line = Line()
+        self._line = Line("wake-ups by NOTIFY")
         self._task: asyncio.Task[None] | None = None
 
     @property
