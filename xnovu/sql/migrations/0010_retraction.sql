@@ -70,20 +70,17 @@ END $$;
 CREATE OR REPLACE FUNCTION notify.xnovu_stood(n notify.ent_notification)
 RETURNS TABLE (previous text, at timestamptz, quiet_since timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
-    SELECT CASE WHEN taken.from_status IN ('PENDING', 'SENT', 'FAILED') THEN taken.from_status ELSE 'PROCESSING' END,
-           coalesce(taken.at, n.retracted_at, now()),
-           coalesce(left_hand.at, taken.at, n.retracted_at, n.created_at, 'epoch')
-    FROM (SELECT) AS one
-    LEFT JOIN LATERAL (
-        SELECT a.from_status, a.at FROM notify.ent_notification_audit a
-        WHERE a.notification_id = n.id AND a.enterprise_id = n.enterprise_id
-          AND a.to_status = 'RETRACTED' AND a.from_status <> 'RETRACTED'
-        ORDER BY a.id DESC LIMIT 1) AS taken ON true
-    LEFT JOIN LATERAL (
-        SELECT a.at FROM notify.ent_notification_audit a
-        WHERE a.notification_id = n.id AND a.enterprise_id = n.enterprise_id AND a.generation = n.generation
-          AND a.from_status = 'PROCESSING' AND a.to_status <> 'PROCESSING'
-        ORDER BY a.id DESC LIMIT 1) AS left_hand ON true
+    SELECT CASE WHEN trail.previous IN ('PENDING', 'SENT', 'FAILED') THEN trail.previous ELSE 'PROCESSING' END,
+           coalesce(trail.at, n.retracted_at, now()),
+           coalesce(trail.left_hand, trail.at, n.retracted_at, n.created_at, 'epoch')
+    FROM (
+        SELECT (array_agg(a.from_status ORDER BY a.id DESC) FILTER (WHERE back))[1] AS previous,
+               max(a.at) FILTER (WHERE back) AS at,
+               max(a.at) FILTER (WHERE a.generation = n.generation AND a.from_status = 'PROCESSING'
+                                   AND a.to_status <> 'PROCESSING') AS left_hand
+        FROM notify.ent_notification_audit a,
+             LATERAL (SELECT a.to_status = 'RETRACTED' AND a.from_status <> 'RETRACTED') AS taken (back)
+        WHERE a.notification_id = n.id AND a.enterprise_id = n.enterprise_id) AS trail
 $$;
 
 -- Take up to `max_rows` retractions that are to be told, for `lease_seconds`; of one enterprise where
@@ -140,7 +137,8 @@ END $$;
 -- Give claimed rows back at once, retractions among them.
 CREATE OR REPLACE FUNCTION notify.release(keys jsonb) RETURNS TABLE (id bigint)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -161,7 +159,8 @@ CREATE OR REPLACE FUNCTION notify.retracted(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int,
                previous text, quiet double precision, outcome text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     UPDATE notify.ent_notification n
@@ -190,19 +189,21 @@ CREATE OR REPLACE FUNCTION notify.record_retractions(outcomes jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
                at timestamptz, transaction_id text, retraction text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
 BEGIN
     PERFORM set_config('xnovu.actor', 'retract', true);
+    -- By id: the condition is worded so that the planner does not see the index of open retractions in it.
     UPDATE notify.ent_notification n
     SET retraction_outcome = coalesce(n.retraction_outcome, told.outcome),
         claimed_until = NULL, updated_at = now()
     FROM (SELECT * FROM jsonb_to_recordset(record_retractions.outcomes)
               AS o (id bigint, enterprise_id text, generation int, claims int, outcome text) ORDER BY o.id) AS told
     WHERE n.id = told.id AND n.enterprise_id::text = told.enterprise_id
-      AND n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL
+      AND n.notification_status = 'RETRACTED' AND coalesce(n.claimed_until, '-infinity') > '-infinity'
       AND n.generation = told.generation AND n.claims = told.claims;
 
     RETURN QUERY
@@ -221,7 +222,8 @@ END $$;
 CREATE OR REPLACE FUNCTION notify.overdue(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, seconds double precision)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
