@@ -15,7 +15,7 @@ from tests.e2e.conftest import Shell, stop
 from xnovu.cli.demo.novu import ledger
 from xnovu.compose.secrets import DATABASE_URL
 
-STAGES = ("ingest", "hydrate", "trigger", "status")
+STAGES = ("ingest", "hydrate", "trigger", "status", "retract")
 INSERT = """
 INSERT INTO notify.ent_notification
     (name, enterprise_id, notification_workflow_id, recipients, payload)
@@ -54,7 +54,7 @@ def states(shell: Shell, enterprise) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("how", ["xnovu", "faststream"])
-async def test_the_stages_as_four_processes(at_work: Shell, servers, started, how):
+async def test_each_stage_as_a_process_of_its_own(at_work: Shell, servers, started, how):
     enterprise = an_enterprise(at_work)
     at_work.environment["XNOVU_HEALTH__PORT"] = "0"
     before = ledger(servers.novu_url)["totals"]["accepted"]
