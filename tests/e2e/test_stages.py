@@ -21,6 +21,11 @@ INSERT INTO notify.ent_notification
     (name, enterprise_id, notification_workflow_id, recipients, payload)
 SELECT 'row ' || n, %s, 'welcome', ARRAY[gen_random_uuid()], %s FROM generate_series(1, %s) n
 """
+RETRACT = """
+UPDATE notify.ent_notification SET notification_status = 'RETRACTED'
+WHERE id = (SELECT min(id) FROM notify.ent_notification WHERE enterprise_id = %s)
+RETURNING retraction_outcome
+"""
 STATES = """
 SELECT notification_status::text, count(*) FROM notify.ent_notification
 WHERE enterprise_id = %s GROUP BY 1
@@ -48,6 +53,13 @@ def insert(shell: Shell, enterprise, rows: int) -> None:
         database.execute(INSERT, [enterprise, Jsonb({"n": 1}), rows])
 
 
+def retracted(shell: Shell, enterprise) -> str | None:
+    """What has come of taking the first of them back."""
+    with psycopg.connect(shell.environment[DATABASE_URL]) as database:
+        found = database.execute(RETRACT, [enterprise]).fetchone()
+        return found[0] if found else None
+
+
 def states(shell: Shell, enterprise) -> dict[str, int]:
     with psycopg.connect(shell.environment[DATABASE_URL]) as database:
         return dict(database.execute(STATES, [enterprise]).fetchall())
@@ -65,6 +77,7 @@ async def test_each_stage_as_a_process_of_its_own(at_work: Shell, servers, start
     processes = [started(at_work.start(*commands[how](stage))) for stage in STAGES]
     insert(at_work, enterprise, 300)
     await eventually(lambda: states(at_work, enterprise) == {"SENT": 300}, within=90)
+    await eventually(lambda: retracted(at_work, enterprise) == "cancelled", within=90)
     outputs = await asyncio.gather(*(asyncio.to_thread(stop, process) for process in processes))
     assert ledger(servers.novu_url)["totals"]["accepted"] == before + 300
     assert ledger(servers.novu_url)["doubled"] == []
