@@ -127,7 +127,7 @@ async def test_notifications_are_taken_back_and_the_outcome_is_told(at_work, dat
     later = "UPDATE notify.ent_notification SET scheduled_for = '2999-01-01' WHERE id = %s"
     waiting, sent = _inserted(database, enterprise, "welcome", later)
     await eventually(lambda: states(at_work, enterprise) == {"PENDING": 1, "SENT": 1}, within=60)
-    back = ("--reason", "a mistake", "--as", "ada")
+    back = ("--reason", "a mistake", "--as", "dan")
     done = at_work.xnovu("retract", str(waiting), *back, "--wait", "60")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [f"{waiting} retracted", f"{waiting} stopped"]
@@ -139,7 +139,7 @@ async def test_notifications_are_taken_back_and_the_outcome_is_told(at_work, dat
     assert f"{waiting} was retracted before" in done.stdout
     assert f"{sent} cancelled" in done.stdout, "it was taken out of the inbox"
     assert "no notification 99999999" in done.stderr
-    assert operations(database, "ada") == [("retract", 1), ("retract", 1)]
+    assert operations(database, "dan") == [("retract", 1), ("retract", 1)]
 
 
 def _inserted(database, enterprise: UUID, workflow: str, later: str) -> tuple[int, int]:
