@@ -151,7 +151,6 @@ class RetractRequested(Event):
     """Someone has taken the notification back; what was sent of it is to be cancelled."""
 
     kind = "retract"
-    past = True
     transaction_id: str
     recipients: int
 

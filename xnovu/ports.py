@@ -103,6 +103,10 @@ class WakeUps(Protocol):
         """
         ...
 
+    def missed(self, rows: int) -> None:
+        """Take note that so many rows were found of which no hint has told."""
+        ...
+
     async def stop(self) -> None: ...
 
 

@@ -15,8 +15,10 @@ from psycopg.rows import dict_row
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
+from xnovu.adapters.supabase.store import SupabaseFunctions
 from xnovu.desk import Desk
 from xnovu.events import Failure, Key, Workflow
+from xnovu.local.supabase import prepare, running_supabase
 from xnovu.ports import Store
 from xnovu.sql.store import Functions, SqlStore
 
@@ -52,6 +54,13 @@ CREATE TABLE notify.ent_notification (
     reason text,
     keys text
 );
+"""
+
+# What Supabase's guide has a platform do for a schema of its own.
+EXPOSED = """
+GRANT USAGE ON SCHEMA notify TO anon, authenticated, service_role;
+GRANT ALL ON ALL TABLES IN SCHEMA notify TO anon, authenticated, service_role;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA notify TO anon, authenticated, service_role;
 """
 
 
@@ -163,7 +172,8 @@ async def memory(dsn: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def postgres(dsn: str) -> AsyncIterator[Bench]:
     """A database that XNovu made itself."""
-    async with _bench(dsn, by_id=False) as bench:
+    migrate(dsn)
+    async with _bench(dsn, PostgresFunctions(dsn), by_id=False) as bench:
         yield bench
 
 
@@ -172,14 +182,40 @@ async def platform(dsn: str) -> AsyncIterator[Bench]:
     """A database that was there before."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(PLATFORM)
-    async with _bench(dsn, by_id=True) as bench:
+    migrate(dsn)
+    async with _bench(dsn, PostgresFunctions(dsn), by_id=True) as bench:
         yield bench
 
 
 @asynccontextmanager
-async def _bench(dsn: str, *, by_id: bool) -> AsyncIterator[Bench]:
+async def supabase(dsn: str) -> AsyncIterator[Bench]:
+    """A Supabase project that XNovu made the tables of."""
+    async with _project(dsn) as functions, _bench(dsn, functions, by_id=False) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def supabase_platform(dsn: str) -> AsyncIterator[Bench]:
+    """A Supabase project that had its tables before."""
+    async with (
+        _project(dsn, PLATFORM + EXPOSED) as functions,
+        _bench(dsn, functions, by_id=True) as bench,
+    ):
+        yield bench
+
+
+@asynccontextmanager
+async def _project(dsn: str, tables: str = "") -> AsyncIterator[SupabaseFunctions]:
+    prepare(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(tables.encode())
     migrate(dsn)
-    functions = PostgresFunctions(dsn)
+    async with running_supabase(dsn) as project:
+        yield SupabaseFunctions(lambda: project.url, lambda: project.keys.secret)
+
+
+@asynccontextmanager
+async def _bench(dsn: str, functions: Functions, *, by_id: bool) -> AsyncIterator[Bench]:
     store = SqlStore(functions)
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
     async with connection:
@@ -190,7 +226,7 @@ async def _bench(dsn: str, *, by_id: bool) -> AsyncIterator[Bench]:
             await store.close()
 
 
-BENCHES = (memory, postgres, platform)
+BENCHES = (memory, postgres, platform, supabase, supabase_platform)
 
 
 def enterprise() -> str:
@@ -206,8 +242,11 @@ FAILURE = Failure(
 
 @pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    named = request.param.__name__ != "memory"
-    async with request.param(request.getfixturevalue("database") if named else "") as bench:
+    make = request.param
+    if make in (supabase, supabase_platform):
+        request.getfixturevalue("postgrest_program")
+    dsn = "" if make is memory else request.getfixturevalue("database")
+    async with make(dsn) as bench:
         yield bench
 
 

@@ -46,6 +46,25 @@ def test_migrate_shows_what_it_does_and_does_it_once(at_work: Shell):
     assert "pending" not in again.stdout
 
 
+def test_migrate_writes_what_supabase_applies(shell: Shell):
+    (shell.folder / "supabase").mkdir()
+    first = "supabase/migrations/20260101000001_xnovu_0001_tables.sql"
+    planned = shell.xnovu("migrate", "--supabase", ".", "--plan")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.splitlines()[0] == f"{first} pending"
+    assert not (shell.folder / first).exists()
+    written = shell.xnovu("migrate", "--supabase", ".")
+    assert written.stdout == planned.stdout.replace("pending", "written")
+    again = shell.xnovu("migrate", "--supabase", ".").stdout.splitlines()
+    assert again[0] == f"{first} there"
+    assert again[-1] == "nothing to do"
+    (shell.folder / first).write_text("-- edited")
+    refused = shell.xnovu("migrate", "--supabase", "supabase")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"xnovu: {first} is not what was written there")
+    assert (shell.folder / first).read_text() == "-- edited"
+
+
 def test_provision_does_nothing_twice(at_work: Shell):
     done = at_work.xnovu("provision")
     assert done.returncode == 0, done.stderr

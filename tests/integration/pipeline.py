@@ -18,11 +18,12 @@ from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres import migrations
+from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
 from xnovu.compose import Settings, serve
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.settings import HealthOptions, Stages
 from xnovu.envelope import decode
 from xnovu.events import Event
 from xnovu.local.nats import EmbeddedNats
@@ -137,6 +138,29 @@ async def world(
         )
         await provisioned(chosen)
         yield World(database, nats_server.url, novu.novu, chosen)
+
+
+@asynccontextmanager
+async def brokerless(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """What a service that embeds the pipeline has: a database of two enterprises, and Novu."""
+    migrations.migrate(database)
+    for name, value in {DATABASE_URL: database, NOVU_KEY: "local"}.items():
+        monkeypatch.setenv(name, value)
+    async with running_novu() as novu:
+        around = World(database, "", novu.novu, quick(novu.url))
+        for enterprise in (ACME, GLOBEX):
+            around.register(enterprise)
+        yield around
+
+
+def quick(novu_url: str) -> Settings:
+    """Settings with short waits, for servers that are near."""
+    brief = {"backoff": 0.05, "pause_max": 0.2}
+    return Settings(
+        provider=NovuOptions(url=novu_url, settle=0.1, timeout=5.0),
+        store=PostgresOptions(timeout=2.0),
+        stages=Stages.model_validate(dict.fromkeys(Stages.model_fields, brief)),
+    )
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """A claim whose answer never came is not lost, and nothing that is asked again is done twice."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -74,6 +75,17 @@ async def test_even_if_that_answer_is_lost_too(functions: Forgetful, store: SqlS
         with pytest.raises(Paused):
             await store.claim(3, LONG)
     assert len(await store.claim(3, LONG)) == 3
+
+
+async def test_two_that_ask_at_once_do_not_both_get_it(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.loses = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    claims = await asyncio.gather(store.claim(1, LONG), store.claim(1, LONG))
+    assert sorted(map(len, claims)) == [1, 2]
+    assert len({claim.captured.key for found in claims for claim in found}) == 3
 
 
 async def test_a_claim_that_never_came_there_stands_in_nobodys_way(

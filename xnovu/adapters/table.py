@@ -5,7 +5,6 @@ Wake-ups say when to look; a sweep looks anyway, because every way of being told
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -13,13 +12,12 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
+from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
 from xnovu.ports import Delivery, Features, Handler, Store, WakeUps
-
-log = logging.getLogger(__name__)
 
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
@@ -57,12 +55,16 @@ class Gauge(Protocol):
     def backlog(self, messages: int) -> None: ...
 
 
+def _untold(_: Exception) -> None: ...
+
+
 @dataclass(slots=True)
 class TableSource:
     """
     Claims due rows in batches while the stages' backlog is under its bound.
 
-    Several may run against one database: no row is given to two.
+    Several may run against one database: no row is given to two. ``stalled`` is told each time
+    that rows cannot be claimed, and why; ``missed`` counts those that no wake-up had announced.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class TableSource:
     retractions: Callable[[], Awaitable[int]]
     options: TableOptions
     gauge: Gauge
+    stalled: Callable[[Exception], None] = _untold
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
     missed: int = 0
     _subscription: tuple[Policy, Handler] | None = None
@@ -82,7 +85,7 @@ class TableSource:
     _recount: float = 0.0
     _on_their_way: int = 0
     _going_back: int = 0
-    _trouble: str | None = None
+    _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
@@ -102,12 +105,26 @@ class TableSource:
     async def stop(self) -> None:
         self._stopping.set()
         self._awake.set()
-        await asyncio.gather(*self._tasks)
-        if self.wakeups:
-            await self.wakeups.stop()
+        tasks, self._tasks = self._tasks, []
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            self._line.stopped()
+            if self.wakeups:
+                await self.wakeups.stop()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no rows can be claimed just now; None if they can."""
+        return self._line.now.reason or None
+
+    @property
+    def connection(self) -> Connection:
+        """How hints come through, or where nobody gives any, how the database answers."""
+        return self.wakeups.connection if self.wakeups else self._line.now
 
     async def ready(self) -> str | None:
-        return self._trouble
+        return self.trouble
 
     def status(self) -> dict[str, Any]:
         """How the hints come through, and how many rows only the sweep has found."""
@@ -123,19 +140,14 @@ class TableSource:
         while not self._stopping.is_set():
             try:
                 nap = await self._sweep(policy, handler)
-                self._note(None)
+                self._line.connected()
                 trouble = 0
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
-                self._note(describe(error))
                 nap = policy.pause(trouble)
+                self._line.lost(describe(error))
+                self.stalled(error)
             await self._rest(nap)
-
-    def _note(self, trouble: str | None) -> None:
-        """Say once what is wrong, and once that it no longer is."""
-        if trouble != self._trouble:
-            log.warning("cannot claim: %s" if trouble else "claims again%s", trouble or "")
-        self._trouble = trouble
 
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
         """Claim once and hand over; returns the seconds until it is worth looking again."""
@@ -153,9 +165,11 @@ class TableSource:
         claims = await self.store.claim(limit, self.options.lease)
         self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
+        self._line.heard()
         if self.wakeups and not self._expected:
             self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
+            self.wakeups.missed(len(claims))
         await self._hand_over([Envelope(c.captured, c.expires_at) for c in claims], handler)
         return len(claims)
 

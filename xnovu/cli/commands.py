@@ -68,14 +68,27 @@ def run(
     run_stages(stages, port)
 
 
-@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate"))
+@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate", "xnovu migrate --supabase ."))
 def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    supabase: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Reach no database: write what is new into this project's `supabase/migrations`,"
+            " for `supabase db push` or the SQL editor.",
+        ),
+    ] = None,
 ) -> None:
     """Bring the database's `notify` schema up to date; on what is there it only adds."""
-    from xnovu.cli.setup import migrate_database
+    from xnovu.cli.setup import migrate_database, write_migrations
 
-    migrate_database(plan_only=plan)
+    if supabase:
+        write_migrations(supabase, plan_only=plan)
+    else:
+        migrate_database(plan_only=plan)
 
 
 @cli.command(epilog=examples("xnovu provision"))

@@ -1,16 +1,28 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
+from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.supabase.store import supabase_store
+from xnovu.compose.secrets import (
+    DATABASE_URL,
+    NATS_URL,
+    NOVU_KEY,
+    SUPABASE_KEY,
+    SUPABASE_URL,
+    Secret,
+    secret,
+)
 from xnovu.compose.settings import Settings
+from xnovu.desk import Desk
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
 
@@ -31,7 +43,13 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
 
     With an enterprise's id it is that one's only.
     """
-    return postgres_store(secret(DATABASE_URL), settings.store, f"xnovu-{name}", enterprise_id)
+    match settings.store:
+        case SupabaseOptions() as options:
+            return supabase_store(
+                secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
+            )
+        case options:
+            return postgres_store(secret(DATABASE_URL), options, f"xnovu-{name}", enterprise_id)
 
 
 @asynccontextmanager
@@ -45,24 +63,47 @@ async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore
         await store.close()
 
 
-def needed(name: str) -> Secret:
+def store_secrets(settings: Settings) -> Sequence[Secret]:
+    """What the store of these settings has to know."""
+    if settings.store.kind == "supabase":
+        return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+    return (secret(DATABASE_URL),)
+
+
+def needed(asked: Secret) -> Secret:
     """
-    The secret of that name, which has to be there when a stage starts.
+    A secret that has to be there when a stage starts.
 
     Raises:
         ConfigurationError: it is not.
     """
-    asked = secret(name)
     asked()
     return asked
 
 
+class Database(Store, Desk, Protocol):
+    """What stages and people ask of one database."""
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """Whose rows alone it sees and changes; None: everybody's."""
+        ...
+
+
 @dataclass(slots=True)
 class Kit:
-    """The ports a stage may ask for; each is opened on first request and closed with the app."""
+    """
+    The ports a stage may ask for; each is opened on first request and closed with the app.
+
+    With an ``enterprise_id`` the database is that one's only. What is ``given`` is used as it is,
+    and neither opened nor closed.
+    """
 
     settings: Settings
     name: str
+    enterprise_id: str | None = None
+    given_store: Database | None = None
+    given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
@@ -73,23 +114,30 @@ class Kit:
         """Seconds after which the provider surely shows what a trigger had in hand to send."""
         return self.settings.policy("trigger").timeout + self.settings.provider.settle
 
-    async def store(self) -> Store:
+    async def store(self) -> Database:
+        if self.given_store:
+            return self.given_store
         if self._store is None:
-            needed(DATABASE_URL)
-            self._store = store_of(self.settings, self.name)
+            for each in store_secrets(self.settings):
+                needed(each)
+            self._store = store_of(self.settings, self.name, self.enterprise_id)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
         return self._store
 
     async def provider(self) -> Provider:
+        if self.given_provider:
+            return self.given_provider
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, needed(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep":
+        if self.settings.wakeups.kind == "sweep" or self.given_store:
+            return None
+        if self.settings.store.kind == "supabase":
             return None
         return NotifyWakeUps(secret(DATABASE_URL))
 

@@ -8,6 +8,13 @@ from xnovu.errors import ConfigurationError, Paused, Permanent, Retryable, XNovu
 UNAVAILABLE = "store_unavailable"
 
 
+class AnswerLost(Paused):
+    """The database was asked, but what it answered is not known: it may have been done."""
+
+    def __init__(self, message: str, *, code: str = UNAVAILABLE) -> None:
+        super().__init__(message, code=code)
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """What the database said, by whichever way it came."""

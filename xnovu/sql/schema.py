@@ -16,6 +16,17 @@ class Migration:
     checksum: str
     sql: bytes = field(repr=False, compare=False)
 
+    @property
+    def script(self) -> str:
+        """
+        The step as it is run, by whatever means: all or nothing, recorded, never taken twice.
+
+        Plain SQL that may be run inside a transaction or without one.
+        """
+        return _step().format(
+            version=self.version, name=self.name, checksum=self.checksum, sql=self.sql.decode()
+        )
+
 
 @cache
 def migrations() -> Sequence[Migration]:
@@ -27,6 +38,11 @@ def migrations() -> Sequence[Migration]:
             key=lambda migration: migration.version,
         )
     )
+
+
+@cache
+def _step() -> str:
+    return files("xnovu.sql").joinpath("step.sql").read_text("utf-8")
 
 
 def _migration(name: str, text: bytes) -> Migration:

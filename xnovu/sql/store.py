@@ -6,10 +6,10 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
@@ -17,6 +17,7 @@ from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
 from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sql import rows as read
+from xnovu.sql.errors import AnswerLost
 from xnovu.sql.schema import migrations
 
 LATE = 60.0
@@ -57,13 +58,14 @@ class SqlStore:
     Every method raises:
         Paused: the database cannot be reached, or does not answer.
         Retryable: it was busy: a deadlock, a lock held for too long.
-        Permanent: it refused a value; names the column, never the value.
+        Permanent: it refused a value; names the column, never the value. Of ``insert`` also: not
+            all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
         ConfigurationError: it is not migrated.
     """
 
     def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
         self._functions = functions
-        self._enterprise = enterprise_id
+        self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
         self._unheard: list[str] = []
 
@@ -105,7 +107,7 @@ class SqlStore:
                 max_rows=min(limit, self._functions.most or limit),
                 lease_seconds=lease,
                 token=token,
-                of_enterprise=self._enterprise,
+                of_enterprise=self.enterprise_id,
                 again=again,
             )
         except (Paused, Retryable, asyncio.CancelledError):
@@ -114,7 +116,7 @@ class SqlStore:
         return [read.retraction(record) for record in records]
 
     async def next_due(self) -> float | None:
-        (seconds,) = await self._functions.call("next_due", of_enterprise=self._enterprise)
+        (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
         return seconds
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
@@ -175,7 +177,7 @@ class SqlStore:
         found = await self._functions.call(
             "failed",
             max_rows=min(limit, self._functions.most or limit),
-            of_enterprise=self._enterprise or search.enterprise_id,
+            of_enterprise=self.enterprise_id or search.enterprise_id,
             of_code=search.code,
             since=search.since and search.since.isoformat(),
             until=search.until and search.until.isoformat(),
@@ -186,11 +188,17 @@ class SqlStore:
         if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
             message = f"{len(strangers)} notifications are another enterprise's"
             raise Permanent(message, code="invalid_row")
-        return await self._in_parts("enqueue", "notifications", read.columns(rows))
+        ids: list[int] = []
+        for part in self._parts(read.columns(rows)):
+            try:
+                ids += await self._functions.call("enqueue", notifications=part)
+            except XNovuError as error:
+                raise _of_insert(error, ids) from None
+        return ids
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         found = await self._functions.call(
-            "history", notification_id=notification_id, of_enterprise=self._enterprise
+            "history", notification_id=notification_id, of_enterprise=self.enterprise_id
         )
         return read.json_of(found[0]) if found else None
 
@@ -203,7 +211,7 @@ class SqlStore:
                 max_rows=min(limit, self._functions.most or limit),
                 lease_seconds=lease,
                 token=token,
-                of_enterprise=self._enterprise,
+                of_enterprise=self.enterprise_id,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unanswered[token] = time.monotonic() + LATE
@@ -213,12 +221,21 @@ class SqlStore:
     async def _lost_claims(self) -> Sequence[Claim]:
         """What a call without an answer has taken, be it that it was still under way till now."""
         for token, until in list(self._unanswered.items()):
-            if records := await self._functions.call("claimed", token=token):
-                self._unanswered.pop(token, None)
-                return [read.claim(record) for record in records]
-            if time.monotonic() > until:
-                self._unanswered.pop(token, None)
+            # One asks for each: two would both return what it has taken.
+            if self._unanswered.pop(token, None) and (claims := await self._taken(token, until)):
+                return claims
         return ()
+
+    async def _taken(self, token: str, until: float) -> Sequence[Claim]:
+        """What this token has taken; while that may still change, it stays in the books."""
+        try:
+            records = await self._functions.call("claimed", token=token)
+        except BaseException:
+            self._unanswered[token] = until
+            raise
+        if not records and time.monotonic() < until:
+            self._unanswered[token] = until
+        return [read.claim(record) for record in records]
 
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
@@ -227,13 +244,15 @@ class SqlStore:
     async def _in_parts(
         self, function: str, name: str, entries: Sequence[Any], **more: Any
     ) -> list[Any]:
-        """One call, or as many as the most rows of one require."""
-        size = self._functions.most or len(entries) or 1
         results: list[Any] = []
-        for at in range(0, len(entries), size):
-            part = {name: entries[at : at + size], **more}
-            results += await self._functions.call(function, **part)
+        for part in self._parts(entries):
+            results += await self._functions.call(function, **{name: part, **more})
         return results
+
+    def _parts(self, entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """All at once, or in as many calls as the most rows of one require."""
+        size = self._functions.most or len(entries) or 1
+        return (entries[at : at + size] for at in range(0, len(entries), size))
 
     @staticmethod
     def _asked(failed: Failed, search: Search) -> bool:
@@ -241,4 +260,22 @@ class SqlStore:
         return search.enterprise_id in (None, failed.key.enterprise_id)
 
     def _ours(self, enterprise_id: str) -> bool:
-        return self._enterprise in (None, enterprise_id)
+        """Whether it is of the one enterprise; a UUID has several spellings, a database one."""
+        ours = self.enterprise_id
+        return ours in (None, enterprise_id) or _uuid(ours) == _uuid(enterprise_id) is not None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:
+    """What keeps anyone from inserting twice: repeating it is for who has looked."""
+    before = f"{len(ids)} notifications were inserted, {ids[-1]} the last, then: " if ids else ""
+    if isinstance(error, AnswerLost):
+        message = f"{before}{error}; they may have been inserted: look before you repeat it"
+        return Permanent(message, code="insert_unclear")
+    return Permanent(f"{before}{error}", code="insert_unfinished") if ids else error

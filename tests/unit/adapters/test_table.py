@@ -59,11 +59,14 @@ def a_retraction(id: int) -> RetractRequested:
 
 class Bell:
     def __init__(self) -> None:
-        self.ring = None
+        self.ring, self.missed_rows = None, 0
         self.connection = Connection(Link.CONNECTED, datetime(2026, 1, 1, tzinfo=UTC))
 
     async def start(self, wake):
         self.ring = wake
+
+    def missed(self, rows):
+        self.missed_rows += rows
 
     async def stop(self):
         self.ring = None
@@ -81,6 +84,14 @@ class Counts:
 
     def backlog(self, messages):
         self.waiting = messages
+
+
+class Stalls:
+    def __init__(self) -> None:
+        self.told = []
+
+    def __call__(self, error):
+        self.told.append(error)
 
 
 class Handler:
@@ -104,7 +115,7 @@ async def running(
     async def retractions() -> int:
         return retracting()
 
-    source = TableSource(table, bell, backlog, retractions, options, counts)
+    source = TableSource(table, bell, backlog, retractions, options, counts, Stalls())
     source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
     await source.start()
     try:
@@ -131,13 +142,13 @@ async def test_a_hint_is_answered_at_once():
     assert counts.missed == 0
 
 
-async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
-    table, handler = Table(), Handler()
-    async with running(table, handler, QUICK, bell=Bell()) as (source, counts):
+async def test_the_sweep_finds_what_nobody_told_of_and_says_so():
+    table, handler, bell = Table(), Handler(), Bell()
+    async with running(table, handler, QUICK, bell=bell) as (source, counts):
         await eventually(lambda: table.claimed > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
-    assert counts.missed == source.status()["missed_wakeups"] == 1
+    assert counts.missed == bell.missed_rows == source.status()["missed_wakeups"] == 1
     assert source.status()["state"] is Link.CONNECTED
 
 
@@ -150,7 +161,7 @@ async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_en
         table.fail, table.due = None, [7]
         await eventually(lambda: handler.seen)
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["cannot claim: the key is refused", "claims again"]
+    assert told == ["claiming: the key is refused", "claiming: connected again"]
 
 
 async def test_without_wake_ups_nothing_is_missed():
@@ -225,7 +236,8 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
     table.fail = Paused("the database is away")
     async with running(table, handler, QUICK) as (source, _):
         await eventually(source.ready)
-        assert await source.ready() == "the database is away"
+        assert await source.ready() == source.trouble == "the database is away"
+        assert source.stalled.told[0] is table.fail
         table.fail = None
         await eventually(lambda: handler.seen)
 
@@ -233,6 +245,40 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
             return await source.ready() is None
 
         await eventually(well)
+
+
+async def test_without_wake_ups_its_connection_is_what_claiming_says():
+    table, handler = Table(1), Handler()
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.connection.state is Link.CONNECTED)
+        assert source.connection.last_event is not None
+        table.fail = Paused("the database is away")
+        await eventually(lambda: source.connection.state is Link.RECONNECTING)
+        assert source.connection.reason == "the database is away"
+        table.fail = None
+        await eventually(lambda: source.connection.reconnects == 1)
+    assert source.connection.state is Link.STOPPED
+
+
+async def test_with_wake_ups_it_is_theirs():
+    bell = Bell()
+    async with running(Table(), Handler(), bell=bell) as (source, _):
+        assert source.connection is bell.connection
+
+
+async def test_a_stop_that_is_cancelled_stops_the_wake_ups_all_the_same():
+    bell, began = Bell(), asyncio.Event()
+
+    async def for_ever(deliveries):
+        began.set()
+        await asyncio.Event().wait()
+
+    async with running(Table(1), for_ever, bell=bell) as (source, _):
+        await eventually(began.is_set)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await source.stop()
+        assert bell.ring is None
 
 
 async def test_a_broker_that_is_away_claims_nothing():

@@ -47,7 +47,7 @@ class MemoryStore:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         enterprise_id: str | None = None,
     ) -> None:
-        self._enterprise = enterprise_id
+        self.enterprise_id = enterprise_id
         self.records: dict[int, Record] = {}
         self.workflows: dict[tuple[str, str], Workflow] = {}
         self.transitions: list[Transition] = []
@@ -193,7 +193,7 @@ class MemoryStore:
         return sorted((due, record.id, record) for due, record in times if due and due <= now)
 
     def _is_ours(self, record: Record) -> bool:
-        return self._enterprise in (None, record.enterprise_id)
+        return self.enterprise_id in (None, record.enterprise_id)
 
     def _ours(self) -> Iterator[Record]:
         return filter(self._is_ours, self.records.values())

@@ -236,14 +236,4 @@ BEGIN
       AND n.generation = key.generation AND n.claims = key.claims;
 END $$;
 
-DO $$
-DECLARE
-    functions constant text := 'notify.claim_retractions, notify.retracted, notify.record_retractions, notify.overdue, notify.release';
-BEGIN
-    IF to_regrole('service_role') IS NOT NULL THEN
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO service_role', functions);
-    END IF;
-    IF to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL THEN
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC, anon, authenticated', functions);
-    END IF;
-END $$;
+SELECT notify.xnovu_close();

@@ -50,10 +50,4 @@ BEGIN
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;
 
-DO $$
-BEGIN
-    IF to_regrole('service_role') IS NOT NULL THEN
-        REVOKE EXECUTE ON FUNCTION notify.note_operation, notify.redrive FROM PUBLIC, anon, authenticated;
-        GRANT EXECUTE ON FUNCTION notify.note_operation, notify.redrive TO service_role;
-    END IF;
-END $$;
+SELECT notify.xnovu_close();
