@@ -145,6 +145,11 @@ class Kit:
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
+    @property
+    def quiet(self) -> float:
+        """Seconds after which the provider surely shows what a trigger had in hand to send."""
+        return self.settings.policy("trigger").timeout + self.settings.provider.settle
+
     async def store(self) -> Database:
         if self.given_store:
             return self.given_store

@@ -24,6 +24,9 @@ log = logs.logger()
 DOWNSTREAM = ("hydrate", "trigger", "status")
 """The stages whose backlog bounds what ingest claims."""
 
+RETRACTING = ("retract",)
+"""And the one whose backlog bounds how many retractions it claims."""
+
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
 
@@ -155,6 +158,7 @@ class House:
             await self.kit.store(),
             wakeups,
             lambda: self.transport.waiting(self._bounded()),
+            lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
             self.metrics,
             self.watcher.stalled,

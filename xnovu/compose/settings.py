@@ -48,10 +48,11 @@ before its claim lapses (2 minutes), with which the attempts would be counted an
 """
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "ingest": {"batch": 200, "slots": 1},
+    "ingest": {"batch": 200, "slots": 1, "pause_max": 1.0},
     "hydrate": {},
     "trigger": {"slots": 4, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
     "status": {},
+    "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
 }
 
 
@@ -117,6 +118,7 @@ class Stages(BaseModel, extra="forbid", frozen=True):
     hydrate: Policy = _default("hydrate")
     trigger: Policy = _default("trigger")
     status: Policy = _default("status")
+    retract: Policy = _default("retract")
 
     @field_validator("*", mode="before")
     @classmethod
