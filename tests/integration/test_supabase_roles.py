@@ -164,7 +164,7 @@ def test_users_take_back(tables: Project, status: str) -> None:
         "a mistake",
     )
     assert stored["retracted_at"] is not None
-    assert stored["claimed_until"] <= stored["retracted_at"]  # due: what came of it is to be told
+    assert stored["claimed_until"] == stored["retracted_at"], "it is due to be stopped"
 
 
 def test_what_was_taken_back_stays_as_it_is(tables: Project) -> None:
