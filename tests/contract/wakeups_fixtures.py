@@ -1,5 +1,6 @@
 """One maker per kind of wake-ups. A new kind is one more in ``KINDS``."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ import pytest
 
 from tests.conftest import eventually
 from tests.contract.store_fixtures import GLOBEX
+from tests.realtime_project import realtime_project
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
+from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.local.supabase import prepare
 from xnovu.ports import WakeUps
 from xnovu.sql.store import SqlStore
 
@@ -74,14 +79,27 @@ async def wal(server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
     yield Bench(wakeups, database, server.kill, server.start)
 
 
+@asynccontextmanager
+async def realtime(server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
+    del server
+    async with realtime_project(database) as project:
+        wakeups = RealtimeWakeUps(
+            lambda: project.url, lambda: project.keys.secret, patience=Patience(**SOON)
+        )
+        away = project.realtime.outage
+        yield Bench(wakeups, database, lambda: away(math.inf), lambda: away(0))
+
+
 Kind = Callable[[EmbeddedPostgres, str], AbstractAsyncContextManager[Bench]]
-KINDS: list[Kind] = [notify, wal]
+KINDS: list[Kind] = [notify, wal, realtime]
 
 
 @pytest.fixture(params=KINDS, ids=lambda make: make.__name__)
 async def bench(
     request: pytest.FixtureRequest, postgres_server: EmbeddedPostgres, database: str
 ) -> AsyncIterator[Bench]:
+    if request.param is realtime:
+        prepare(database)
     migrate(database)
     async with request.param(postgres_server, database) as bench:
         yield bench

@@ -18,7 +18,19 @@ PERSON = "6f1f4a0e-2f0b-4b67-9a55-0d1f2f4a9a01"
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "dev", "run", "migrate", "provision", "send", "show", "novu", "config check"],
+    [
+        "",
+        "demo",
+        "dev",
+        "run",
+        "migrate",
+        "provision",
+        "send",
+        "show",
+        "retract",
+        "novu",
+        "config check",
+    ],
 )
 def test_every_command_helps_with_an_example(shell: Shell, command):
     done = shell.xnovu(*command.split(), "--help")

@@ -21,6 +21,7 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
+cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))
@@ -54,7 +55,7 @@ def dev(
 def run(
     stages: Annotated[
         list[str],
-        typer.Argument(help="ingest, hydrate, trigger, status; or all: these four; or analytics."),
+        typer.Argument(help="ingest, hydrate, trigger, status, retract; all: these; or analytics."),
     ],
     port: Annotated[
         int | None,

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import xnovu
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
 from xnovu.local.folder import Folder
 from xnovu.local.nats import EmbeddedNats
@@ -21,7 +20,7 @@ from xnovu.local.process import Child, Command
 KEY = "local"
 """The local Novu lets any key in."""
 
-SOURCES = Path(xnovu.__file__).parent.parent
+SOURCES = Path(__file__).parents[2]
 
 
 class Stack:

@@ -3,13 +3,16 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.compose.secrets import (
     DATABASE_URL,
@@ -21,6 +24,7 @@ from xnovu.compose.secrets import (
     secret,
 )
 from xnovu.compose.settings import Settings
+from xnovu.desk import Desk
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
 
@@ -61,6 +65,40 @@ async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore
         await store.close()
 
 
+def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps | None:
+    """Who gives the hints in these settings, not yet started; None: nobody."""
+    match _hints(settings):
+        case "notify":
+            return NotifyWakeUps(secret(DATABASE_URL))
+        case "wal":
+            return WalWakeUps(secret(DATABASE_URL))
+        case "realtime":
+            one = frozenset({enterprise_id} if enterprise_id else ())
+            options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
+            return RealtimeWakeUps(secret(SUPABASE_URL), secret(SUPABASE_KEY), options)
+        case _:
+            return None
+
+
+def _hints(settings: Settings) -> str:
+    if settings.wakeups.kind != "auto":
+        return settings.wakeups.kind
+    if settings.store.kind == "supabase":
+        return "realtime"
+    return "sweep" if settings.store.transaction_pooler else "notify"
+
+
+def wakeup_secrets(settings: Settings) -> Sequence[Secret]:
+    """What has to be known for the hints of these settings."""
+    match _hints(settings):
+        case "notify" | "wal":
+            return (secret(DATABASE_URL),)
+        case "realtime":
+            return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+        case _:
+            return ()
+
+
 def store_secrets(settings: Settings) -> Sequence[Secret]:
     """What the store of these settings has to know."""
     if settings.store.kind == "supabase":
@@ -79,27 +117,53 @@ def needed(asked: Secret) -> Secret:
     return asked
 
 
+class Database(Store, Desk, Protocol):
+    """What stages and people ask of one database."""
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """Whose rows alone it sees and changes; None: everybody's."""
+        ...
+
+
 @dataclass(slots=True)
 class Kit:
-    """The ports a stage may ask for; each is opened on first request and closed with the app."""
+    """
+    The ports a stage may ask for; each is opened on first request and closed with the app.
+
+    With an ``enterprise_id`` the database is that one's only. What is ``given`` is used as it is,
+    and neither opened nor closed.
+    """
 
     settings: Settings
     name: str
+    enterprise_id: str | None = None
+    given_store: Database | None = None
+    given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
-    async def store(self) -> Store:
+    @property
+    def quiet(self) -> float:
+        """Seconds after which the provider surely shows what a trigger had in hand to send."""
+        return self.settings.policy("trigger").timeout + self.settings.provider.settle
+
+    async def store(self) -> Database:
+        if self.given_store:
+            return self.given_store
         if self._store is None:
             for each in store_secrets(self.settings):
                 needed(each)
-            self._store = store_of(self.settings, self.name)
+            self._store = store_of(self.settings, self.name, self.enterprise_id)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
         return self._store
 
     async def provider(self) -> Provider:
+        if self.given_provider:
+            return self.given_provider
         if self._provider is None:
             self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
@@ -107,9 +171,12 @@ class Kit:
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep" or self.settings.store.kind == "supabase":
+        """Who gives hints to the table; nobody, where only the sweep is to look."""
+        if self.given_store:
             return None
-        return NotifyWakeUps(secret(DATABASE_URL))
+        for each in wakeup_secrets(self.settings):
+            needed(each)
+        return wakeups_of(self.settings, self.enterprise_id)
 
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""

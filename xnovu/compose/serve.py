@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import structlog
 from faststream import FastStream
 
 from xnovu.adapters import logs
@@ -17,13 +16,16 @@ from xnovu.compose.kit import Kit, nats_transport
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Event
-from xnovu.ports import Source
+from xnovu.ports import Observer, Source, Transport, Unobserved
 from xnovu.stage import Actor, Stage
 
-log = structlog.stdlib.get_logger("xnovu")
+log = logs.logger()
 
 DOWNSTREAM = ("hydrate", "trigger", "status")
 """The stages whose backlog bounds what ingest claims."""
+
+RETRACTING = ("retract",)
+"""And the one whose backlog bounds how many retractions it claims."""
 
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
@@ -43,6 +45,18 @@ class Part:
         return tuple(event.kind for event in self.accepts)
 
 
+class Watcher(Observer, Protocol):
+    """An observer that is also told, each time, that rows cannot be claimed; raises nothing."""
+
+    def stalled(self, error: Exception) -> None: ...
+
+
+class Unwatched(Unobserved):
+    """A watcher that looks away."""
+
+    def stalled(self, error: Exception) -> None: ...
+
+
 def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     """
     An app that runs these stages until it is told to stop; without settings it loads them.
@@ -50,10 +64,14 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     A wrong configuration ends the process at once, and says what is wrong.
     """
     try:
-        house = House(parts, settings or load())
+        settings = settings or load()
+        logs.configure(settings.log.level, settings.log.format)
+        transport = nats_transport(settings)
+        kit = Kit(settings, "+".join(part.name for part in parts))
+        house = House(parts, kit, transport)
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
-    app = FastStream(house.transport.broker, logger=None)
+    app = FastStream(transport.broker, logger=None)
     app.on_startup(house.open)
     app.after_startup(house.begin)
     app.on_shutdown(house.finish)
@@ -62,14 +80,20 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
 
 
 class House:
-    """Everything that lives as long as the app."""
+    """
+    Everything that lives as long as the app, whichever transport its stages are on.
 
-    def __init__(self, parts: Sequence[Part], settings: Settings) -> None:
-        logs.configure(settings.log.level, settings.log.format)
-        self.parts, self.settings = parts, settings
-        self.transport = nats_transport(settings)
-        self.kit = Kit(settings, "+".join(part.name for part in parts))
-        self.metrics, self.logged = self.kit.metrics, LogObserver()
+    Besides the log and the metrics, ``watcher`` is told of every batch, and if rows cannot be
+    claimed. Starting and stopping the transport, between :meth:`open` and :meth:`begin` and
+    between :meth:`finish` and :meth:`close`, is its owner's.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], kit: Kit, transport: Transport, watcher: Watcher | None = None
+    ) -> None:
+        self.parts, self.kit, self.transport = parts, kit, transport
+        self.settings, self.metrics = kit.settings, kit.metrics
+        self.logged, self.watcher = LogObserver(), watcher or Unwatched()
         self.stopping = asyncio.Event()
         self.table: TableSource | None = None
         self.health = self._health_server()
@@ -119,7 +143,7 @@ class House:
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
-        observers = Observers(self.metrics, self.logged)
+        observers = Observers(self.metrics, self.logged, self.watcher)
         actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
         source.subscribe(part.name, part.kinds, policy, actor)
@@ -133,11 +157,19 @@ class House:
         self.table = TableSource(
             await self.kit.store(),
             wakeups,
-            lambda: self.transport.waiting(DOWNSTREAM),
+            lambda: self.transport.waiting(self._bounded()),
+            lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
             self.metrics,
+            self.watcher.stalled,
         )
         return self.table
+
+    def _bounded(self) -> Sequence[str]:
+        """Whose backlog bounds what is claimed: where it is all in memory, everybody's."""
+        if self.transport.features.persistent:
+            return DOWNSTREAM
+        return [part.name for part in self.parts]
 
     def _health_server(self) -> HealthServer:
         checks = {

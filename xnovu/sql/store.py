@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Key, StatusChanged
+from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
 from xnovu.ports import Claim, Outcome, Row
+from xnovu.retraction import Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
 from xnovu.sql.schema import migrations
@@ -64,8 +65,9 @@ class SqlStore:
 
     def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
         self._functions = functions
-        self._enterprise = enterprise_id
+        self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
+        self._unheard: list[str] = []
 
     async def open(self) -> None:
         """Begin to connect; does not wait for it."""
@@ -96,8 +98,25 @@ class SqlStore:
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
 
+    async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
+        """An answer may be lost: asked again with its token, the database says the same."""
+        token, again = (self._unheard.pop(), True) if self._unheard else (str(uuid4()), False)
+        try:
+            records = await self._functions.call(
+                "claim_retractions",
+                max_rows=min(limit, self._functions.most or limit),
+                lease_seconds=lease,
+                token=token,
+                of_enterprise=self.enterprise_id,
+                again=again,
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._unheard.append(token)
+            raise
+        return [read.retraction(record) for record in records]
+
     async def next_due(self) -> float | None:
-        (seconds,) = await self._functions.call("next_due", of_enterprise=self._enterprise)
+        (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
         return seconds
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
@@ -105,6 +124,23 @@ class SqlStore:
 
     async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
         return frozenset(map(read.key, await self._of_keys("still_wanted", keys)))
+
+    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        found = await self._of_keys("overdue", keys)
+        return {read.key(row): row["seconds"] for row in found}
+
+    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
+        found = await self._of_keys("retracted", keys)
+        return {read.key(row): read.retracted(row) for row in found}
+
+    async def record_retractions(
+        self, outcomes: Mapping[Key, Retraction]
+    ) -> Sequence[StatusChanged]:
+        ours = {key: told for key, told in outcomes.items() if self._ours(key.enterprise_id)}
+        told = read.retractions(ours)
+        return [
+            read.change(row) for row in await self._in_parts("record_retractions", "outcomes", told)
+        ]
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
@@ -141,7 +177,7 @@ class SqlStore:
         found = await self._functions.call(
             "failed",
             max_rows=min(limit, self._functions.most or limit),
-            of_enterprise=self._enterprise or search.enterprise_id,
+            of_enterprise=self.enterprise_id or search.enterprise_id,
             of_code=search.code,
             since=search.since and search.since.isoformat(),
             until=search.until and search.until.isoformat(),
@@ -162,7 +198,7 @@ class SqlStore:
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         found = await self._functions.call(
-            "history", notification_id=notification_id, of_enterprise=self._enterprise
+            "history", notification_id=notification_id, of_enterprise=self.enterprise_id
         )
         return read.json_of(found[0]) if found else None
 
@@ -175,7 +211,7 @@ class SqlStore:
                 max_rows=min(limit, self._functions.most or limit),
                 lease_seconds=lease,
                 token=token,
-                of_enterprise=self._enterprise,
+                of_enterprise=self.enterprise_id,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unanswered[token] = time.monotonic() + LATE
@@ -224,7 +260,16 @@ class SqlStore:
         return search.enterprise_id in (None, failed.key.enterprise_id)
 
     def _ours(self, enterprise_id: str) -> bool:
-        return self._enterprise in (None, enterprise_id)
+        """Whether it is of the one enterprise; a UUID has several spellings, a database one."""
+        ours = self.enterprise_id
+        return ours in (None, enterprise_id) or _uuid(ours) == _uuid(enterprise_id) is not None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:

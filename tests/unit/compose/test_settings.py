@@ -51,6 +51,20 @@ def test_the_environment_goes_before_the_file(tmp_path, monkeypatch):
     assert settings.load().provider.rate == 9
 
 
+def test_the_level_of_the_log_has_a_short_name_too(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, '[log]\nlevel = "error"\nformat = "json"\n')
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "DEBUG")
+    assert (settings.load().log.level, settings.load().log.format) == ("debug", "json")
+    monkeypatch.setenv("XNOVU_LOG__LEVEL", "warning")
+    assert settings.load().log.level == "warning"
+    monkeypatch.delenv("XNOVU_LOG__LEVEL")
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "")
+    assert settings.load().log.level == "error"
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "loud")
+    with pytest.raises(ConfigurationError, match=r"log\.level"):
+        settings.load()
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from xnovu.adapters.postgres.connection import PATIENCE
+from xnovu.adapters.postgres.connection import PATIENCE, Door
 from xnovu.adapters.postgres.errors import translated
 from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
@@ -28,9 +28,9 @@ class NotifyWakeUps:
         backoff: float = 0.5,
         backoff_max: float = 30.0,
     ) -> None:
-        self._dsn = dsn
+        self._door = Door(dsn)
         self._application_name = application_name
-        self._forever = Forever("wake-ups by NOTIFY", backoff, backoff_max)
+        self._forever = Forever("wake-ups by NOTIFY", self._door, backoff, backoff_max)
 
     @property
     def connection(self) -> Connection:
@@ -40,11 +40,14 @@ class NotifyWakeUps:
         """Begin to listen, in the background; raises nothing, then or later."""
         self._forever.start(lambda: self._listen(wake))
 
+    def missed(self, rows: int) -> None:
+        """Nothing follows: a connection that is up tells everything, and its loss is noticed."""
+
     async def stop(self) -> None:
         await self._forever.stop()
 
     async def _listen(self, wake: Callable[[], None]) -> None:
-        dsn = self._dsn if isinstance(self._dsn, str) else self._dsn()
+        dsn = await self._door.address()
         with translated():
             async with await psycopg.AsyncConnection.connect(
                 dsn, autocommit=True, application_name=self._application_name, **PATIENCE

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from xnovu.adapters.postgres.connection import PATIENCE
+from xnovu.adapters.postgres.connection import PATIENCE, Door
 from xnovu.adapters.postgres.errors import translate
 from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
@@ -53,9 +53,9 @@ class WalWakeUps:
         backoff_max: float = 30.0,
         echo: float | None = 0.05,
     ) -> None:
-        self._dsn = dsn
+        self._door = Door(dsn)
         self._application_name = application_name
-        self._forever = Forever("wake-ups by the log", backoff, backoff_max)
+        self._forever = Forever("wake-ups by the log", self._door, backoff, backoff_max)
         self._echo = echo
         self._echoing: asyncio.TimerHandle | None = None
 
@@ -67,6 +67,9 @@ class WalWakeUps:
         """Begin to read, in the background; raises nothing, then or later."""
         self._forever.start(lambda: self._follow(wake))
 
+    def missed(self, rows: int) -> None:
+        """Nothing follows: a connection that is up tells everything, and its loss is noticed."""
+
     async def stop(self) -> None:
         await self._forever.stop()
         if self._echoing:
@@ -75,7 +78,10 @@ class WalWakeUps:
     async def _follow(self, wake: Callable[[], None]) -> None:
         with explained():
             async with replicate(
-                self._dsn, PUBLICATION, application_name=self._application_name, **PATIENCE
+                await self._door.address(),
+                PUBLICATION,
+                application_name=self._application_name,
+                **PATIENCE,
             ) as changes:
                 self._forever.up()
                 wake()

@@ -83,9 +83,9 @@ async def test_the_service_may_use_what_xnovu_has_made(
     row = {"enterprise_id": str(ONE), "name": "welcome"}
     made = await client.table("ent_notification").insert(row).execute()
     assert made.data[0]["notification_status"] == "PENDING"
-    user = await connect(supabase.anon_key, supabase.keys.user_token(ONE))
+    nobody = await connect(supabase.anon_key)
     with pytest.raises(APIError, match="permission denied"):
-        await user.table("ent_notification").select("id").execute()
+        await nobody.table("ent_notification").select("id").execute()
 
 
 async def test_an_expired_token_is_refused(supabase: RunningSupabase, connect: Connect) -> None:
