@@ -44,7 +44,8 @@ class Source(Protocol):
     Where deliveries come from: a broker's subjects, or a table with rows that are due.
 
     Every delivery is settled by the fate its handler returned. If the handler
-    raises, nothing in that batch is settled and all of it comes again.
+    raises, nothing in that batch is settled and all of it comes again. What comes again is
+    ``suspect``, and waits beside the mailbox: it holds nobody up, for however long it waits.
     """
 
     features: ClassVar[Features]

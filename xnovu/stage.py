@@ -56,7 +56,7 @@ class _Slip:
         """What the source is to do; work that is done but untold comes again, and not at once."""
         if self.fate and self.told:
             return self.fate
-        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping")
+        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping", spent=False)
 
 
 def utc_now() -> datetime:

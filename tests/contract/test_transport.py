@@ -166,6 +166,32 @@ async def test_a_retry_may_outlast_the_lease(transport: Transport, mailbox: str)
     assert times[1] - times[0] >= wait
 
 
+async def test_what_is_given_back_unspent_is_the_same_attempt(transport: Transport, mailbox: str):
+    """And says that it may have been worked on before."""
+    arrived: list[tuple[int, bool]] = []
+
+    async def undecided(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        arrived.extend((delivery.attempt, delivery.suspect) for delivery in deliveries)
+        unspent, spent = Retry(0.0, spent=False), Retry(0.0)
+        return [{1: unspent, 2: unspent, 3: spent}.get(len(arrived), Done())] * len(deliveries)
+
+    async with running(transport, mailbox, undecided):
+        await published(transport, 1)
+        await settled(transport, mailbox)
+    assert arrived == [(1, arrived[0][1]), (1, True), (1, True), (2, True)]
+
+
+async def test_only_the_mailbox_that_asked_gets_it_again(transport: Transport, mailbox: str):
+    ours = Recorder(lambda n, attempt: Retry(0.1) if attempt == 1 else Done())
+    theirs = Recorder()
+    transport.subscribe(f"{mailbox}-too", ["ingest"], POLICY, theirs)
+    async with running(transport, mailbox, ours):
+        await transport.publish([captured(1, enterprise_id="a.b")])
+        await eventually(lambda: ours.seen == [(1, 1), (1, 2)])
+        await settled(transport, mailbox, f"{mailbox}-too")
+    assert theirs.seen == [(1, 1)]
+
+
 async def test_a_message_that_waits_holds_nobody_up(transport: Transport, mailbox: str):
     handler = Recorder(lambda n, attempt: Retry(60, "later") if n == 1 else Done())
     async with running(transport, mailbox, handler):

@@ -127,8 +127,8 @@ class _Mailbox:
 
     def _settle(self, delivery: Delivery, fate: Fate) -> None:
         match fate:
-            case Retry(after=after):
-                again = replace(delivery, attempt=delivery.attempt + 1)
+            case Retry(after=after, spent=spent):
+                again = replace(delivery, attempt=delivery.attempt + spent, suspect=True)
                 self._put_later(again, after)
             case Done() | Dead():
                 self.unsettled -= 1

@@ -33,6 +33,8 @@ PING_EVERY = 10
 FLUSH_TIMEOUT = 1.0
 API_TIMEOUT = 2.0
 """Seconds: between two attempts, between two pings, for the socket, for a JetStream request."""
+OLDEST = (2, 12)
+"""The first nats-server that delivers a message later: an older one would never do so."""
 
 
 class Puller(Protocol):
@@ -133,6 +135,7 @@ class Broker(NatsBroker):
                 closed_cb=self._on_closed,
                 **credentials(self._url),
             )
+            require_new_enough(client)
         except BaseException:
             await client.close()
             raise
@@ -196,6 +199,15 @@ class Broker(NatsBroker):
     def _interrupt(self) -> None:
         for puller in self._pullers:
             puller.interrupt()
+
+
+def require_new_enough(client: Client) -> None:
+    """Raises ConfigurationError where the server is too old."""
+    version = client.connected_server_version
+    found = (version.major, version.minor)
+    if found < OLDEST:
+        needed, there = (".".join(map(str, each)) for each in (OLDEST, found))
+        raise ConfigurationError(f"XNovu needs nats-server {needed}, and this is {there}")
 
 
 def _said(error: BaseException) -> str:

@@ -2,17 +2,28 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.arrival import count_of, number_of
 from xnovu.adapters.nats.inbox import NoConsumer
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import Mailbox, consumer_config, stream_name
+from xnovu.adapters.nats.topology import (
+    LATER,
+    Lane,
+    Mailbox,
+    consumer_config,
+    mailbox_of,
+    stream_name,
+)
 
 log = logging.getLogger(__name__)
 
+MICROSECONDS = 1_000_000
 NO_STREAM = 10059
 """JetStream's error code for a stream that does not exist."""
 
@@ -25,22 +36,26 @@ class Consumer:
 
     ``old`` is the last message that was in the stream when we began to pull. Up to there the
     server's own count of deliveries proves nothing: a server that was killed forgets the latest of
-    them, and so does a consumer that was made anew.
+    them, and so does a consumer that was made anew. ``put_off`` says that some may have a copy that
+    waits for its time. ``made`` tells this consumer from one of the same name before it.
     """
 
     def __init__(self, options: NatsOptions, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
         self.stream = stream_name(options.prefix, mailbox.kind)
-        self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.name}"
+        self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.durable}"
         self.lease = options.lease
         self.old = 0
-        self._config = consumer_config(options, mailbox)
+        self.put_off = False
+        self.made = 0
+        self._later = stream_name(options.prefix, LATER)
+        self._options = options
         self._trouble = ""
         self._era = -1
         self._lock = asyncio.Lock()
 
     def __str__(self) -> str:
-        return f"consumer {self.mailbox.name} of stream {self.stream}"
+        return f"consumer {self.mailbox.durable} of stream {self.stream}"
 
     async def ensure(self, jetstream: JetStreamContext, era: int) -> None:
         """
@@ -53,10 +68,14 @@ class Consumer:
                 await self._look(jetstream)
                 self._era = era
 
+    def may_have_put_off(self, message: Msg) -> bool:
+        """Whether a message may be one that was put off, by a worker that could not say so."""
+        return count_of(message) > 1 or (self.put_off and number_of(message) <= self.old)
+
     async def missing(self, jetstream: JetStreamContext) -> str | None:
         """What to do about it if it is not there."""
         try:
-            await jetstream.consumer_info(self.stream, self.mailbox.name)
+            await jetstream.consumer_info(self.stream, self.mailbox.durable)
         except NotFoundError as error:
             gone = missing_stream(self.stream)
             return gone if error.err_code == NO_STREAM else f"{self} is missing"
@@ -76,20 +95,32 @@ class Consumer:
 
     async def _look(self, jetstream: JetStreamContext) -> None:
         try:
-            info = await self._found_or_made(jetstream)
+            info = await self._found_or_made(jetstream, self.mailbox)
+            if self.mailbox.lane is Lane.DUE:
+                await self._found_or_made(jetstream, replace(self.mailbox, lane=Lane.AT))
             stream = await jetstream.stream_info(self.stream)
+            later = await jetstream.consumers_info(self._later)
         except NotFoundError as error:
             raise NoConsumer(missing_stream(self.stream)) from error
         self.lease = info.config.ack_wait or self.lease
+        self.made = int(info.created.timestamp() * MICROSECONDS)
         self.old = stream.state.last_seq
+        ours = [box for box in later if mailbox_of(box.name) == self.mailbox.name]
+        self.put_off = any(map(unsettled, ours))
 
-    async def _found_or_made(self, jetstream: JetStreamContext) -> ConsumerInfo:
+    async def _found_or_made(self, jetstream: JetStreamContext, mailbox: Mailbox) -> ConsumerInfo:
         try:
-            return await jetstream.consumer_info(self.stream, self.mailbox.name)
+            return await jetstream.consumer_info(self.stream, mailbox.durable)
         except NotFoundError:
-            info = await jetstream.add_consumer(self.stream, self._config)  # pyright: ignore[reportUnknownMemberType]
+            config = consumer_config(self._options, mailbox)
+            info = await jetstream.add_consumer(self.stream, config)  # pyright: ignore[reportUnknownMemberType]
             log.warning("%s was missing and has been declared", self)
             return info
+
+
+def unsettled(info: ConsumerInfo) -> int:
+    """How many messages a consumer has still to give out, or to see settled."""
+    return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
 
 def missing_stream(name: str) -> str:

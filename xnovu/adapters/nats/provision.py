@@ -15,6 +15,8 @@ from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from xnovu.adapters.nats.address import Url, asked, bare_servers, credentials
+from xnovu.adapters.nats.connection import require_new_enough
+from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     Mailbox,
@@ -51,6 +53,7 @@ async def provision(
     ]
     client = await _connected(asked(url))
     try:
+        require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
         return streams + [await _consumer(jetstream, options, box) for box in boxes]
@@ -104,9 +107,9 @@ async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) 
 
 async def _consumer(jetstream: JetStreamContext, options: NatsOptions, box: Mailbox) -> str:
     wanted, stream = consumer_config(options, box), stream_name(options.prefix, box.kind)
-    title = f"consumer {box.name} of stream {stream}"
+    title = f"consumer {box.durable} of stream {stream}"
     try:
-        found = (await jetstream.consumer_info(stream, box.name)).config
+        found = (await jetstream.consumer_info(stream, box.durable)).config
     except NotFoundError:
         await jetstream.add_consumer(stream, wanted)  # pyright: ignore[reportUnknownMemberType]
         return f"created {title}"
@@ -155,10 +158,10 @@ async def _refuse_loss(jetstream: JetStreamContext, info: StreamInfo, wanted: St
     if not (_less(wanted.max_age, found.max_age) or _less(wanted.max_bytes, found.max_bytes)):
         return
     consumers = await jetstream.consumers_info(found.name or "")
-    unsettled = max(((c.num_pending or 0) + (c.num_ack_pending or 0) for c in consumers), default=0)
-    if unsettled:
+    left = max(map(unsettled, consumers), default=0)
+    if left:
         raise ConfigurationError(
-            f"stream {found.name} would be cut, and {unsettled} of its messages are not settled yet"
+            f"stream {found.name} would be cut, and {left} of its messages are not settled yet"
         )
 
 

@@ -10,8 +10,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import Inbox, Interrupted, Unanswered
+from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.settle import AGAIN_AFTER, give_back, kept
 from xnovu.errors import Paused, describe
 
@@ -29,9 +29,11 @@ class Slot:
     """Read :meth:`_serve` first: it is the pull loop."""
 
     def __init__(
-        self, broker: Broker, consumer: Consumer, subscriber: BatchPullStreamSubscriber
+        self, broker: Broker, copies: Copies, subscriber: BatchPullStreamSubscriber
     ) -> None:
+        consumer = copies.consumer
         self._broker = broker
+        self._copies = copies
         self._consumer = consumer
         self._subscriber = subscriber
         self._policy = consumer.mailbox.policy
@@ -105,12 +107,22 @@ class Slot:
             return
         try:
             async with kept(batch, self._consumer.lease):
-                await self._subscriber.consume(batch)
+                if ours := await self._without_put_off(batch):
+                    await self._subscriber.consume(ours)
         finally:
             if count := await give_back(batch, AGAIN_AFTER):
                 log.warning(
                     "%s: %d messages were not settled; they come again", self._consumer, count
                 )
+
+    async def _without_put_off(self, batch: list[Msg]) -> list[Msg]:
+        """Those for which no copy stands in."""
+        doubtful = [one for one in batch if self._consumer.may_have_put_off(one)]
+        found = await asyncio.gather(*map(self._copies.has, doubtful))
+        for message, has_copy in zip(doubtful, found, strict=True):
+            if has_copy:
+                await message.ack()
+        return [message for message in batch if not message.is_acked]
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):

@@ -1,7 +1,8 @@
 """Which subjects, streams and consumers there are, and how each is configured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from urllib.parse import quote
 
 from nats.js.api import (
@@ -21,33 +22,54 @@ from xnovu.policy import Policy
 DAY = 86_400
 CRASH_ALLOWANCE = 4
 """Deliveries beyond the policy's attempts: for workers that died holding a message."""
-PROCESSES = 16
-"""As many processes of one stage always have room to work, ..."""
-PARKED = 20_000
-"""... beside as many messages that wait for their next try: they count as unacknowledged too."""
+PROCESSES = 64
+"""As many processes of one stage always have room to work."""
 TOKEN_LIMIT = 512
 """A subject has to fit in the protocol's line of 4096 bytes, or the server hangs up."""
+LATER = "later"
+"""The stream of the messages that are to come again, each as a copy for one mailbox alone."""
+
+
+class Lane(StrEnum):
+    """What a consumer takes in: events of a kind, or the mailbox's own copies in LATER."""
+
+    KIND = ""
+    AT = "at"
+    """Copies whose time has not come. Nobody takes them; the consumer is there to count them."""
+    DUE = "due"
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A durable consumer on one stream: what a subscription has for each of its kinds."""
+    """A durable consumer on one stream: a subscription has one for each kind and each lane."""
 
     name: str
     kind: str
     policy: Policy
+    lane: Lane = Lane.KIND
+
+    @property
+    def durable(self) -> str:
+        """The consumer's name. No mailbox can be called so, and `+` parts it from its lane's."""
+        return self.name if self.lane in {Lane.KIND, Lane.DUE} else f"{self.name}+{self.lane}"
 
 
 def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
     """A subscription's consumers. Raises ConfigurationError where the name cannot be one."""
     if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
         raise ConfigurationError(f"a mailbox name has letters, digits, - and _ only: {name!r}")
-    return [Mailbox(name, kind, policy) for kind in kinds]
+    lanes = [Mailbox(name, LATER, policy, lane) for lane in Lane if lane]
+    return [Mailbox(name, kind, policy) for kind in kinds] + lanes
+
+
+def mailbox_of(durable: str) -> str:
+    """Whose consumer it is."""
+    return durable.partition("+")[0]
 
 
 def kinds_of(mailboxes: Iterable[Mailbox]) -> Sequence[str]:
-    """Every kind that has a stream: those of the pipeline, and whatever else is subscribed to."""
-    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes)]))
+    """All that has a stream: the pipeline's kinds, what else is subscribed to, and LATER."""
+    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes), LATER]))
 
 
 def stream_name(prefix: str, kind: str) -> str:
@@ -58,6 +80,13 @@ def stream_name(prefix: str, kind: str) -> str:
 def every_subject(prefix: str, kind: str) -> str:
     """The subject filter that takes in every enterprise."""
     return f"{prefix}.{kind}.>"
+
+
+def filter_of(prefix: str, mailbox: Mailbox) -> str:
+    """The subjects that a consumer takes in."""
+    if mailbox.lane is Lane.KIND:
+        return every_subject(prefix, mailbox.kind)
+    return every_subject(prefix, f"{LATER}.{mailbox.lane}.{mailbox.name}")
 
 
 def subject_of(prefix: str, event: Event) -> str:
@@ -92,20 +121,30 @@ def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
         duplicate_window=options.duplicate_window,
         num_replicas=options.replicas,
         allow_direct=True,
+        allow_msg_schedules=kind == LATER or None,
     )
 
 
 def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
-    """No ``backoff``: the server would add it to the delay that a retry asks for."""
-    policy = mailbox.policy
-    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
-    return ConsumerConfig(
-        name=mailbox.name,
-        durable_name=mailbox.name,
-        filter_subject=every_subject(options.prefix, mailbox.kind),
+    """How a mailbox's messages are given out."""
+    config = ConsumerConfig(
+        name=mailbox.durable,
+        durable_name=mailbox.durable,
+        filter_subject=filter_of(options.prefix, mailbox),
         deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.NONE,
+        max_deliver=-1,
+    )
+    return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox.policy)
+
+
+def _leased(config: ConsumerConfig, options: NatsOptions, policy: Policy) -> ConsumerConfig:
+    """No ``backoff``: the server would add it to the delay that a retry asks for."""
+    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
+    return replace(
+        config,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=options.lease,
         max_deliver=max(attempts) + CRASH_ALLOWANCE,
-        max_ack_pending=policy.batch * policy.slots * PROCESSES + PARKED,
+        max_ack_pending=policy.batch * policy.slots * PROCESSES,
     )

@@ -14,13 +14,23 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Url, asked
+from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer, missing_stream
+from xnovu.adapters.nats.consumer import Consumer, missing_stream, unsettled
+from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
-from xnovu.adapters.nats.settle import delivery, settle
-from xnovu.adapters.nats.topology import boxes_of, every_subject, kinds_of, stream_name
+from xnovu.adapters.nats.send import Sender
+from xnovu.adapters.nats.settle import settle
+from xnovu.adapters.nats.topology import (
+    Lane,
+    boxes_of,
+    filter_of,
+    kinds_of,
+    mailbox_of,
+    stream_name,
+)
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import Event
@@ -46,26 +56,32 @@ class NatsTransport:
     def __init__(self, options: NatsOptions, url: str | Url | None = None) -> None:
         self.broker = Broker(asked(url or options.url), stop_timeout=options.stop_timeout)
         self._options = options
-        self._publisher = JetStreamPublisher(self.broker, options)
+        self._sender = Sender(self.broker, options.publish_timeout)
+        self._publisher = JetStreamPublisher(self._sender, options)
         self._consumers: list[Consumer] = []
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
         for mailbox in boxes_of(name, kinds, policy):
-            consumer = Consumer(self._options, mailbox)
-            subscriber = self.broker.subscriber(
-                every_subject(self._options.prefix, mailbox.kind),
-                stream=JStream(consumer.stream, declare=False),
-                durable=name,
-                pull_sub=PullSub(policy.batch, batch=True),
-                ack_policy=AckPolicy.MANUAL,
-                decoder=_sealed,
-                no_reply=True,
-                title=f"{name}:{mailbox.kind}",
-            )
-            subscriber(_settling(handler, consumer))
-            PullLoop(self.broker, consumer, subscriber)
-            self._consumers.append(consumer)
+            if mailbox.lane is not Lane.AT:
+                self._serve(Consumer(self._options, mailbox), handler)
+
+    def _serve(self, consumer: Consumer, handler: Handler) -> None:
+        mailbox = consumer.mailbox
+        copies = Copies(self.broker, consumer, self._sender, self._options)
+        subscriber = self.broker.subscriber(
+            filter_of(self._options.prefix, mailbox),
+            stream=JStream(consumer.stream, declare=False),
+            durable=mailbox.durable,
+            pull_sub=PullSub(mailbox.policy.batch, batch=True),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_sealed,
+            no_reply=True,
+            title=f"{mailbox.durable}:{mailbox.kind}",
+        )
+        subscriber(_settling(handler, copies))
+        PullLoop(self.broker, copies, subscriber)
+        self._consumers.append(consumer)
 
     async def start(self) -> None:
         """Connect, waiting for NATS if need be for ever. ConfigurationError: refused."""
@@ -113,21 +129,17 @@ class NatsTransport:
             infos = await jetstream.consumers_info(stream_name(self._options.prefix, kind))
         except NotFoundError:
             return 0
-        return sum(
-            (info.num_pending or 0) + (info.num_ack_pending or 0)
-            for info in infos
-            if info.name in names
-        )
+        return sum(unsettled(info) for info in infos if mailbox_of(info.name) in names)
 
 
-def _settling(handler: Handler, consumer: Consumer) -> OnBatch:
+def _settling(handler: Handler, copies: Copies) -> OnBatch:
     """The handler as FastStream calls it: settles each message by its fate."""
 
     async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
         batch = message.raw_message
         try:
-            fates = await handler([delivery(one, consumer.old) for one in batch])
-            await settle(batch, fates)
+            fates = await handler([delivery(one, copies.consumer.old) for one in batch])
+            await settle(batch, fates, copies.keep)
         except Exception as error:
             log.error("a batch was not settled: the handler raised %s", _where(error))
             raise
