@@ -9,7 +9,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamCo
 
 from tests.builders import captured, namespace
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.topology import every_subject, stream_name
+from xnovu.adapters.nats.topology import LATER, every_subject, stream_name
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import KINDS
 from xnovu.local.nats import EmbeddedNats
@@ -45,7 +45,7 @@ async def test_everything_is_created_once(options: NatsOptions, jetstream: JetSt
     assert first[:1] == [f"created stream {stream_name(options.prefix, 'ingest')}"]
     assert all(line.startswith("created ") for line in first)
     assert second == [line.replace("created", "unchanged") for line in first]
-    assert len(first) == len(KINDS) + 1 + 3 + 4
+    assert len(first) == len(KINDS) + 1 + 3 + 2 * 3
     ingest = (await jetstream.stream_info(stream_name(options.prefix, "ingest"))).config
     assert ingest.subjects == [every_subject(options.prefix, "ingest")]
     assert ingest.retention == RetentionPolicy.LIMITS
@@ -60,6 +60,8 @@ async def test_a_consumer_allows_for_crashes_and_for_every_rule(
     name = stream_name(options.prefix, "ingest")
     config = (await jetstream.consumer_info(name, "hydrate")).config
     assert config.max_deliver == 14
+    later = stream_name(options.prefix, LATER)
+    assert (await jetstream.consumer_info(later, "hydrate+alone")).config.max_deliver == 3
     assert config.ack_wait == options.lease
     assert not config.backoff
 

@@ -89,6 +89,7 @@ def test_a_mailbox_has_a_consumer_for_each_kind_and_for_its_own_copies():
         ("box", "xnovu.dead.>"),
         ("box+at", "xnovu.later.at.box.>"),
         ("box", "xnovu.later.due.box.>"),
+        ("box+alone", "xnovu.later.alone.box.>"),
     ]
     assert {config.backoff for config in configs} == {None}
     assert (configs[0].max_ack_pending or 0) > 20_000

@@ -57,7 +57,8 @@ class Broker(NatsBroker):
 
     ``url`` is asked again at each connection, so credentials can be changed without a restart.
     ``address`` is the same without them, to be shown. ``era`` counts the connections: what the
-    server said in an earlier one may no longer hold.
+    server said in an earlier one may no longer hold. ``alone`` is for who handles a message that
+    is to be the only one of its kind in this process.
     """
 
     def __init__(self, url: Url, *, stop_timeout: float) -> None:
@@ -65,6 +66,7 @@ class Broker(NatsBroker):
             _require(owner, *names)
         self.address = ",".join(bare_servers(url))
         self.era = 0
+        self.alone = asyncio.Lock()
         self._url = url
         self._pullers: list[Puller] = []
         self._trouble = "not connected yet"

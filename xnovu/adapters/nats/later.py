@@ -43,6 +43,11 @@ class Copies:
         parcels = [self._parcel(message, retry) for message, retry in retries]
         return [_is_there(answer) for answer in await self.sender.send(parcels)]
 
+    async def isolate(self, messages: Sequence[Msg]) -> list[bool]:
+        """Have each come again alone; False for one whose copy may not be there."""
+        parcels = [self._copy(Lane.ALONE, message, Retry(0.0, spent=False)) for message in messages]
+        return [_is_there(answer) for answer in await self.sender.send(parcels)]
+
     async def has(self, message: Msg) -> bool:
         """Whether this message, delivered here once more, has a copy that stands for it."""
         stream = stream_name(self.options.prefix, LATER)
@@ -53,13 +58,17 @@ class Copies:
         return bool(info.state.subjects)
 
     def _parcel(self, message: Msg, retry: Retry) -> Parcel:
+        due = self._copy(Lane.DUE, message, retry)
+        if retry.after <= 0:
+            return due
+        time = f"@at {self._time(retry.after)}"
+        scheduled = {"Nats-Schedule": time, "Nats-Schedule-Target": due.subject}
+        return Parcel(self._subject(Lane.AT, message), due.body, {**due.headers, **scheduled})
+
+    def _copy(self, lane: Lane, message: Msg, retry: Retry) -> Parcel:
         attempts = attempts_before(message) + count_of(message) - (not retry.spent)
         headers = _headers(message) | {ATTEMPTS: str(attempts)} | self._only_once(message)
-        due = self._subject(Lane.DUE, message)
-        if retry.after <= 0:
-            return Parcel(due, message.data, headers)
-        scheduled = {"Nats-Schedule": f"@at {self._time(retry.after)}", "Nats-Schedule-Target": due}
-        return Parcel(self._subject(Lane.AT, message), message.data, headers | scheduled)
+        return Parcel(self._subject(lane, message), message.data, headers)
 
     def _only_once(self, message: Msg) -> dict[str, str]:
         """The server is to refuse it if there is a copy already, waiting, due or done with."""

@@ -22,6 +22,8 @@ from xnovu.policy import Policy
 DAY = 86_400
 CRASH_ALLOWANCE = 4
 """Deliveries beyond the policy's attempts: for workers that died holding a message."""
+LAST_TRIES = 3
+"""Deliveries of a message that is handled alone: if its worker vanishes each time, it is why."""
 PROCESSES = 64
 """As many processes of one stage always have room to work."""
 TOKEN_LIMIT = 512
@@ -37,6 +39,8 @@ class Lane(StrEnum):
     AT = "at"
     """Copies whose time has not come. Nobody takes them; the consumer is there to count them."""
     DUE = "due"
+    ALONE = "alone"
+    """Those that were in hand more than once when their worker vanished: one of them may be why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,12 @@ def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
     """A subscription's consumers. Raises ConfigurationError where the name cannot be one."""
     if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
         raise ConfigurationError(f"a mailbox name has letters, digits, - and _ only: {name!r}")
-    lanes = [Mailbox(name, LATER, policy, lane) for lane in Lane if lane]
-    return [Mailbox(name, kind, policy) for kind in kinds] + lanes
+    single = replace(policy, batch=1, slots=1)
+    lanes = {Lane.AT: policy, Lane.DUE: policy, Lane.ALONE: single}
+    return [
+        *(Mailbox(name, kind, policy) for kind in kinds),
+        *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
+    ]
 
 
 def mailbox_of(durable: str) -> str:
@@ -135,16 +143,21 @@ def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
         ack_policy=AckPolicy.NONE,
         max_deliver=-1,
     )
-    return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox.policy)
+    return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox)
 
 
-def _leased(config: ConsumerConfig, options: NatsOptions, policy: Policy) -> ConsumerConfig:
+def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
     """No ``backoff``: the server would add it to the delay that a retry asks for."""
-    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
+    policy = mailbox.policy
     return replace(
         config,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=options.lease,
-        max_deliver=max(attempts) + CRASH_ALLOWANCE,
+        max_deliver=LAST_TRIES if mailbox.lane is Lane.ALONE else _deliveries(policy),
         max_ack_pending=policy.batch * policy.slots * PROCESSES,
     )
+
+
+def _deliveries(policy: Policy) -> int:
+    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
+    return max(attempts) + CRASH_ALLOWANCE
