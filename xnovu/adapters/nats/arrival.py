@@ -1,5 +1,7 @@
 """What a message that has arrived says of itself."""
 
+from collections.abc import Mapping
+
 from nats.aio.msg import Msg
 
 from xnovu.ports import Delivery
@@ -16,18 +18,22 @@ def delivery(message: Msg, old: int = 0) -> Delivery:
     One up to number ``old`` of its stream may have been delivered before, whatever the count says,
     and a copy was made of one that was.
     """
-    given = message.headers or {}
-    headers = {name: value for name, value in given.items() if not name.startswith("Nats-")}
-    if identity := given.get(MESSAGE_ID):
-        headers["id"] = identity
+    headers = plain(message.headers)
+    attempt = attempts_before(headers) + count_of(message)
     copied = headers.pop(ATTEMPTS, None) is not None
-    attempt = attempts_before(message) + count_of(message)
     return Delivery(headers, message.data, attempt, suspect=copied or number_of(message) <= old)
 
 
-def attempts_before(message: Msg) -> int:
+def plain(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """A message's headers without those that only the server understands."""
+    given = headers or {}
+    ours = {name: value for name, value in given.items() if not name.startswith("Nats-")}
+    return ours | ({"id": given[MESSAGE_ID]} if MESSAGE_ID in given else {})
+
+
+def attempts_before(headers: Mapping[str, str]) -> int:
     """The attempts that a copy's original was spent on."""
-    said = (message.headers or {}).get(ATTEMPTS, "")
+    said = headers.get(ATTEMPTS, "")
     return int(said) if said.isdecimal() else 0
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
-from xnovu.adapters.nats.arrival import ATTEMPTS, MESSAGE_ID, attempts_before, count_of, number_of
+from xnovu.adapters.nats.arrival import ATTEMPTS, attempts_before, count_of, number_of, plain
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.options import NatsOptions
@@ -66,8 +66,9 @@ class Copies:
         return Parcel(self._subject(Lane.AT, message), due.body, {**due.headers, **scheduled})
 
     def _copy(self, lane: Lane, message: Msg, retry: Retry) -> Parcel:
-        attempts = attempts_before(message) + count_of(message) - (not retry.spent)
-        headers = _headers(message) | {ATTEMPTS: str(attempts)} | self._only_once(message)
+        headers = plain(message.headers)
+        attempts = attempts_before(headers) + count_of(message) - (not retry.spent)
+        headers |= {ATTEMPTS: str(attempts)} | self._only_once(message)
         return Parcel(self._subject(lane, message), message.data, headers)
 
     def _only_once(self, message: Msg) -> dict[str, str]:
@@ -86,13 +87,6 @@ class Copies:
         enterprise = words[-1] if box.lane is Lane.KIND else words[-2]
         origin = f"{box.lane or box.kind}-{self.consumer.made}-{number_of(message)}"
         return ".".join([self.options.prefix, LATER, lane, box.name, enterprise, origin])
-
-
-def _headers(message: Msg) -> dict[str, str]:
-    """The original's, with its id under a name that the server does not look at."""
-    given = message.headers or {}
-    kept = {name: value for name, value in given.items() if not name.startswith("Nats-")}
-    return kept | ({"id": given[MESSAGE_ID]} if MESSAGE_ID in given else {})
 
 
 def _is_there(answer: Answer) -> bool:

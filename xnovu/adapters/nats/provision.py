@@ -19,6 +19,7 @@ from xnovu.adapters.nats.connection import require_new_enough
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    UNDERTAKER,
     Mailbox,
     boxes_of,
     consumer_config,
@@ -31,7 +32,14 @@ from xnovu.policy import Policy
 
 STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
 STREAM_FIXED = ("retention", "storage")
-CONSUMER_FIELDS = ("filter_subject", "ack_wait", "max_deliver", "max_ack_pending", "backoff")
+CONSUMER_FIELDS = (
+    "description",
+    "filter_subject",
+    "ack_wait",
+    "max_deliver",
+    "max_ack_pending",
+    "backoff",
+)
 CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
 CONNECT_TIMEOUT = 5
 
@@ -50,7 +58,7 @@ async def provision(
     """
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
-    ]
+    ] + [UNDERTAKER]
     client = await _connected(asked(url))
     try:
         require_new_enough(client)

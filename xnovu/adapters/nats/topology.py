@@ -30,6 +30,12 @@ TOKEN_LIMIT = 512
 """A subject has to fit in the protocol's line of 4096 bytes, or the server hangs up."""
 LATER = "later"
 """The stream of the messages that are to come again, each as a copy for one mailbox alone."""
+ADVISORY = "advisory"
+"""The stream of what the server says of messages delivered as often as they may be."""
+ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
+"""Where it says so: of each stream and consumer (ADR-1 of nats-architecture-and-design)."""
+OURS = "a mailbox of XNovu"
+"""Every consumer's description: of others' we tell nothing."""
 
 
 class Lane(StrEnum):
@@ -41,6 +47,8 @@ class Lane(StrEnum):
     DUE = "due"
     ALONE = "alone"
     """Those that were in hand more than once when their worker vanished: one of them may be why."""
+    ADVICE = "advice"
+    """Not messages, but the server's words on them; one mailbox of the whole fleet's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,11 @@ class Mailbox:
     @property
     def durable(self) -> str:
         """The consumer's name. No mailbox can be called so, and `+` parts it from its lane's."""
-        return self.name if self.lane in {Lane.KIND, Lane.DUE} else f"{self.name}+{self.lane}"
+        beside = self.lane in {Lane.AT, Lane.ALONE}
+        return f"{self.name}+{self.lane}" if beside else self.name
+
+
+UNDERTAKER = Mailbox("undertaker", ADVISORY, Policy(batch=20, slots=1, linger=0.0), Lane.ADVICE)
 
 
 def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
@@ -76,8 +88,8 @@ def mailbox_of(durable: str) -> str:
 
 
 def kinds_of(mailboxes: Iterable[Mailbox]) -> Sequence[str]:
-    """All that has a stream: the pipeline's kinds, what else is subscribed to, and LATER."""
-    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes), LATER]))
+    """All that has a stream: the pipeline's kinds, what else is subscribed to, and our own."""
+    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes), LATER, ADVISORY]))
 
 
 def stream_name(prefix: str, kind: str) -> str:
@@ -92,9 +104,20 @@ def every_subject(prefix: str, kind: str) -> str:
 
 def filter_of(prefix: str, mailbox: Mailbox) -> str:
     """The subjects that a consumer takes in."""
-    if mailbox.lane is Lane.KIND:
-        return every_subject(prefix, mailbox.kind)
-    return every_subject(prefix, f"{LATER}.{mailbox.lane}.{mailbox.name}")
+    match mailbox.lane:
+        case Lane.KIND:
+            return every_subject(prefix, mailbox.kind)
+        case Lane.ADVICE:
+            return f"{ADVISORIES}.>"
+        case lane:
+            return every_subject(prefix, f"{LATER}.{lane}.{mailbox.name}")
+
+
+def subjects_of(prefix: str, kind: str) -> list[str]:
+    """The subjects that a stream takes in."""
+    if kind == ADVISORY:
+        return [f"{ADVISORIES}.{stream_name(prefix, each)}.>" for each in (*KINDS, LATER)]
+    return [every_subject(prefix, kind)]
 
 
 def subject_of(prefix: str, event: Event) -> str:
@@ -121,7 +144,7 @@ def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
     """LIMITS, so that it can be replayed, and so that a restart does not forget duplicates."""
     return StreamConfig(
         name=stream_name(options.prefix, kind),
-        subjects=[every_subject(options.prefix, kind)],
+        subjects=subjects_of(options.prefix, kind),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         max_age=options.retention_days * DAY,
@@ -138,6 +161,7 @@ def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
     config = ConsumerConfig(
         name=mailbox.durable,
         durable_name=mailbox.durable,
+        description=OURS,
         filter_subject=filter_of(options.prefix, mailbox),
         deliver_policy=DeliverPolicy.ALL,
         ack_policy=AckPolicy.NONE,
@@ -153,11 +177,18 @@ def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> C
         config,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=options.lease,
-        max_deliver=LAST_TRIES if mailbox.lane is Lane.ALONE else _deliveries(policy),
+        max_deliver=_deliveries(mailbox),
         max_ack_pending=policy.batch * policy.slots * PROCESSES,
     )
 
 
-def _deliveries(policy: Policy) -> int:
-    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
-    return max(attempts) + CRASH_ALLOWANCE
+def _deliveries(mailbox: Mailbox) -> int:
+    match mailbox.lane:
+        case Lane.ALONE:
+            return LAST_TRIES
+        case Lane.ADVICE:
+            return -1
+        case _:
+            rules = mailbox.policy.rules.values()
+            attempts = [mailbox.policy.attempts, *(rule.attempts or 0 for rule in rules)]
+            return max(attempts) + CRASH_ALLOWANCE

@@ -24,13 +24,16 @@ from xnovu.adapters.nats.pull import PullLoop
 from xnovu.adapters.nats.send import Sender
 from xnovu.adapters.nats.settle import settle
 from xnovu.adapters.nats.topology import (
+    UNDERTAKER,
     Lane,
+    Mailbox,
     boxes_of,
     filter_of,
     kinds_of,
     mailbox_of,
     stream_name,
 )
+from xnovu.adapters.nats.undertaker import Undertaker
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import Event
@@ -62,12 +65,14 @@ class NatsTransport:
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
+        if not self._consumers:
+            self._serve(UNDERTAKER, lambda _: _burying(Undertaker(self.broker, self)))
         for mailbox in boxes_of(name, kinds, policy):
             if mailbox.lane is not Lane.AT:
-                self._serve(Consumer(self._options, mailbox), handler)
+                self._serve(mailbox, lambda copies: _settling(handler, copies))
 
-    def _serve(self, consumer: Consumer, handler: Handler) -> None:
-        mailbox = consumer.mailbox
+    def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
+        consumer = Consumer(self._options, mailbox)
         copies = Copies(self.broker, consumer, self._sender, self._options)
         subscriber = self.broker.subscriber(
             filter_of(self._options.prefix, mailbox),
@@ -79,7 +84,7 @@ class NatsTransport:
             no_reply=True,
             title=f"{mailbox.durable}:{mailbox.kind}",
         )
-        subscriber(_settling(handler, copies))
+        subscriber(handle(copies))
         PullLoop(self.broker, copies, subscriber)
         self._consumers.append(consumer)
 
@@ -142,6 +147,17 @@ def _settling(handler: Handler, copies: Copies) -> OnBatch:
             await settle(batch, fates, copies.keep)
         except Exception as error:
             log.error("a batch was not settled: the handler raised %s", _where(error))
+            raise
+
+    return on_batch
+
+
+def _burying(undertaker: Undertaker) -> OnBatch:
+    async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
+        try:
+            await undertaker(message.raw_message)
+        except Exception as error:
+            log.error("advisories were not dealt with: %s", _where(error))
             raise
 
     return on_batch

@@ -36,8 +36,11 @@ class Triage:
 
     async def groups(self, batch: Sequence[Msg]) -> list[list[Msg]]:
         """Groups to be handled and settled one after the other; the rest is acknowledged."""
+        lane = self.copies.consumer.mailbox.lane
+        if lane is Lane.ADVICE:
+            return [list(batch)]
         ours = await self._without_put_off(batch)
-        if self.copies.consumer.mailbox.lane is Lane.ALONE:
+        if lane is Lane.ALONE:
             return [[message] for message in ours]
         first = [message for message in ours if count_of(message) < ONCE]
         again = [message for message in ours if count_of(message) == ONCE]
