@@ -6,6 +6,7 @@ from nats.aio.msg import Msg
 
 from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.consumer import Consumer
+from xnovu.adapters.nats.declare import Streams
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import boxes_of
 from xnovu.policy import Policy
@@ -35,7 +36,8 @@ def test_what_may_have_been_delivered_before_does_not_pass_for_new():
 
 def test_what_may_have_a_copy_is_looked_up_and_the_rest_is_not():
     [box, *_] = boxes_of("hydrate", ["ingest"], Policy())
-    consumer, first = Consumer(NatsOptions(), box), a_message(PLAIN.replace(".3.71.", ".1.71."))
+    consumer = Consumer(NatsOptions(), box, Streams(NatsOptions()))
+    first = a_message(PLAIN.replace(".3.71.", ".1.71."))
     consumer.old = 71
     assert not consumer.may_have_put_off(first)
     assert consumer.may_have_put_off(a_message(PLAIN))

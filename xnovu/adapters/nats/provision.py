@@ -1,8 +1,8 @@
 """
 Streams and consumers brought to what the configuration says.
 
-The one place that declares and changes them (a pull loop makes anew a consumer that is missing,
-from the same function). Nothing that has not been settled is ever thrown away here.
+The one place that changes them; what is missing, a running stage makes as well (``declare``, from
+the same configurations). Nothing that has not been settled is ever thrown away here.
 """
 
 from collections.abc import Callable, Mapping, Sequence

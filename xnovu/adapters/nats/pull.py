@@ -39,7 +39,7 @@ class PullLoop:
 
     async def subscribe(self) -> Self:
         with suppress(Paused, Unanswered, NatsError, TimeoutError):  # the slots will see to it
-            await self._consumer.ensure(self._broker.jetstream, self._broker.era)
+            await self._consumer.ensure(self._broker)
         self._slots = [self._make() for _ in range(self._count)]
         self._tasks = [asyncio.create_task(slot.run(), name="nats-slot") for slot in self._slots]
         return self

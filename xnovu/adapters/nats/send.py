@@ -1,11 +1,14 @@
 """How messages get onto their streams: many at once, each with an answer of its own."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.api import PubAck
+from nats.js.errors import APIError, NoStreamResponseError
 
 from xnovu.adapters.nats.connection import Broker
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
@@ -13,12 +16,12 @@ from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 WINDOW = 256
 """Messages sent before their answers are waited for."""
 WINDOWS = 8
-"""Windows at a time: together they stay below the 4000 at which nats-py blocks for good."""
+"""Windows at a time."""
 
-Answer = BaseException | None
+Answer = Exception | None
 """None: the server has it."""
 
-Sent = asyncio.Future[PubAck] | XNovuError
+Sent = asyncio.Future[Answer] | XNovuError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Sender:
     def __init__(self, broker: Broker, timeout: float) -> None:
         self._broker = broker
         self._timeout = timeout
+        self._replies = Replies()
         self._windows = asyncio.Semaphore(WINDOWS)
 
     async def send(self, parcels: Sequence[Parcel]) -> list[Answer]:
@@ -76,21 +80,68 @@ class Sender:
         if asyncio.get_running_loop().time() > deadline:
             return Retryable("NATS does not keep up", code="broker")
         try:
-            self._check_size(parcel)
-            return await self._broker.jetstream.publish_async(  # pyright: ignore[reportUnknownMemberType]
-                parcel.subject, parcel.body, headers=dict(parcel.headers)
-            )
+            return await self._send(parcel)
         except XNovuError as error:
             return error
         except (NatsError, OSError, TimeoutError) as error:
             return Paused(f"NATS: {type(error).__name__}", code="broker_unavailable")
 
-    def _check_size(self, parcel: Parcel) -> None:
-        """The server hangs up on a message over its limit, headers and all."""
+    async def _send(self, parcel: Parcel) -> asyncio.Future[Answer]:
         client = self._broker.client
-        if client and parcel.size > client.max_payload:
+        if not client:
+            raise Paused(self._broker.trouble, code="broker_unavailable")
+        if parcel.size > client.max_payload:  # the server would hang up, headers count too
             limit = client.max_payload
             raise too_large(f"{parcel.size} bytes, and NATS takes {limit} (max_payload)")
+        address, answer = await self._replies.expect(client)
+        headers = dict(parcel.headers)
+        await client.publish(parcel.subject, parcel.body, reply=address, headers=headers)
+        return answer
+
+
+class Replies:
+    """
+    Where the server answers to what is published.
+
+    nats-py's ``publish_async`` would do, but it loses every refusal: its handler raises what it
+    should set, and whoever waits, waits for ever (2.16).
+    """
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+        self._address = ""
+        self._number = 0
+        self._awaited: dict[str, asyncio.Future[Answer]] = {}
+        self._lock = asyncio.Lock()
+
+    async def expect(self, client: Client) -> tuple[str, asyncio.Future[Answer]]:
+        """An address for one answer, and the answer."""
+        async with self._lock:
+            if client is not self._client:
+                self._address = client.new_inbox()
+                await client.subscribe(f"{self._address}.*", cb=self._receive)  # pyright: ignore[reportUnknownMemberType]
+                self._client = client
+        self._number += 1
+        address = f"{self._address}.{self._number}"
+        answer = self._awaited[address] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda _: self._awaited.pop(address, None))
+        return address, answer
+
+    async def _receive(self, message: Msg) -> None:
+        answer = self._awaited.get(message.subject)
+        if answer and not answer.done():
+            answer.set_result(_said(message))
+
+
+def _said(message: Msg) -> Answer:
+    if (message.headers or {}).get("Status") == "503":
+        return NoStreamResponseError()
+    try:
+        if error := json.loads(message.data).get("error"):
+            APIError.from_error(error)
+    except (APIError, ValueError) as refusal:
+        return refusal
+    return None
 
 
 def too_large(how: str) -> Permanent:
@@ -99,10 +150,10 @@ def too_large(how: str) -> Permanent:
 
 
 def _settled(sent: Sent) -> Answer:
-    """The answer; what is still unanswered is called off, or the client would wait for ever."""
+    """The answer; what is still unanswered is called off, or it would be waited for for ever."""
     if isinstance(sent, XNovuError):
         return sent
     if sent.done():
-        return sent.exception()
+        return sent.result()
     sent.cancel()
     return TimeoutError()

@@ -80,7 +80,7 @@ class Slot:
 
     async def _serve(self, client: Client) -> None:
         """Pull, hand over, pull again: until we stop or the connection changes."""
-        await self._consumer.ensure(self._broker.jetstream, self._broker.era)
+        await self._consumer.ensure(self._broker)
         inbox = self._inbox = await Inbox.open(client, self._consumer.request)
         pulled = 0
         try:

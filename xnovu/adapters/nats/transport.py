@@ -16,7 +16,8 @@ from nats.js.errors import NotFoundError
 from xnovu.adapters.nats.address import Url, asked
 from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer, missing_stream, unsettled
+from xnovu.adapters.nats.consumer import Consumer, unsettled
+from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.publish import JetStreamPublisher
@@ -51,7 +52,8 @@ class NatsTransport:
 
     ``broker`` is an ordinary FastStream broker, to build an app on; starting and stopping it is
     starting and stopping the transport. ``url`` may hold credentials; as a callable it is asked at
-    each connection. Streams and consumers are :func:`~xnovu.adapters.nats.provision.provision`'s.
+    each connection. Streams and consumers are :func:`~xnovu.adapters.nats.provision.provision`'s;
+    those that are missing are made anew.
     """
 
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
@@ -60,7 +62,8 @@ class NatsTransport:
         self.broker = Broker(asked(url or options.url), stop_timeout=options.stop_timeout)
         self._options = options
         self._sender = Sender(self.broker, options.publish_timeout)
-        self._publisher = JetStreamPublisher(self._sender, options)
+        self._streams = Streams(options)
+        self._publisher = JetStreamPublisher(self.broker, self._sender, self._streams, options)
         self._consumers: list[Consumer] = []
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
@@ -72,7 +75,7 @@ class NatsTransport:
                 self._serve(mailbox, lambda copies: _settling(handler, copies))
 
     def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
-        consumer = Consumer(self._options, mailbox)
+        consumer = Consumer(self._options, mailbox, self._streams)
         copies = Copies(self.broker, consumer, self._sender, self._options)
         subscriber = self.broker.subscriber(
             filter_of(self._options.prefix, mailbox),
