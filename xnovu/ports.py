@@ -1,7 +1,7 @@
 """The sockets in the wall: everything outside the house plugs in here."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -10,6 +10,31 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
 from xnovu.policy import Fate, Hold, Policy
+
+
+class Lease(Protocol):
+    """Whether a delivery in hand is still ours. Ask it before working on what was held."""
+
+    @property
+    def shaken(self) -> bool:
+        """Whether somebody else may have it, too: the broker was out of reach meanwhile."""
+        ...
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether it is somebody else's by now, or about to be: leave it alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unending:
+    """The lease of a source that gives nothing to anybody else."""
+
+    shaken: bool = False
+    lapsed: bool = False
+
+
+UNENDING: Lease = Unending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +49,7 @@ class Delivery:
     body: bytes
     attempt: int
     suspect: bool = False
+    lease: Lease = field(default=UNENDING, compare=False, repr=False)
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]
@@ -45,7 +71,8 @@ class Source(Protocol):
 
     Every delivery is settled by the fate its handler returned. If the handler
     raises, nothing in that batch is settled and all of it comes again. What comes again is
-    ``suspect``, and waits beside the mailbox: it holds nobody up, for however long it waits.
+    ``suspect``, and waits beside the mailbox: it holds nobody up, for however long it waits. A
+    delivery whose lease has lapsed comes again by itself, whatever else than its end was its fate.
     """
 
     features: ClassVar[Features]

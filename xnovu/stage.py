@@ -49,6 +49,13 @@ class _Slip:
             return self.envelope.event.key
         return about(self.delivery.headers, self.delivery.body)
 
+    @property
+    def work(self) -> Envelope[Event] | None:
+        """What the stage is given: it is to know if somebody else may have it, too."""
+        if self.envelope and self.delivery.lease.shaken:
+            return replace(self.envelope, redelivered=True)
+        return self.envelope
+
     def settled(self) -> Fate:
         """What the source is to do; work that is done but untold comes again, and not at once."""
         if self.fate and self.told:
@@ -123,13 +130,22 @@ class Actor:
             async with asyncio.timeout(hold.after):
                 await self.stopping.wait()
         except TimeoutError:
-            await self._attempt(held)
+            await self._attempt([slip for slip in held if not self._let_go(slip)])
+
+    def _let_go(self, slip: _Slip) -> bool:
+        """Whether held work has become somebody else's; what is done is told all the same."""
+        if slip.fate or not slip.delivery.lease.lapsed:
+            return False
+        why = "held, and out of the broker's reach for too long"
+        slip.fate, slip.told = Retry(0.0, why, "lapsed", spent=False), True
+        return True
 
     async def _work(self, slips: Sequence[_Slip]) -> None:
         if not slips:
             return
         try:
-            results = await self.stage.handle([s.envelope for s in slips if s.envelope])
+            works = [slip.work for slip in slips]
+            results = await self.stage.handle([work for work in works if work])
             for slip, result in zip(slips, results, strict=True):
                 self._decide([slip], result)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is contained here

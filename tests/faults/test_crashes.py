@@ -128,7 +128,7 @@ async def test_of_those_in_hand_only_the_killers_are_given_up(options: NatsOptio
     job = Job(options=options, mailboxes=PIPELINE, poison=poison, batch=20, slots=3)
     await prepared(job, 100)
     async with watching(options) as (transport, graveyard), at_work(job) as crew:
-        await settled(transport, list(PIPELINE), within=120)
+        await settled(transport, list(PIPELINE), within=240)
         await eventually(lambda: len(graveyard.letters) == len(poison))
     assert graveyard.dead == [(n, "hydrate", "crashed") for n in poison]
     assert set(crew.handled("hydrate")) == set(crew.handled("trigger")) == set(range(100))

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from nats.aio.msg import Msg
 
-from xnovu.ports import Delivery
+from xnovu.ports import UNENDING, Delivery, Lease
 
 MESSAGE_ID = "Nats-Msg-Id"
 ATTEMPTS = "attempts"
 """A copy's header: how many attempts were spent before it was made."""
 
 
-def delivery(message: Msg, old: int = 0) -> Delivery:
+def delivery(message: Msg, old: int = 0, lease: Lease = UNENDING) -> Delivery:
     """
     The message as the port has it; its id travels as JetStream's own.
 
@@ -21,7 +21,8 @@ def delivery(message: Msg, old: int = 0) -> Delivery:
     headers = plain(message.headers)
     attempt = attempts_before(headers) + count_of(message)
     copied = headers.pop(ATTEMPTS, None) is not None
-    return Delivery(headers, message.data, attempt, suspect=copied or number_of(message) <= old)
+    suspect = copied or number_of(message) <= old
+    return Delivery(headers, message.data, attempt, suspect, lease)
 
 
 def plain(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""What becomes of a message: settled by its fate, kept while it is worked on, or given back."""
+"""What becomes of a message: settled by its fate, or given back."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -19,11 +18,14 @@ async def settle(
     messages: Sequence[Msg],
     fates: Sequence[Fate],
     keep: Callable[[Retries], Awaitable[Sequence[bool]]],
+    *,
+    lapsed: bool = False,
 ) -> None:
     """
     All of them or, where the handler has miscounted, none.
 
-    ``keep`` puts off what is to come again; what it could not, the consumer itself has to.
+    ``keep`` puts off what is to come again; what it could not, the consumer itself has to. What
+    has ``lapsed`` is somebody else's: giving it back would have it delivered to a third.
     """
     if len(messages) != len(fates):
         raise ValueError(f"{len(fates)} fates for {len(messages)} messages")
@@ -32,10 +34,12 @@ async def settle(
         match fate:
             case Done():
                 await message.ack()
-            case Retry() as retry:
+            case Retry() as retry if not lapsed:
                 retries.append((message, retry))
             case Dead():
                 await message.term()
+            case Retry():
+                pass
     for (message, retry), kept_elsewhere in zip(retries, await keep(retries), strict=True):
         await (message.ack() if kept_elsewhere else message.nak(max(retry.after, 0.0)))
 
@@ -51,23 +55,3 @@ async def give_back(messages: Iterable[Msg], after: float = 0.0) -> int:
         for message in unsettled:
             await message.nak(after)
     return len(unsettled)
-
-
-@asynccontextmanager
-async def kept(messages: Sequence[Msg], lease: float) -> AsyncGenerator[None]:
-    """Keep the broker from giving these messages to someone else while they are in hand."""
-    keeper = asyncio.create_task(_keep(messages, lease / 3), name="nats-lease")
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-
-
-async def _keep(messages: Sequence[Msg], every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        with suppress(NatsError):  # the connection is down: nothing to keep it with
-            for message in messages:
-                if not message.is_acked:
-                    await message.in_progress()

@@ -13,7 +13,8 @@ from nats.errors import Error as NatsError
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.inbox import Inbox, Interrupted, Unanswered
 from xnovu.adapters.nats.later import Copies
-from xnovu.adapters.nats.settle import AGAIN_AFTER, give_back, kept, settle
+from xnovu.adapters.nats.lease import kept
+from xnovu.adapters.nats.settle import AGAIN_AFTER, give_back, settle
 from xnovu.adapters.nats.topology import Lane
 from xnovu.adapters.nats.triage import Triage
 from xnovu.errors import Paused, describe
@@ -124,15 +125,20 @@ class Slot:
         """Have a batch handled and settled; whatever is not settled then comes again."""
         if not batch:
             return
-        try:
-            async with kept(batch, self._consumer.lease):
-                left = await self._handle(batch)
-                await self._return(left)
-        finally:
-            if count := await give_back(batch, AGAIN_AFTER):
-                log.warning(
-                    "%s: %d messages were not settled; they come again", self._consumer, count
-                )
+        async with kept(batch, self._broker, self._consumer) as lease:
+            try:
+                await self._return(await self._handle(batch))
+            finally:
+                await self._leave(batch, lapsed=lease.lapsed)
+
+    async def _leave(self, batch: list[Msg], *, lapsed: bool) -> None:
+        """Give back what is not settled, unless it comes to somebody by itself."""
+        if lapsed:
+            count = sum(not message.is_acked for message in batch)
+        else:
+            count = await give_back(batch, AGAIN_AFTER)
+        if count:
+            log.warning("%s: %d messages were not settled; they come again", self._consumer, count)
 
     async def _handle(self, batch: list[Msg]) -> list[Msg]:
         """Group by group, each settled before the next; says what was not begun as we must stop."""

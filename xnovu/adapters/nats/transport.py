@@ -19,6 +19,7 @@ from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer, unsettled
 from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.lease import current_lease
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
@@ -144,10 +145,10 @@ def _settling(handler: Handler, copies: Copies) -> OnBatch:
     """The handler as FastStream calls it: settles each message by its fate."""
 
     async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
-        batch = message.raw_message
+        batch, lease, old = message.raw_message, current_lease(), copies.consumer.old
         try:
-            fates = await handler([delivery(one, copies.consumer.old) for one in batch])
-            await settle(batch, fates, copies.keep)
+            fates = await handler([delivery(one, old, lease) for one in batch])
+            await settle(batch, fates, copies.keep, lapsed=lease.lapsed)
         except Exception as error:
             log.error("a batch was not settled: the handler raised %s", _where(error))
             raise
