@@ -112,6 +112,21 @@ class Transport(Source, Publisher, Protocol):
         """How many messages these mailboxes have not settled yet."""
         ...
 
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        """
+        Give out nothing more from this mailbox, in no process, for so long or until resumed.
+
+        What is in hand stays so. ``reason`` is shown to whoever asks why. Paused again, it ends
+        later. Raises Paused where the broker cannot be reached; so do the other two.
+        """
+        ...
+
+    async def resume(self, name: str) -> None:
+        """End a pause at once, whoever has made it."""
+        ...
+
+    async def paused(self, name: str) -> bool: ...
+
 
 class WakeUps(Protocol):
     """Hints that rows may be due. They may come late, twice, for nothing, or never."""

@@ -456,3 +456,59 @@ async def test_a_running_transport_is_ready(transport: Transport, mailbox: str):
             return await transport.ready() is None
 
         await eventually(ready)
+
+
+async def test_a_paused_mailbox_gives_out_nothing_until_it_is_resumed(
+    transport: Transport, mailbox: str
+):
+    """And at once then; another mailbox goes on meanwhile."""
+    paused, other = Recorder(), Recorder()
+    transport.subscribe(f"{mailbox}-too", ["ingest"], POLICY, other)
+    async with running(transport, mailbox, paused):
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        assert await transport.paused(mailbox)
+        await published(transport, *range(5))
+        await eventually(lambda: len(other.seen) == 5)
+        assert not await transport.paused(f"{mailbox}-too")
+        assert paused.seen == []
+        await transport.resume(mailbox)
+        assert not await transport.paused(mailbox)
+        await eventually(lambda: len(paused.seen) == 5, within=3)
+
+
+async def test_a_pause_that_nobody_renews_ends(transport: Transport, mailbox: str):
+    handler = Recorder()
+    async with running(transport, mailbox, handler):
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        began = time.monotonic()
+        await transport.pause(mailbox, 0.5, "the provider is away")
+        await published(transport, 1)
+        await eventually(lambda: handler.seen)
+        assert time.monotonic() - began >= 0.5
+        assert not await transport.paused(mailbox)
+
+
+async def test_what_is_in_hand_is_settled_while_its_mailbox_is_paused(
+    transport: Transport, mailbox: str
+):
+    began, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        began.set()
+        await finish.wait()
+        return [Done()] * len(deliveries)
+
+    async with running(transport, mailbox, slow):
+        await published(transport, 1)
+        await eventually(began.is_set)
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        finish.set()
+        await settled(transport, mailbox)
+
+
+async def test_a_paused_transport_stops_promptly(transport: Transport, mailbox: str):
+    async with running(transport, mailbox, Recorder()):
+        await published(transport, 1)
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        async with asyncio.timeout(10):
+            await transport.stop()

@@ -13,6 +13,7 @@ from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.metrics import Observers
 from xnovu.adapters.table import TableSource
 from xnovu.compose.kit import Kit, nats_transport
+from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Event
@@ -69,6 +70,7 @@ class House:
         self.transport = nats_transport(settings)
         self.kit = Kit(settings, "+".join(part.name for part in parts))
         self.metrics, self.logged = self.kit.metrics, LogObserver()
+        self.brakes = FleetPause(self.transport)
         self.stopping = asyncio.Event()
         self.table: TableSource | None = None
         self.health = self._health_server()
@@ -92,6 +94,7 @@ class House:
     async def finish(self) -> None:
         """Take no more, and give back what is held; the broker lets the rest finish."""
         self.stopping.set()
+        await self.brakes.stop()
         if self.table:
             await self.table.stop()
 
@@ -113,7 +116,7 @@ class House:
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
-        observers = Observers(self.metrics, self.logged)
+        observers = Observers(self.metrics, self.logged, self.brakes)
         actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
         source.subscribe(part.name, part.kinds, policy, actor)

@@ -58,6 +58,16 @@ class MemoryTransport:
     async def waiting(self, names: Sequence[str]) -> int:
         return sum(box.unsettled for name, box in self._mailboxes.items() if name in names)
 
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        del reason
+        self._mailboxes[name].pause(seconds)
+
+    async def resume(self, name: str) -> None:
+        self._mailboxes[name].resume()
+
+    async def paused(self, name: str) -> bool:
+        return self._mailboxes[name].paused
+
     def _publish(self, envelope: Envelope[Event]) -> XNovuError | None:
         headers, body = envelope.encode()
         if len(body) > self._max_payload:
@@ -85,7 +95,24 @@ class _Mailbox:
         self._handler = handler
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._later: set[asyncio.TimerHandle] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pause_end: asyncio.TimerHandle | None = None
         self._stopping = False
+
+    @property
+    def paused(self) -> bool:
+        return not self._flowing.is_set()
+
+    def pause(self, seconds: float) -> None:
+        self.resume()
+        self._flowing.clear()
+        self._pause_end = asyncio.get_running_loop().call_later(seconds, self._flowing.set)
+
+    def resume(self) -> None:
+        if self._pause_end:
+            self._pause_end.cancel()
+        self._flowing.set()
 
     def put(self, delivery: Delivery) -> None:
         self.unsettled += 1
@@ -93,6 +120,7 @@ class _Mailbox:
 
     def stop(self) -> None:
         self._stopping = True
+        self.resume()
         for timer in self._later:
             timer.cancel()
         for _ in range(self.policy.slots):
@@ -109,6 +137,7 @@ class _Mailbox:
         batch: list[Delivery] = []
         with suppress(TimeoutError):
             if first := await self._queue.get():
+                await self._flowing.wait()
                 batch.append(first)
                 async with asyncio.timeout(self.policy.linger):
                     await self._gather(batch)

@@ -75,14 +75,13 @@ class Consumer:
         """Whether a message may be one that was put off, by a worker that could not say so."""
         return count_of(message) > 1 or (self.put_off and number_of(message) <= self.old)
 
-    async def missing(self, jetstream: JetStreamContext) -> str | None:
-        """What to do about it if it is not there."""
+    async def found(self, jetstream: JetStreamContext) -> ConsumerInfo | str:
+        """What the server says of it or, if it is not there, what to say then."""
         try:
-            await jetstream.consumer_info(self.stream, self.mailbox.durable)
+            return await jetstream.consumer_info(self.stream, self.mailbox.durable)
         except NotFoundError as error:
             gone = missing_stream(self.stream)
             return gone if error.err_code == NO_STREAM else f"{self} is missing"
-        return None
 
     def ails(self, trouble: str) -> None:
         """Say what is wrong, once; and look again."""

@@ -13,7 +13,7 @@ from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 
 STILL_AT_WORK = b"+WPI"
-"""What the server takes for a sign of life (ADR-15 of nats-architecture-and-design)."""
+"""What the server takes for a sign of life, and confirms if asked (docs.nats.io: AckProgress)."""
 SAFE = 2 / 3
 """The share of a lease after which nothing is to be begun any more: it would not end in time."""
 

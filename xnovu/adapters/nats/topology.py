@@ -33,7 +33,7 @@ LATER = "later"
 ADVISORY = "advisory"
 """The stream of what the server says of messages delivered as often as they may be."""
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
-"""Where it says so: of each stream and consumer (ADR-1 of nats-architecture-and-design)."""
+"""Where it says so: of each stream and consumer (io.nats.jetstream.advisory.v1.max_deliver)."""
 OURS = "a mailbox of XNovu"
 """Every consumer's description: of others' we tell nothing."""
 

@@ -21,6 +21,7 @@ from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.lease import current_lease
 from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.pause import Pauses
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
 from xnovu.adapters.nats.send import Sender
@@ -65,6 +66,7 @@ class NatsTransport:
         self._sender = Sender(self.broker, options.publish_timeout)
         self._streams = Streams(options)
         self._publisher = JetStreamPublisher(self.broker, self._sender, self._streams, options)
+        self._pauses = Pauses(self.broker, options)
         self._consumers: list[Consumer] = []
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
@@ -106,7 +108,7 @@ class NatsTransport:
         try:
             jetstream = self.broker.jetstream
             checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
-            checks += [consumer.missing(jetstream) for consumer in self._consumers]
+            checks += [self._trouble_of(consumer) for consumer in self._consumers]
             return next(filter(None, await asyncio.gather(*checks)), None)
         except Paused as error:
             return str(error)
@@ -122,8 +124,28 @@ class NatsTransport:
         except (NatsError, OSError, TimeoutError) as error:
             raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
 
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        await self._pauses.pause(self._of(name), seconds, reason)
+
+    async def resume(self, name: str) -> None:
+        await self._pauses.resume(self._of(name))
+
+    async def paused(self, name: str) -> bool:
+        return await self._pauses.paused(self._of(name))
+
+    def _of(self, name: str) -> list[Consumer]:
+        theirs = [each for each in self._consumers if each.mailbox.name == name]
+        return [each for each in theirs if each.mailbox is not UNDERTAKER]
+
     def _kinds(self) -> Sequence[str]:
         return kinds_of(consumer.mailbox for consumer in self._consumers)
+
+    async def _trouble_of(self, consumer: Consumer) -> str | None:
+        match await consumer.found(self.broker.jetstream):
+            case str(missing):
+                return missing
+            case info:
+                return await self._pauses.told(consumer, info)
 
     async def _missing_stream(self, jetstream: JetStreamContext, kind: str) -> str | None:
         stream = stream_name(self._options.prefix, kind)
