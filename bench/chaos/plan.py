@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-STAGES = ("ingest", "hydrate", "trigger", "status")
+STAGES = ("ingest", "hydrate", "trigger", "status", "retract")
 LAYOUTS = (
     (STAGES, STAGES),
     tuple((stage,) for stage in STAGES),
-    (("ingest", "hydrate"), ("trigger",), ("trigger",), ("status",)),
+    (("ingest", "hydrate"), ("trigger",), ("trigger",), ("status", "retract")),
 )
 """Which stages share a process."""
 

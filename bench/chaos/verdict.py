@@ -10,13 +10,14 @@ from xnovu.local.novu import LocalNovu
 
 ROWS = """
 SELECT id, notification_status::text, coalesce(error_details ->> 'code', ''), transaction_id,
-       generation, enterprise_id::text
+       retraction_outcome
 FROM notify.ent_notification
 """
 OPEN = """
 SELECT count(*) FROM notify.ent_notification
 WHERE notification_status IN ('PENDING', 'PROCESSING')
    OR notification_status = 'FAILED' AND notification_workflow_id = 'later'
+   OR notification_status = 'RETRACTED' AND retraction_outcome IS NULL
 """
 PARTS = -(-MANY // 100)
 
@@ -42,7 +43,7 @@ def ledger(rows: list[tuple[Any, ...]], wanted: Mapping[int, str], novu: LocalNo
     book = Ledger([], list(novu.ledger.doubled()), [], [], 0)
     known: set[str] = set()
     repeats = 0
-    for number, status, code, name, _, _ in rows:
+    for number, status, code, name, outcome in rows:
         what = f"row {number} ({wanted.get(number, 'unknown')}): {status} {code}".strip()
         parts = _parts(name, wanted.get(number) == "many")
         known.update(parts)
@@ -58,6 +59,10 @@ def ledger(rows: list[tuple[Any, ...]], wanted: Mapping[int, str], novu: LocalNo
                 book.stuck.append(what)
             case "RETRACTED" if wanted.get(number) != "retracted":
                 book.wrong.append(what)
+            case "RETRACTED" if outcome is None:
+                book.stuck.append(what)
+            case "RETRACTED" if (outcome == "stopped") == any(accepted):
+                book.wrong.append(f"{what} {outcome}, accepted {accepted}")
             case _:
                 pass
     missing = wanted.keys() - {row[0] for row in rows}
