@@ -9,7 +9,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import Provider, Store
+from xnovu.ports import HOLD, Provider, Store
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import parts
 
@@ -27,18 +27,20 @@ class Trigger:
 
     A notification for more than 100 recipients is several calls, each with a transaction id of
     its own, and ends as one. What is past its deadline is not sent any more, but looked up if it
-    may have been sent before: ``quiet`` seconds after the deadline that has surely shown.
+    may have been sent before: ``quiet`` seconds after the deadline that has surely shown. What is
+    about to be sent keeps its claim for ``hold`` seconds.
     """
 
     name = "trigger"
     accepts = (Hydrated,)
 
-    def __init__(self, store: Store, provider: Provider, quiet: float) -> None:
-        self._store, self._provider, self._quiet = store, provider, quiet
+    def __init__(self, store: Store, provider: Provider, quiet: float, hold: float = HOLD) -> None:
+        self._store, self._provider = store, provider
+        self._quiet, self._hold = quiet, hold
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         unique = _unique(batch)
-        wanted = await self._store.still_wanted(list(unique))
+        wanted = await self._store.still_wanted(list(unique), self._hold)
         late = await self._late([key for key in unique if key not in wanted])
         results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
         asked = [e for key, e in unique.items() if key in wanted or (key in late and e.doubtful)]
@@ -144,7 +146,7 @@ def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
 
 
 async def build(kit: Kit) -> Trigger:
-    return Trigger(await kit.store(), await kit.provider(), kit.quiet)
+    return Trigger(await kit.store(), await kit.provider(), kit.quiet, kit.hold)
 
 
 part = Part(Trigger.name, Trigger.accepts, build)

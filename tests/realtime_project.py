@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import jwt
 import pytest
 
 from tests.contract.store_fixtures import ACME, enterprise
@@ -20,18 +19,6 @@ __all__ = ["PRIVATE", "Project", "project", "supabase_realtime"]
 
 PRIVATE = "ada@example.org"
 FAST = RealtimeOptions(poll=0.0, resubscribe_delay=0.01, join_error_delay=0.01)
-
-
-class ProjectKeys:
-    """What the project's keys and tokens say of their bearers."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-
-    def claims(self, key_or_token: str) -> dict[str, Any]:
-        token = self._keys.token(key_or_token) or key_or_token
-        required = {"require": ["role", "exp"], "verify_aud": False}
-        return jwt.decode(token, self._keys.jwt_secret, ["HS256"], options=required)
 
 
 @dataclass(slots=True)
@@ -63,7 +50,7 @@ async def realtime_project(dsn: str) -> AsyncIterator[Project]:
     """Over a database that is prepared and migrated."""
     store, keys = postgres_store(dsn), Keys()
     await store.open()
-    async with running_realtime(dsn, ProjectKeys(keys), FAST) as running:
+    async with running_realtime(dsn, keys, FAST) as running:
         url = running.url.removesuffix("/realtime/v1")
         yield Project(store, running.realtime, url, dsn, keys)
     await store.close()

@@ -137,6 +137,10 @@ class Claim:
     claimed_before: bool = False
 
 
+HOLD = 120.0
+"""Seconds for which what is about to be sent keeps its claim: four times a provider's settling."""
+
+
 class Store(Retractions, Protocol):
     """
     The database of record, scoped by enterprise in every statement.
@@ -167,11 +171,11 @@ class Store(Retractions, Protocol):
         """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
         ...
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
         """
         Those still PROCESSING under this very claim and not past ``expires_at``.
 
-        Their claims hold for two minutes more at the least: nobody else is to begin while they
+        Their claims hold for ``hold`` seconds more at the least: nobody else is to begin while they
         are being sent, nor before a look-up would find them.
         """
         ...

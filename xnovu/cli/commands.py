@@ -39,16 +39,20 @@ def demo(
     raise typer.Exit(show(rows, plain=plain))
 
 
-@cli.command(epilog=examples("xnovu dev", "xnovu dev --folder /tmp/xnovu"))
+@cli.command(epilog=examples("xnovu dev", "xnovu dev --supabase --folder .xnovu/supabase"))
 def dev(
     folder: Annotated[Path, typer.Option(help="Where the data is kept between runs.")] = Path(
         ".xnovu/dev"
     ),
+    supabase: Annotated[
+        bool,
+        typer.Option("--supabase", help="A local Supabase, too; the stages know only its URL."),
+    ] = False,
 ) -> None:
     """Run Postgres, NATS, a local Novu and all stages until Ctrl-C; data is kept."""
     from xnovu.cli.dev import keep_running
 
-    keep_running(folder)
+    keep_running(folder, supabase=supabase)
 
 
 @cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000"))

@@ -178,6 +178,11 @@ class Kit:
             needed(each)
         return wakeups_of(self.settings, self.enterprise_id)
 
+    @property
+    def hold(self) -> float:
+        """Seconds for which what is about to be sent keeps its claim."""
+        return 4 * self.settings.provider.settle
+
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""
         return await self._store.ready() if self._store else None

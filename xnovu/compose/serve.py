@@ -166,10 +166,14 @@ class House:
         return self.table
 
     def _bounded(self) -> Sequence[str]:
-        """Whose backlog bounds what is claimed: where it is all in memory, everybody's."""
+        """
+        Whose backlog bounds what is claimed.
+
+        Where it is all in memory, everybody's, but of those that have a bound of their own.
+        """
         if self.transport.features.persistent:
             return DOWNSTREAM
-        return [part.name for part in self.parts]
+        return [part.name for part in self.parts if part.name not in RETRACTING]
 
     def _health_server(self) -> HealthServer:
         checks = {

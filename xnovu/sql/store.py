@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
-from xnovu.ports import Claim, Outcome, Row
+from xnovu.ports import HOLD, Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
@@ -122,8 +122,9 @@ class SqlStore:
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         return read.rows(await self._of_keys("load", keys))
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        return frozenset(map(read.key, await self._of_keys("still_wanted", keys)))
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+        found = await self._of_keys("still_wanted", keys, hold_seconds=hold)
+        return frozenset(map(read.key, found))
 
     async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
         found = await self._of_keys("overdue", keys)

@@ -21,7 +21,7 @@ class Wanted:
     def __init__(self, *unwanted: int, late: dict[int, float] | None = None) -> None:
         self.unwanted, self.late = unwanted, late or {}
 
-    async def still_wanted(self, keys):
+    async def still_wanted(self, keys, hold):
         gone = {*self.unwanted, *self.late}
         return frozenset(k for k in keys if k.notification_id not in gone)
 
@@ -163,7 +163,7 @@ async def test_a_row_refused_in_part_says_so():
 
 async def test_a_stale_claim_beside_the_current_one_is_told_apart():
     class Current(Wanted):
-        async def still_wanted(self, keys):
+        async def still_wanted(self, keys, hold):
             return frozenset(k for k in keys if k.claims == 2)
 
     post = Post()

@@ -399,6 +399,25 @@ async def test_the_pipeline_waits_for_slow_callbacks_before_memory_fills(tables:
         await eventually(lambda: len(ends) == 300)
 
 
+async def test_retractions_that_wait_hold_up_no_notification(tables: MemoryStore):
+    provider = MemoryProvider()
+    await insert(tables, 10)
+    bound = QUICK.model_copy(
+        update={"ingest": TableOptions(sweep_busy=0.01, sweep_idle=0.05, backlog=5)}
+    )
+    manager = a_manager(tables, settings=bound, provider=provider)
+    async with manager:
+        await eventually(lambda: statuses(tables) == ["SENT"] * 10)
+        for number in tables.records:
+            provider.refusals[number] = Paused("Novu is away", after=3600.0)
+        await tables.retract([record.key for record in tables.records.values()])
+        labels = {"stage": "retract", "code": "paused"}
+        held = "xnovu_holds_total"
+        await eventually(lambda: manager.registry.get_sample_value(held, labels))
+        await insert(tables)
+        await eventually(lambda: statuses(tables).count("SENT") == 1)
+
+
 async def test_the_process_is_left_alone(tables: MemoryStore):
     root = logging.getLogger()
     watched = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -30,7 +30,7 @@ from xnovu.events import (
     StatusChanged,
     Workflow,
 )
-from xnovu.ports import Claim, Outcome, Row
+from xnovu.ports import HOLD, Claim, Outcome, Row
 from xnovu.retraction import Retracted
 
 
@@ -95,8 +95,8 @@ class MemoryStore:
         found = ((key, self._find(key)) for key in keys)
         return {key: self._load(key, record) for key, record in found if record}
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        now, kept = self._now(), self._now() + timedelta(minutes=2)
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+        now, kept = self._now(), self._now() + timedelta(seconds=hold)
         wanted = [r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now]
         for record in wanted:
             record.claimed_until = record.claimed_until and max(record.claimed_until, kept)

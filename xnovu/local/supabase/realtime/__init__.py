@@ -1,10 +1,9 @@
 """A Supabase Realtime of your own: Postgres changes over websockets, with faults on purpose."""
 
-from .app import create_app, realtime_routes
 from .faults import Entry, Faults, Log
 from .keys import Claims, Keys
 from .options import RealtimeOptions
-from .server import RunningRealtime, running_realtime
+from .server import RunningRealtime, local_realtime, running_realtime
 from .state import LocalRealtime
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Log",
     "RealtimeOptions",
     "RunningRealtime",
-    "create_app",
-    "realtime_routes",
+    "local_realtime",
     "running_realtime",
 ]

@@ -1,6 +1,7 @@
 """What goes wrong on purpose, and what has happened."""
 
 import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -34,6 +35,7 @@ class Faults:
         return True
 
 
+KEPT = 10_000
 What = Literal[
     "refused",
     "connected",
@@ -45,6 +47,7 @@ What = Literal[
     "not_subscribed",
     "left",
     "access_token",
+    "change",
     "told",
     "skipped",
     "shut_down",
@@ -62,23 +65,23 @@ class Entry:
 
 
 class Log:
-    """What has happened, in order."""
+    """What has happened, in order: the counts of all of it, and the last thousands themselves."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._counts: Counter[What] = Counter()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def note(self, what: What, topic: str = "", detail: str = "") -> None:
         self._entries.append(Entry(what, topic, detail))
+        self._counts[what] += 1
 
     def count(self, what: What) -> int:
         """How often this has happened."""
-        return sum(entry.what == what for entry in self._entries)
+        return self._counts[what]
 
     def clear(self) -> None:
         self._entries.clear()
+        self._counts.clear()

@@ -49,6 +49,11 @@ class Feed:
         self._pending: deque[Change] = deque()
         self._arrived = asyncio.Event()
 
+    async def check(self) -> None:
+        """Raise psycopg.Error if the log cannot be read."""
+        async with connected(self._dsn), replicate(self._dsn, self._options().publication):
+            pass
+
     async def run(self, channels: Channels) -> None:
         """Until it is cancelled."""
         pause = RETRY_FIRST
@@ -105,14 +110,16 @@ class Feed:
                 await self._tell(change, walrus, channels)
 
     async def _tell(self, change: Change, walrus: Walrus, channels: Channels) -> None:
+        what = f"{change.kind} {change.schema}.{change.table}"
         if change.kind == "TRUNCATE":  # the server does not tell of it
-            return
-        if self._faults.skips():
-            self._log.note("skipped", detail=f"{change.kind} {change.schema}.{change.table}")
-            return
-        concerned = [each for each in channels.subscribers() if _concerns(change, each)]
-        for event in await self._events(change, walrus, concerned):
-            event.tell()
+            pass
+        elif self._faults.skips():
+            self._log.note("skipped", detail=what)
+        else:
+            concerned = [each for each in channels.subscribers() if _concerns(change, each)]
+            for event in await self._events(change, walrus, concerned):
+                event.tell()
+        self._log.note("change", detail=what)
 
     async def _events(
         self, change: Change, walrus: Walrus, concerned: Sequence[Subscriber]

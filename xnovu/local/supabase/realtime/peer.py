@@ -1,12 +1,12 @@
 """One client's connection: its frames are taken one after the other, its channels kept."""
 
 import asyncio
-import socket
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from xnovu.local.serving import reset
 
 from .channel import Channel, Project
 from .frames import Frame, decoded
@@ -16,7 +16,6 @@ from .subscriptions import identified
 ABNORMAL = 1006
 """The code that clients give to a connection that ended without one (RFC 6455, 7.4.1)."""
 BROKEN = 1011
-_CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +163,3 @@ class _Deaf(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._before.connection_lost(exc)
-
-
-def reset(transport: asyncio.Transport) -> None:
-    """Cut a connection with a TCP reset."""
-    sock = transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
-    transport.abort()

@@ -6,12 +6,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
+
+from xnovu.local.serving import gone, reset, transport_of
 
 from .channel import Channel, Project
 from .faults import Faults, Log
 from .feed import Feed
-from .keys import Keys
+from .keys import Keys, Refused, checked
 from .options import RealtimeOptions
 from .peer import ABNORMAL, Peer
 from .walrus import Subscriber
@@ -19,7 +23,7 @@ from .walrus import Subscriber
 
 class LocalRealtime:
     """
-    A Supabase Realtime for the changes of one Postgres.
+    A Supabase Realtime for the changes of one Postgres: the ASGI application of its websocket.
 
     ``dsn`` is of a role that may replicate and become every role of the claims. ``faults`` are
     switches, ``log`` is what has happened; the methods break what there is at the moment.
@@ -36,8 +40,10 @@ class LocalRealtime:
         self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to read the database's log, in the background, for ever."""
+        """Read the database's log from now on, for ever; raises psycopg.Error if it cannot."""
+        await self._feed.check()
         self._feeding = asyncio.create_task(self._feed.run(self), name="realtime-feed")
+        await self._feed.up.wait()
 
     async def stop(self) -> None:
         """Read no more, and cut all connections."""
@@ -47,9 +53,19 @@ class LocalRealtime:
             with suppress(asyncio.CancelledError):
                 await self._feeding
 
-    async def ready(self) -> None:
-        """Until it reads the log."""
-        await self._feed.up.wait()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection, from its knocking to its end."""
+        transport = transport_of(scope)
+        if transport is None:
+            raise LookupError("the server does not tell its connections")
+        # A server that stops cancels what still waits; there is nobody left to be told.
+        with suppress(asyncio.CancelledError):
+            if self.away:
+                self.log.note("refused", detail="away")
+                reset(transport)
+                await gone(receive)
+            elif key := await self._let_in(websocket := WebSocket(scope, receive, send)):
+                await self._serve(Peer(self._project, websocket, transport, key))
 
     @property
     def connections(self) -> int:
@@ -101,9 +117,20 @@ class LocalRealtime:
         for channel in self.channels:
             channel.shut_down(message)
 
-    async def serve(self, websocket: WebSocket, transport: asyncio.Transport, key: str) -> None:
-        """One connection that was let in, until it ends."""
-        peer = Peer(self._project, websocket, transport, key)
+    async def _let_in(self, websocket: WebSocket) -> str:
+        """The key that opens, or nothing: then it was said so before the upgrade."""
+        key = websocket.query_params.get("apikey") or websocket.headers.get("x-api-key", "")
+        try:
+            checked(self.keys, key)
+        except Refused as refused:
+            self.log.note("refused", detail=refused.code)
+            said = "Invalid API key" if key else "No API key found in request"
+            await websocket.send_denial_response(JSONResponse({"message": said}, 401))
+            return ""
+        await websocket.accept()
+        return key
+
+    async def _serve(self, peer: Peer) -> None:
         self._peers.add(peer)
         self.log.note("connected")
         try:

@@ -77,11 +77,12 @@ class Seen:
 
 
 class Walrus:
-    """Applies the rules, one change after the other."""
+    """Applies the rules to some changes, one after the other."""
 
     def __init__(self, database: Database, max_record_bytes: int) -> None:
         self._database = database
         self._max_record_bytes = max_record_bytes
+        self._tables: dict[tuple[str, str, str], Table] = {}
 
     async def events(self, change: Change, subscribers: Sequence[Subscriber]) -> Sequence[Event]:
         """What of a change is told to which of those whom it concerns."""
@@ -94,7 +95,7 @@ class Walrus:
     async def _for_role(
         self, change: Change, role: str, subscribers: Sequence[Subscriber]
     ) -> Sequence[Event]:
-        table = await self._database.table(change.schema, change.table, role)
+        table = await self._table(change.schema, change.table, role)
         if change.kind != "DELETE" and not table.key:
             return errors(change, NO_KEY, subscribers)
         if change.kind != "DELETE" and not all(column.selectable for column in table.key):
@@ -103,6 +104,14 @@ class Walrus:
         allowed, failed = await self._allowed(seen, subscribers)
         told = [Event(_data(seen, select), group) for select, group in _by_select(allowed)]
         return [*told, *errors(change, POLICY_FAILED, failed)]
+
+    async def _table(self, schema: str, name: str, role: str) -> Table:
+        known = self._tables.get((schema, name, role))
+        if known is None:
+            known = self._tables[schema, name, role] = await self._database.table(
+                schema, name, role
+            )
+        return known
 
     async def _seen(self, change: Change, table: Table) -> Seen:
         new = {k: v for k, v in change.columns.items() if v is not UNCHANGED}
@@ -166,15 +175,18 @@ def _by_select(
 
 def errors(change: Change, error: str, subscribers: Sequence[Subscriber]) -> Sequence[Event]:
     """An error instead of the row. It has no commit time: clients that insist on one drop it."""
-    data: Data = {
+    data: dict[str, Any] = {
         "schema": change.schema,
         "table": change.table,
         "type": change.kind,
         "commit_timestamp": None,
         "columns": [],
-        "record": {},
         "errors": [error],
     }
+    if change.kind != "DELETE":
+        data["record"] = {}
+    if change.kind != "INSERT":
+        data["old_record"] = {}
     return [Event(data, group) for _, group in _by_select(subscribers)]
 
 

@@ -1,30 +1,23 @@
 """A database as Supabase makes one, a local Realtime on it, and the real client."""
 
+import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
-import jwt
 import psycopg
 import pytest
+from psycopg import sql
 from realtime import AsyncRealtimeChannel, AsyncRealtimeClient
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import eventually
+from tests.contract.store_fixtures import ACME
+from xnovu.local.supabase import Keys, prepare
 from xnovu.local.supabase.realtime import RealtimeOptions, RunningRealtime, running_realtime
 
-SECRET = "a-secret-of-at-least-thirty-two-characters"
-PUBLISHABLE, SERVICE = "sb_publishable_test", "sb_secret_test"
-ACME, GLOBEX = str(uuid4()), str(uuid4())
-ROLES = """
-DO $$ BEGIN
-    IF to_regrole('service_role') IS NULL THEN
-        CREATE ROLE anon NOLOGIN;
-        CREATE ROLE authenticated NOLOGIN;
-        CREATE ROLE service_role NOLOGIN BYPASSRLS;
-    END IF;
-END $$"""
 TABLES = """
 CREATE SCHEMA notify;
 GRANT USAGE ON SCHEMA notify TO anon, authenticated, service_role;
@@ -34,43 +27,39 @@ CREATE TABLE notify.note (
 );
 ALTER TABLE notify.note ENABLE ROW LEVEL SECURITY;
 GRANT SELECT ON notify.note TO authenticated, service_role;
-CREATE POLICY own ON notify.note FOR SELECT TO authenticated USING (enterprise_id =
-    (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'enterprise_id')::uuid);
-CREATE PUBLICATION supabase_realtime FOR TABLE notify.note;
+CREATE POLICY own ON notify.note FOR SELECT TO authenticated
+    USING (enterprise_id = (auth.jwt() ->> 'enterprise_id')::uuid);
+ALTER PUBLICATION supabase_realtime ADD TABLE notify.note;
 """
+FAST = RealtimeOptions(poll=0.0, resubscribe_delay=0.01, join_error_delay=0.0)
+TOPIC = "realtime:notes"
+ASKED = {"event": "INSERT", "schema": "notify", "table": "note"}
 
 
-class ProjectKeys:
-    """Two API keys, and tokens signed with the project's secret."""
+@dataclass
+class Notes:
+    """The table, as another user of the database would change it."""
 
-    def claims(self, key_or_token: str) -> dict[str, Any]:
-        if key_or_token in (PUBLISHABLE, SERVICE):
-            return {"role": "anon" if key_or_token == PUBLISHABLE else "service_role"}
-        return jwt.decode(key_or_token, SECRET, ["HS256"], options={"require": ["role", "exp"]})
+    connection: psycopg.AsyncConnection
 
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, database: str) -> AsyncIterator["Notes"]:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            yield cls(connection)
 
-def token(enterprise: str = ACME, lives: float = 3600, secret: str = SECRET, **claims: Any) -> str:
-    """An access token of somebody of this enterprise."""
-    said = {"role": "authenticated", "exp": time.time() + lives, "enterprise_id": enterprise}
-    return jwt.encode(said | claims, secret)
+    async def insert(self, *ids: int, **columns: Any) -> None:
+        """Rows of ACME, in one transaction."""
+        row = {"enterprise_id": ACME} | columns
+        names = sql.SQL(", ").join(map(sql.Identifier, ["id", *row]))
+        places = sql.SQL(", ").join([sql.Placeholder()] * (len(row) + 1))
+        query = sql.SQL("INSERT INTO notify.note ({}) VALUES ({})").format(names, places)
+        async with self.connection.transaction():
+            for number in ids:
+                await self.connection.execute(query, [number, *row.values()])
 
-
-@pytest.fixture
-async def connection(database: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
-        await connection.execute(ROLES)
-        await connection.execute(TABLES)
-        yield connection
-
-
-@pytest.fixture
-async def running(
-    database: str, connection: psycopg.AsyncConnection
-) -> AsyncIterator[RunningRealtime]:
-    del connection
-    options = RealtimeOptions(poll=0.0, resubscribe_delay=0.01, join_error_delay=0.0)
-    async with running_realtime(database, ProjectKeys(), options) as running:
-        yield running
+    async def execute(self, query: str) -> None:
+        await self.connection.execute(query)
 
 
 @dataclass
@@ -84,19 +73,28 @@ class Listener:
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def told(self) -> list[dict[str, Any]]:
+        return [each["data"] for each in self.changes]
+
+    @property
     def ids(self) -> list[int]:
         """The numbers of the rows told of."""
-        return [each["data"].get("record", {}).get("id") for each in self.changes]
+        return [each["record"]["id"] for each in self.told]
 
     def listen(self, event: str = "INSERT", **asked: Any) -> "Listener":
         asked = {"schema": "notify", "table": "note"} | asked
         self.channel.on_postgres_changes(event, self.changes.append, **asked)
         return self
 
-    async def subscribe(self) -> "Listener":
-        """Until the database listens."""
+    async def join(self) -> "Listener":
+        """Until the join is answered."""
         self.channel.on_system(lambda payload: self.system.append(payload.message))
         await self.channel.subscribe(lambda state, _: self.states.append(state.value))
+        return self
+
+    async def subscribe(self) -> "Listener":
+        """Until the database listens."""
+        await self.join()
         await eventually(lambda: self.system)
         return self
 
@@ -104,39 +102,104 @@ class Listener:
 class Clients:
     """Makes clients, and closes them in the end."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.keys = keys
         self._url = url
         self._made: list[AsyncRealtimeClient] = []
+        self._sockets: list[ClientConnection] = []
 
-    def client(self, key: str = SERVICE, bearer: str | None = None, **options: Any):
-        client = AsyncRealtimeClient(self._url, key, **{"initial_backoff": 0.01} | options)
+    def listener(
+        self, key: str | None = None, bearer: str | None = None, channel: str = "notes"
+    ) -> Listener:
+        key = key or self.keys.secret
+        client = AsyncRealtimeClient(self._url, key, initial_backoff=0.01)
         client.access_token = bearer or key
         self._made.append(client)
-        return client
+        return Listener(client, client.channel(channel))
 
-    def listener(self, key: str = SERVICE, bearer: str | None = None, **options: Any) -> Listener:
-        client = self.client(key, bearer, **options)
-        return Listener(client, client.channel("notes"))
+    def user(self, enterprise_id: str = ACME, lives: float = 3600) -> Listener:
+        """A listener for a user of this enterprise."""
+        token = self.keys.user_token(enterprise_id, exp=time.time() + lives)
+        return self.listener(self.keys.publishable, token)
+
+    async def socket(self, key: str | None = None) -> "Socket":
+        """Without the client: it drops some of what comes."""
+        address = f"{self._url.replace('http', 'ws')}/websocket?vsn=1.0.0"
+        given = f"&apikey={key or self.keys.secret}" if key != "" else ""
+        connection = await connect(address + given)
+        self._sockets.append(connection)
+        return Socket(connection)
 
     async def close(self) -> None:
         for client in self._made:
             await client.close()
+        for connection in self._sockets:
+            await connection.close()
+
+
+@dataclass
+class Socket:
+    """The protocol, spoken by hand."""
+
+    connection: ClientConnection
+    refs: int = 0
+
+    async def send(self, topic: str, event: str, **payload: Any) -> str:
+        self.refs += 1
+        frame = {"topic": topic, "event": event, "payload": payload, "ref": str(self.refs)}
+        await self.connection.send(json.dumps({**frame, "join_ref": "1"}))
+        return frame["ref"]
+
+    async def receive(self) -> dict[str, Any]:
+        return json.loads(await self.connection.recv())
+
+    async def ask(self, topic: str, event: str, **payload: Any) -> dict[str, Any]:
+        """Until the next frame, which is to be the answer."""
+        ref = await self.send(topic, event, **payload)
+        answer = await self.receive()
+        assert (answer["event"], answer["ref"]) == ("phx_reply", ref)
+        return answer["payload"]
+
+    async def join(self, **asked: Any) -> dict[str, Any]:
+        config = {"config": {"postgres_changes": [ASKED | asked]}}
+        return await self.ask(TOPIC, "phx_join", **config)
+
+    async def subscribe(self, **asked: Any) -> "Socket":
+        """Until the database listens."""
+        assert (await self.join(**asked))["status"] == "ok"
+        frame = await self.receive()
+        assert (frame["event"], frame["payload"]["status"]) == ("system", "ok")
+        return self
+
+    async def change(self) -> dict[str, Any]:
+        frame = await self.receive()
+        assert frame["event"] == "postgres_changes"
+        return frame["payload"]["data"]
 
 
 @pytest.fixture
-async def clients(running: RunningRealtime) -> AsyncIterator[Clients]:
-    clients = Clients(running.url)
+async def notes(database: str) -> AsyncIterator[Notes]:
+    prepare(database)
+    async with Notes.connected(database) as notes:
+        await notes.execute(TABLES)
+        yield notes
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+async def running(database: str, notes: Notes, keys: Keys) -> AsyncIterator[RunningRealtime]:
+    del notes
+    async with running_realtime(database, keys, FAST) as running:
+        yield running
+
+
+@pytest.fixture
+async def clients(running: RunningRealtime, keys: Keys) -> AsyncIterator[Clients]:
+    clients = Clients(running.url, keys)
     yield clients
-    running.realtime.drop()
+    running.realtime.outage(60)
     await clients.close()
-
-
-async def insert(connection: psycopg.AsyncConnection, *ids: int, **columns: Any) -> None:
-    """Rows of ACME, in one transaction."""
-    row = {"enterprise_id": ACME} | columns
-    names = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, ["id", *row]))
-    places = psycopg.sql.SQL(", ").join([psycopg.sql.Placeholder()] * (len(row) + 1))
-    query = psycopg.sql.SQL("INSERT INTO notify.note ({}) VALUES ({})").format(names, places)
-    async with connection.transaction():
-        for number in ids:
-            await connection.execute(query, [number, *row.values()])
