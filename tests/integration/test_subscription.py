@@ -16,7 +16,8 @@ from xnovu import NotificationFailed, QueueConfig, SubscriptionManager
 from xnovu.adapters.novu import NovuProvider
 from xnovu.connection import Link
 from xnovu.errors import Paused, XNovuError
-from xnovu.local.novu import Workflow, running_novu
+from xnovu.events import StatusChanged
+from xnovu.local.novu import Fault, Step, Workflow, running_novu
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.ports import Trigger
 
@@ -177,6 +178,39 @@ async def test_at_stop_nothing_is_left_to_wait_for_its_lease(here: World):
         await eventually(lambda: count(here, "SENT") == 500, within=60)
     assert here.novu.ledger.totals.notified == 500
     assert here.novu.ledger.doubled() == []
+
+
+RETRACT = """
+UPDATE notify.ent_notification SET notification_status = 'RETRACTED' WHERE id = %s"""
+
+
+async def test_what_is_taken_back_is_cancelled_and_told(here: World):
+    here.novu.workflows.replace([Workflow("welcome", steps=(Step("email", delay=3600),))])
+    ends: list[StatusChanged] = []
+    number = here.insert()
+    async with a_manager(here, on_notification=ends.append):
+        await here.ended(number)
+        await eventually(lambda: here.novu.ledger.totals.fan_outs)
+        here.execute(RETRACT, number)
+        await eventually(lambda: len(ends) == 2)
+    assert [(end.status, end.retraction) for end in ends] == [
+        ("SENT", None),
+        ("RETRACTED", "cancelled"),
+    ]
+    assert here.novu.ledger.totals.notified == 0
+
+
+async def test_a_retraction_that_is_not_through_at_stop_is_given_back(here: World):
+    number = here.insert()
+    async with a_manager(here):
+        await here.ended(number)
+        here.novu.script(Fault("503", endpoint="cancel", count=None))
+        here.execute(RETRACT, number)
+        await eventually(lambda: here.row(number)["claims"] == 2)
+        assert here.row(number)["retraction_outcome"] is None
+    row = here.row(number)
+    assert row["retraction_outcome"] is None
+    assert row["claimed_until"] <= here.execute("SELECT now() AS now")[0]["now"]
 
 
 class Counting:
