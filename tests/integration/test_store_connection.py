@@ -159,6 +159,7 @@ async def test_row_level_security_that_hides_rows_is_told(database: str) -> None
         connection.execute("ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY")
         connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_shut_out")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA notify TO xnovu_shut_out")
+        connection.execute("GRANT ALL ON ALL FUNCTIONS IN SCHEMA notify TO xnovu_shut_out")
         try:
             shut_out = psycopg.conninfo.make_conninfo(
                 database, user="xnovu_shut_out", password="shut-out"
