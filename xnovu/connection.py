@@ -45,19 +45,25 @@ class Line:
     ) -> None:
         self._name = name
         self._clock = clock
+        self._level = logging.WARNING
         self.now = Connection(Link.CONNECTING, clock())
 
     def connected(self) -> None:
         """It works from now on."""
         if self.now.reason:
-            log.warning("%s: connected again", self._name)
+            log.log(self._level, "%s: connected again", self._name)
         self._become(Link.CONNECTED)
 
-    def lost(self, reason: str) -> None:
-        """It no longer works, or still does not; it is being made anew."""
+    def lost(self, reason: str, *, planned: bool = False) -> None:
+        """
+        It no longer works, or still does not; it is being made anew.
+
+        What was ``planned`` is no loss: nobody is warned of it, and it does not count.
+        """
+        self._level = logging.INFO if planned else logging.WARNING
         if reason != self.now.reason:
-            log.warning("%s: %s", self._name, reason)
-        was_up = self.now.state is Link.CONNECTED
+            log.log(self._level, "%s: %s", self._name, reason)
+        was_up = self.now.state is Link.CONNECTED and not planned
         first_try = self.now.state is Link.CONNECTING
         self._become(Link.CONNECTING if first_try else Link.RECONNECTING, reason)
         if was_up:

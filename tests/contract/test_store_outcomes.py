@@ -307,7 +307,7 @@ class TestHistory:
         ]
         details = [line["details"] for line in history["transitions"]]
         assert Failure.model_validate(details[2]) == FAILURE
-        assert details[4] == {"reason": "a mistake"}
+        assert details[4] == {"reason": "a mistake", "outcome": "stopped"}
 
     async def test_of_no_row_is_none(self, bench: Bench) -> None:
         assert await bench.store.history(4711) is None

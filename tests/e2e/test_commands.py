@@ -11,14 +11,29 @@ import pytest
 
 from tests.conftest import eventually
 from tests.e2e.conftest import Shell, clean_environment, stop
+from tests.supabase_fixtures import postgrest_program
 from xnovu.cli.dev import EXAMPLE
+
+__all__ = ["postgrest_program"]
 
 PERSON = "6f1f4a0e-2f0b-4b67-9a55-0d1f2f4a9a01"
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "dev", "run", "migrate", "provision", "send", "show", "novu", "config check"],
+    [
+        "",
+        "demo",
+        "dev",
+        "run",
+        "migrate",
+        "provision",
+        "send",
+        "show",
+        "retract",
+        "novu",
+        "config check",
+    ],
 )
 def test_every_command_helps_with_an_example(shell: Shell, command):
     done = shell.xnovu(*command.split(), "--help")
@@ -173,14 +188,21 @@ def answers(url: str) -> bool:
         return False
 
 
-async def test_dev_runs_everything_and_keeps_the_data(shell: Shell, started, tmp_path: Path):
+@pytest.mark.parametrize("options", [(), ("--supabase",)], ids=["postgres", "supabase"])
+async def test_dev_runs_everything_and_keeps_the_data(
+    shell: Shell, started, tmp_path: Path, options: tuple[str, ...], request: pytest.FixtureRequest
+):
+    if options:
+        request.getfixturevalue("postgrest_program")
     environment = tmp_path / "data/environment"
     ids = []
     for _ in range(2):
         environment.unlink(missing_ok=True)
-        dev = started(shell.start(sys.executable, "-m", "xnovu", "dev", "--folder", "data"))
+        command = (sys.executable, "-m", "xnovu", "dev", "--folder", "data", *options)
+        dev = started(shell.start(*command))
         await eventually(lambda: environment.exists() and environment.read_text(), within=90)
         variables = dict(re.findall(r"export (\w+)='(.*)'", environment.read_text()))
+        assert ("XNOVU_SUPABASE_URL" in variables) == bool(options)
         user = Shell(tmp_path, clean_environment(**variables))
         sent = user.xnovu("send", "-e", str(EXAMPLE), "-w", "welcome", "-r", PERSON, "--wait", "60")
         assert sent.returncode == 0, sent.stdout + sent.stderr

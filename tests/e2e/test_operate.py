@@ -122,6 +122,35 @@ async def test_dead_letters_are_thrown_away_and_their_rows_stay(at_work, databas
     assert operations(database, "eve") == [("dead discard", 2)]
 
 
+async def test_notifications_are_taken_back_and_the_outcome_is_told(at_work, database, running):
+    enterprise = an_enterprise(at_work)
+    later = "UPDATE notify.ent_notification SET scheduled_for = '2999-01-01' WHERE id = %s"
+    waiting, sent = _inserted(database, enterprise, "welcome", later)
+    await eventually(lambda: states(at_work, enterprise) == {"PENDING": 1, "SENT": 1}, within=60)
+    back = ("--reason", "a mistake", "--as", "dan")
+    done = at_work.xnovu("retract", str(waiting), *back, "--wait", "60")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"{waiting} retracted", f"{waiting} stopped"]
+    shown = at_work.xnovu("show", str(waiting)).stdout
+    assert "stopped: a mistake" in shown
+
+    done = at_work.xnovu("retract", str(sent), str(waiting), "99999999", *back, "--wait", "90")
+    assert done.returncode == 1
+    assert f"{waiting} was retracted before" in done.stdout
+    assert f"{sent} cancelled" in done.stdout, "it was taken out of the inbox"
+    assert "no notification 99999999" in done.stderr
+    assert operations(database, "dan") == [("retract", 1), ("retract", 1)]
+
+
+def _inserted(database, enterprise: UUID, workflow: str, later: str) -> tuple[int, int]:
+    """Two notifications, the first of which waits for its time."""
+    query = INSERT.replace("'later'", f"'{workflow}'")
+    with database.transaction():
+        first, second = [row[0] for row in database.execute(query, [enterprise, Jsonb({}), 2])]
+        database.execute(later, [first])
+    return first, second
+
+
 @pytest.mark.parametrize("option", ["--since", "--until"])
 def test_a_time_that_is_none_is_refused_with_examples(at_work: Shell, option):
     done = at_work.xnovu("dead", "list", option, "yesterday")

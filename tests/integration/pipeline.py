@@ -98,6 +98,16 @@ class World:
         finally:
             await client.close()
 
+    async def wipe_broker(self) -> None:
+        """Every stream is gone, and made anew."""
+        client = await nats.connect(self.nats_url)
+        jetstream = client.jetstream()
+        for stream in await jetstream.streams_info():
+            if (stream.config.name or "").startswith(self.settings.transport.prefix.upper()):
+                await jetstream.delete_stream(stream.config.name)
+        await client.close()
+        await provisioned(self.settings)
+
     async def publish(self, subject: str, body: bytes, id: str) -> None:
         client = await nats.connect(self.nats_url)
         subject = f"{self.settings.transport.prefix}.{subject}"

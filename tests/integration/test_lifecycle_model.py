@@ -24,7 +24,7 @@ from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.events import Key
+from xnovu.events import Key, Retraction, RetractRequested
 from xnovu.ports import Outcome
 from xnovu.sql.store import SqlStore
 
@@ -35,11 +35,12 @@ LAWFUL = {
     ("PROCESSING", "FAILED"),
     ("FAILED", "PENDING"),
     *((status, "RETRACTED") for status in ("PENDING", "PROCESSING", "SENT", "FAILED")),
+    ("RETRACTED", "RETRACTED"),  # its outcome is known
 }
 ROWS = 4
 STATE = """
 SELECT id, notification_status::text, generation, claims, transaction_id,
-       claimed_until IS NOT NULL AS held
+       claimed_until IS NOT NULL AS held, retraction_outcome
 FROM notify.ent_notification ORDER BY id
 """
 TRAIL = """
@@ -95,6 +96,38 @@ class Life(RuleBasedStateMachine):
             self.out.add(once)
             self.keys.append(key)
 
+    @rule(limit=st.integers(1, ROWS))
+    def claim_retractions(self, limit: int) -> None:
+        async def claimed(store: MemoryStore | SqlStore) -> list[RetractRequested]:
+            return list(await store.claim_retractions(limit, LONG))
+
+        for event in self.both(claimed):
+            key = event.key
+            once = (key.notification_id, key.generation, key.claims)
+            assert once not in self.out, "given out twice"
+            self.out.add(once)
+            self.keys.append(key)
+
+    @rule(which=any_of_them, outcome=st.sampled_from(Retraction), stranger=st.booleans())
+    def record_retraction(self, which: int, outcome: Retraction, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+
+            async def recorded(store: MemoryStore | SqlStore) -> list[tuple[Any, ...]]:
+                changes = await store.record_retractions({key: outcome})
+                return [(c.key, c.status, c.previous, c.retraction) for c in changes]
+
+            assert not (self.both(recorded) and stranger)
+
+    @rule(which=any_of_them, stranger=st.booleans())
+    def ask_where_a_retraction_stands(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+
+            async def standing(store: MemoryStore | SqlStore) -> list[tuple[Any, ...]]:
+                found = await store.retracted([key])
+                return [(key, row.previous, row.outcome) for key, row in found.items()]
+
+            assert not (self.both(standing) and stranger)
+
     @rule(row=rows)
     def lapse(self, row: int) -> None:
         """The worker that had it is gone."""
@@ -149,13 +182,14 @@ class Life(RuleBasedStateMachine):
                 r.claims,
                 r.transaction_id,
                 r.claimed_until is not None,
+                r.retraction_outcome,
             )
             for r in records
         ]
 
     @invariant()
     def one_generation_has_one_name_at_the_provider(self) -> None:
-        for number, _, generation, _, name, _ in self.database.execute(STATE):
+        for number, _, generation, _, name, *_ in self.database.execute(STATE):
             if name:
                 assert self.names.setdefault((number, generation), name) == name
         assert len(set(self.names.values())) == len(self.names)
@@ -170,9 +204,7 @@ class Life(RuleBasedStateMachine):
             assert before == then[number][0]
             assert (generation, claims) > then[number][1:] or after != "PROCESSING"
             then[number] = (after, generation, claims)
-        assert {number: state for number, state in then.items() if state[0] != "PENDING"} == {
-            number: state for number, state in now.items() if state[0] != "PENDING"
-        }
+        assert _moved(then) == _moved(now)
 
     def _chosen(self, which: int, stranger: bool) -> Key | None:
         if not self.keys:
@@ -185,6 +217,15 @@ class Life(RuleBasedStateMachine):
         query = "SELECT coalesce(max(id), 0) FROM notify.ent_notification_audit"
         found = self.database.execute(query).fetchone()
         return found[0] if found else 0
+
+
+State = tuple[str, int, int]
+
+
+def _moved(rows: dict[int, State]) -> dict[int, State]:
+    """Rows that something has happened to. That a retraction was claimed is no step."""
+    moved = {number: state for number, state in rows.items() if state[0] != "PENDING"}
+    return {n: (*s[:2], 0) if s[0] == "RETRACTED" else s for n, s in moved.items()}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.contract.store_fixtures import ACME, FAILURE
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.errors import Paused
+from xnovu.events import Key, Retraction
 from xnovu.ports import Outcome
 from xnovu.sql.store import SqlStore
 
@@ -94,6 +96,50 @@ async def test_a_claim_that_never_came_there_stands_in_nobodys_way(
         await store.claim(2, LONG)
     assert len(await store.claim(2, LONG)) == 2
     assert len(await store.claim(2, LONG)) == 1
+
+
+async def a_retraction(store: SqlStore) -> Key:
+    claim, *_ = await store.claim(1, LONG)
+    await store.retract([claim.captured.key])
+    return claim.captured.key
+
+
+async def test_a_claim_of_retractions_is_heard_in_the_end(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    first, second = await a_retraction(store), await a_retraction(store)
+    functions.loses = ["claim_retractions", "claim_retractions"]
+    for _ in range(2):
+        with pytest.raises(Paused):
+            await store.claim_retractions(1, LONG)
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(first, claims=2), "and under the claim that was lost"
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(second, claims=2)
+    assert list(await store.claim_retractions(9, LONG)) == []
+
+
+async def test_a_claim_of_retractions_that_never_came_there_stands_in_nobodys_way(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    key = await a_retraction(store)
+    functions.early = ["claim_retractions"]
+    with pytest.raises(Paused):
+        await store.claim_retractions(9, LONG)
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(key, claims=2)
+
+
+async def test_the_outcome_of_a_retraction_told_again_says_the_same(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    await a_retraction(store)
+    (event,) = await store.claim_retractions(9, LONG)
+    functions.loses = ["record_retractions"]
+    with pytest.raises(Paused):
+        await store.record_retractions({event.key: Retraction.CANCELLED})
+    (told,) = await store.record_retractions({event.key: Retraction.TOO_LATE})
+    assert told.retraction is Retraction.CANCELLED
 
 
 async def test_an_outcome_told_again_says_the_same(functions: Forgetful, store: SqlStore) -> None:

@@ -214,3 +214,45 @@ def test_enterprises_of_two_types_are_refused(database: str, connection: Connect
     connection.execute("ALTER TABLE notify.ent_notification_workflow ALTER enterprise_id TYPE text")
     with pytest.raises(ConfigurationError, match=r"enterprise_id is uuid.*one type"):
         migrate(database)
+
+
+PUBLISHED = (
+    "SELECT pubinsert, pubupdate, pubdelete FROM pg_publication WHERE pubname = 'xnovu_wake'"
+)
+
+
+def test_publishes_the_notifications(database: str, connection: Connection) -> None:
+    migrate(database)
+    published = {"pubinsert": True, "pubupdate": True, "pubdelete": False}
+    assert connection.execute(PUBLISHED).fetchone() == published
+    tables = connection.execute("SELECT schemaname, tablename FROM pg_publication_tables")
+    assert tables.fetchall() == [{"schemaname": "notify", "tablename": "ent_notification"}]
+
+
+@pytest.mark.parametrize(
+    ("identity", "updates"), [("DEFAULT", False), ("FULL", True), ("NOTHING", False)]
+)
+def test_a_table_whose_rows_have_no_key_can_still_be_updated(
+    database: str, connection: Connection, identity: str, updates: bool
+) -> None:
+    connection.execute(ENUMS)
+    connection.execute("ALTER TABLE notify.ent_notification DROP CONSTRAINT ent_notification_pkey")
+    connection.execute(f"ALTER TABLE notify.ent_notification REPLICA IDENTITY {identity}")
+    migrate(database)
+    published = connection.execute(PUBLISHED).fetchone()
+    assert published == {"pubinsert": True, "pubupdate": updates, "pubdelete": False}
+    connection.execute(
+        "INSERT INTO notify.ent_notification (enterprise_id, recipients) VALUES ('acme', '{}')"
+    )
+    connection.execute("UPDATE notify.ent_notification SET notification_status = 'SENT'")
+
+
+def test_who_may_not_publish_does_without(database: str, connection: Connection) -> None:
+    role = f"owner_{uuid4().hex}"
+    connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'owner'")
+    connection.execute(f"CREATE SCHEMA notify AUTHORIZATION {role}")
+    migrate(psycopg.conninfo.make_conninfo(database, user=role, password="owner"))
+    assert connection.execute(PUBLISHED).fetchone() is None
+    assert list(migrate(database)) == []
+    connection.execute(f"DROP OWNED BY {role} CASCADE")
+    connection.execute(f"DROP ROLE {role}")

@@ -1,4 +1,4 @@
-"""A retraction by the platform's own statement: its time is written down, and the claim ends."""
+"""A retraction by the platform's own statement: its time is written down, and it is due at once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,8 @@ from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.postgres.migrations import migrate
 
 Connection = psycopg.Connection[dict[str, Any]]
-COLUMNS = "retracted_at, claimed_until, retracted_at = now() AS just_now"
+COLUMNS = """retracted_at, claimed_until, retracted_at = now() AS just_now,
+    claimed_until = now() AND claim_token IS NULL AS due"""
 
 
 @pytest.fixture(params=["", PLATFORM], ids=["fresh", "platform"])
@@ -39,10 +40,10 @@ def change(connection: Connection, changes: str) -> list[dict[str, Any]]:
     return connection.execute(query.encode()).fetchall()
 
 
-def test_is_timed_and_ends_the_claim(connection: Connection) -> None:
+def test_is_timed_and_due_at_once_whoever_had_the_row(connection: Connection) -> None:
     claimed(connection, 3)
     for row in change(connection, "notification_status = 'RETRACTED'"):
-        assert (row["just_now"], row["claimed_until"]) == (True, None)
+        assert (row["just_now"], row["due"]) == (True, True)
 
 
 def test_keeps_the_time_it_is_given(connection: Connection) -> None:

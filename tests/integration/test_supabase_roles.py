@@ -164,7 +164,7 @@ def test_users_take_back(tables: Project, status: str) -> None:
         "a mistake",
     )
     assert stored["retracted_at"] is not None
-    assert stored["claimed_until"] is None
+    assert stored["claimed_until"] == stored["retracted_at"], "it is due to be stopped"
 
 
 def test_what_was_taken_back_stays_as_it_is(tables: Project) -> None:
@@ -246,7 +246,7 @@ async def test_triggers_fire_for_users(tables: Project) -> None:
             "from_status": "PENDING",
             "to_status": "RETRACTED",
             "actor": "authenticated",
-            "details": {"reason": "a mistake"},
+            "details": {"reason": "a mistake", "outcome": "stopped"},
         }
     ]
     assert tables.user(GLOBEX, trail) == []

@@ -51,6 +51,16 @@ def test_a_loss_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_what_was_planned_is_no_loss(caplog: pytest.LogCaptureFixture) -> None:
+    line = Line("a line", Clock())
+    line.connected()
+    line.lost("renewed", planned=True)
+    assert (line.now.state, line.now.reason) == (Link.RECONNECTING, "renewed")
+    line.connected()
+    assert line.now.reconnects == 0
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 def test_what_it_tells_is_dated() -> None:
     line = Line("a line", Clock())
     assert line.now.last_event is None

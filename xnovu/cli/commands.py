@@ -21,6 +21,7 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
+cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))
@@ -38,23 +39,27 @@ def demo(
     raise typer.Exit(show(rows, plain=plain))
 
 
-@cli.command(epilog=examples("xnovu dev", "xnovu dev --folder /tmp/xnovu"))
+@cli.command(epilog=examples("xnovu dev", "xnovu dev --supabase --folder .xnovu/supabase"))
 def dev(
     folder: Annotated[Path, typer.Option(help="Where the data is kept between runs.")] = Path(
         ".xnovu/dev"
     ),
+    supabase: Annotated[
+        bool,
+        typer.Option("--supabase", help="A local Supabase, too; the stages know only its URL."),
+    ] = False,
 ) -> None:
     """Run Postgres, NATS, a local Novu and all stages until Ctrl-C; data is kept."""
     from xnovu.cli.dev import keep_running
 
-    keep_running(folder)
+    keep_running(folder, supabase=supabase)
 
 
 @cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000"))
 def run(
     stages: Annotated[
         list[str],
-        typer.Argument(help="ingest, hydrate, trigger, status; or all: these four; or analytics."),
+        typer.Argument(help="ingest, hydrate, trigger, status, retract; all: these; or analytics."),
     ],
     port: Annotated[
         int | None,

@@ -16,7 +16,7 @@ PRIVATE = ("payload", "overrides", "recipients")
 """Shown only on request: whoever looks at an operator's screen is not their recipient."""
 
 FIRST = (
-    *("id", "name", "notification_status", "error_details"),
+    *("id", "name", "notification_status", "error_details", "retraction_outcome"),
     *("enterprise_id", "notification_workflow_id", "transaction_id"),
     *("created_at", "scheduled_for", "expires_at", "processed_at"),
 )
@@ -103,6 +103,8 @@ def _claim(line: Mapping[str, Any]) -> str:
 
 def _why(details: Any) -> str:
     match details:
+        case {"outcome": str(outcome), **more}:
+            return ": ".join(filter(None, (outcome, more.get("reason"))))
         case {"code": str(why)} | {"reason": str(why)}:
             return why
         case _:

@@ -10,7 +10,9 @@ from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.compose.secrets import (
     DATABASE_URL,
@@ -63,6 +65,40 @@ async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore
         await store.close()
 
 
+def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps | None:
+    """Who gives the hints in these settings, not yet started; None: nobody."""
+    match _hints(settings):
+        case "notify":
+            return NotifyWakeUps(secret(DATABASE_URL))
+        case "wal":
+            return WalWakeUps(secret(DATABASE_URL))
+        case "realtime":
+            one = frozenset({enterprise_id} if enterprise_id else ())
+            options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
+            return RealtimeWakeUps(secret(SUPABASE_URL), secret(SUPABASE_KEY), options)
+        case _:
+            return None
+
+
+def _hints(settings: Settings) -> str:
+    if settings.wakeups.kind != "auto":
+        return settings.wakeups.kind
+    if settings.store.kind == "supabase":
+        return "realtime"
+    return "sweep" if settings.store.transaction_pooler else "notify"
+
+
+def wakeup_secrets(settings: Settings) -> Sequence[Secret]:
+    """What has to be known for the hints of these settings."""
+    match _hints(settings):
+        case "notify" | "wal":
+            return (secret(DATABASE_URL),)
+        case "realtime":
+            return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+        case _:
+            return ()
+
+
 def store_secrets(settings: Settings) -> Sequence[Secret]:
     """What the store of these settings has to know."""
     if settings.store.kind == "supabase":
@@ -109,6 +145,11 @@ class Kit:
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
+    @property
+    def quiet(self) -> float:
+        """Seconds after which the provider surely shows what a trigger had in hand to send."""
+        return self.settings.policy("trigger").timeout + self.settings.provider.settle
+
     async def store(self) -> Database:
         if self.given_store:
             return self.given_store
@@ -130,11 +171,17 @@ class Kit:
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep" or self.given_store:
+        """Who gives hints to the table; nobody, where only the sweep is to look."""
+        if self.given_store:
             return None
-        if self.settings.store.kind == "supabase":
-            return None
-        return NotifyWakeUps(secret(DATABASE_URL))
+        for each in wakeup_secrets(self.settings):
+            needed(each)
+        return wakeups_of(self.settings, self.enterprise_id)
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which what is about to be sent keeps its claim."""
+        return 4 * self.settings.provider.settle
 
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""

@@ -24,6 +24,9 @@ log = logs.logger()
 DOWNSTREAM = ("hydrate", "trigger", "status")
 """The stages whose backlog bounds what ingest claims."""
 
+RETRACTING = ("retract",)
+"""And the one whose backlog bounds how many retractions it claims."""
+
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
 
@@ -155,6 +158,7 @@ class House:
             await self.kit.store(),
             wakeups,
             lambda: self.transport.waiting(self._bounded()),
+            lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
             self.metrics,
             self.watcher.stalled,
@@ -162,10 +166,14 @@ class House:
         return self.table
 
     def _bounded(self) -> Sequence[str]:
-        """Whose backlog bounds what is claimed: where it is all in memory, everybody's."""
+        """
+        Whose backlog bounds what is claimed.
+
+        Where it is all in memory, everybody's, but of those that have a bound of their own.
+        """
         if self.transport.features.persistent:
             return DOWNSTREAM
-        return [part.name for part in self.parts]
+        return [part.name for part in self.parts if part.name not in RETRACTING]
 
     def _health_server(self) -> HealthServer:
         checks = {

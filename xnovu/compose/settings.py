@@ -31,7 +31,7 @@ from pydantic_settings import (
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
-from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.compose import secrets
 from xnovu.errors import ConfigurationError
@@ -48,10 +48,11 @@ before its claim lapses (2 minutes), with which the attempts would be counted an
 """
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "ingest": {"batch": 200, "slots": 1},
+    "ingest": {"batch": 200, "slots": 1, "pause_max": 1.0},
     "hydrate": {},
     "trigger": {"slots": 4, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
     "status": {},
+    "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
 }
 
 
@@ -94,9 +95,16 @@ StoreOptions = Annotated[
 
 
 class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
-    """Who says that rows may be due: Postgres by NOTIFY, or nobody but the sweep."""
+    """
+    Who says that rows may be due.
 
-    kind: Literal["notify", "sweep"] = "notify"
+    Postgres (``notify``, ``wal``), Supabase (``realtime``), or nobody, and the ``sweep`` looks
+    alone. ``auto`` is what the store's own connection can do.
+    ``enterprises`` gives each of these a Realtime channel; none: one channel for all.
+    """
+
+    kind: Literal["auto", "notify", "wal", "realtime", "sweep"] = "auto"
+    enterprises: Enterprises = frozenset()
 
 
 def _default(name: str) -> Policy:
@@ -110,6 +118,7 @@ class Stages(BaseModel, extra="forbid", frozen=True):
     hydrate: Policy = _default("hydrate")
     trigger: Policy = _default("trigger")
     status: Policy = _default("status")
+    retract: Policy = _default("retract")
 
     @field_validator("*", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from uvicorn import Config, Server
 
 from xnovu.local.ports import LOOPBACK
 
-CutConnection = Callable[[Scope], bool]
+TransportOf = Callable[[Scope], asyncio.Transport | None]
 _CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
@@ -20,7 +20,8 @@ class Served:
     """
     An application and the port it is reached on; `start` after `stop` takes the same one.
 
-    Port 0 is any free one. The application can cut its connections: see `cut`.
+    Port 0 is any free one. The application can reach its connections: see `transport_of`, `cut`.
+    Websockets get no pings: some of what they stand for sends none.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Served:
             "websockets-sansio" if websockets else "none"
         )
         self._server: Server | None = None
-        app.state.cut_connection = self._cut
+        app.state.transport_of = self._transport_of
 
     @property
     def url(self) -> str:
@@ -73,32 +74,44 @@ class Served:
             access_log=False,
             lifespan="off",
             ws=self._websockets,
+            ws_ping_interval=None,
             server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
 
-    def _cut(self, scope: Scope) -> bool:
-        """Cuts the connection of a request with a TCP reset; False if it is not found."""
+    def _transport_of(self, scope: Scope) -> asyncio.Transport | None:
         connections = self._server.server_state.connections if self._server else ()
         for connection in list(connections):
             if getattr(connection, "client", None) == scope["client"]:
-                _reset(connection.transport)
-                return True
-        return False
+                return connection.transport
+        return None
+
+
+def transport_of(scope: Scope) -> asyncio.Transport | None:
+    """The connection that a request came by; None under a server that does not tell."""
+    find: TransportOf | None = getattr(scope["app"].state, "transport_of", None)
+    return find(scope) if find else None
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Cuts a connection with a TCP reset."""
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
+    transport.abort()
 
 
 async def cut(scope: Scope, receive: Receive) -> None:
     """Cuts the connection; under a server that cannot (a test client), raises what it would."""
-    cut_connection: CutConnection | None = getattr(scope["app"].state, "cut_connection", None)
-    if cut_connection is None or not cut_connection(scope):
+    if (transport := transport_of(scope)) is None:
         raise ConnectionResetError("the local server cut the connection")
+    reset(transport)
     await gone(receive)
 
 
 async def gone(receive: Receive) -> None:
-    """Waits until the client has closed the connection."""
-    while (await receive())["type"] != "http.disconnect":
+    """Waits until the connection is closed."""
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
         pass
 
 
@@ -113,9 +126,3 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    sock = transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
-    transport.abort()

@@ -9,8 +9,19 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from xnovu.desk import Failed
 from xnovu.errors import Permanent
-from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
+from xnovu.events import (
+    Captured,
+    Failure,
+    Key,
+    Notification,
+    Retraction,
+    RetractRequested,
+    Status,
+    StatusChanged,
+    Workflow,
+)
 from xnovu.ports import Claim, Outcome, Row
+from xnovu.retraction import Retracted
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -31,6 +42,11 @@ def keys(wanted: Iterable[Key]) -> list[dict[str, Any]]:
 def outcomes(told: Iterable[Outcome]) -> list[dict[str, Any]]:
     """Outcomes as `notify.record` takes them."""
     return [{**_fields(o.key), "error_details": _details(o.failure)} for o in told]
+
+
+def retractions(told: Mapping[Key, Retraction]) -> list[dict[str, Any]]:
+    """Outcomes as `notify.record_retractions` takes them."""
+    return [{**_fields(key), "outcome": outcome.value} for key, outcome in told.items()]
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -59,6 +75,20 @@ def claim(record: Record) -> Claim:
     return Claim(captured, _time(record["expires_at"]), record["claimed_before"])
 
 
+def retraction(record: Record) -> RetractRequested:
+    """What `notify.claim_retractions` says of a row."""
+    recipients = record["recipients"]
+    return RetractRequested(notification_id=record["id"], recipients=recipients, **_shared(record))
+
+
+def retracted(record: Record) -> Retracted:
+    """What `notify.retracted` says of a row."""
+    outcome = record["outcome"]
+    return Retracted(
+        Status(record["previous"]), record["quiet"], Retraction(outcome) if outcome else None
+    )
+
+
 def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
     """What `notify.load` returned; each distinct workflow is read once."""
     workflows: dict[bytes, Workflow | None] = {}
@@ -73,13 +103,14 @@ def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
 
 
 def change(record: Record) -> StatusChanged:
-    """What `notify.record` says is now so."""
+    """What `notify.record` or `notify.record_retractions` says is now so."""
     return StatusChanged(
         notification_id=record["id"],
         status=Status(record["status"]),
         previous=Status(record["previous"]),
         at=_time(record["at"]) or EPOCH,
-        failure=_failure(record["error_details"]),
+        failure=_failure(record.get("error_details")),
+        retraction=record.get("retraction"),
         **_shared(record),
     )
 

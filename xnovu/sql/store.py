@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Key, StatusChanged
-from xnovu.ports import Claim, Outcome, Row
+from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
+from xnovu.ports import HOLD, Claim, Outcome, Row
+from xnovu.retraction import Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
 from xnovu.sql.schema import migrations
@@ -66,6 +67,7 @@ class SqlStore:
         self._functions = functions
         self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
+        self._unheard: list[str] = []
 
     async def open(self) -> None:
         """Begin to connect; does not wait for it."""
@@ -96,6 +98,23 @@ class SqlStore:
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
 
+    async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
+        """An answer may be lost: asked again with its token, the database says the same."""
+        token, again = (self._unheard.pop(), True) if self._unheard else (str(uuid4()), False)
+        try:
+            records = await self._functions.call(
+                "claim_retractions",
+                max_rows=min(limit, self._functions.most or limit),
+                lease_seconds=lease,
+                token=token,
+                of_enterprise=self.enterprise_id,
+                again=again,
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._unheard.append(token)
+            raise
+        return [read.retraction(record) for record in records]
+
     async def next_due(self) -> float | None:
         (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
         return seconds
@@ -103,8 +122,26 @@ class SqlStore:
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         return read.rows(await self._of_keys("load", keys))
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        return frozenset(map(read.key, await self._of_keys("still_wanted", keys)))
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+        found = await self._of_keys("still_wanted", keys, hold_seconds=hold)
+        return frozenset(map(read.key, found))
+
+    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        found = await self._of_keys("overdue", keys)
+        return {read.key(row): row["seconds"] for row in found}
+
+    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
+        found = await self._of_keys("retracted", keys)
+        return {read.key(row): read.retracted(row) for row in found}
+
+    async def record_retractions(
+        self, outcomes: Mapping[Key, Retraction]
+    ) -> Sequence[StatusChanged]:
+        ours = {key: told for key, told in outcomes.items() if self._ours(key.enterprise_id)}
+        told = read.retractions(ours)
+        return [
+            read.change(row) for row in await self._in_parts("record_retractions", "outcomes", told)
+        ]
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""

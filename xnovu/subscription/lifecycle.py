@@ -55,10 +55,11 @@ class SubscriptionManager:
     Delivers the notifications of one enterprise from within this process.
 
     ``on_notification`` is called once for each notification that this manager brought to its end,
-    SENT or FAILED; ``on_error`` with :class:`NotificationFailed` for each of the latter, and with
-    another XNovuError where work waits (database or Novu away, a key refused), each of these by
-    its code twice a minute at the most. Both may be async, and then take 10 seconds; if they are
-    slower than the pipeline, it waits for them. What they raise is logged by its type.
+    SENT or FAILED, or RETRACTED and what came of that; ``on_error`` with
+    :class:`NotificationFailed` for each that FAILED, and with another XNovuError where work waits
+    (database or Novu away, a key refused), each of these by its code twice a minute at the most.
+    Both may be async, and then take 10 seconds; if they are slower than the pipeline, it waits for
+    them. What they raise is logged by its type.
 
     ``settings`` are read at each start, as the command reads them, unless they are given. Without
     a ``queue`` their stages hold. ``store`` and ``provider`` are to be given open, and stay so.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from pipelines import hydrate, ingest, status, trigger
+from pipelines import hydrate, ingest, retract, status, trigger
 from xnovu.adapters.memory.mailbox import Left
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableSource
@@ -13,12 +13,15 @@ from xnovu.compose.kit import Database
 from xnovu.compose.serve import DOWNSTREAM, House
 from xnovu.envelope import key_of
 from xnovu.errors import XNovuError
-from xnovu.events import Captured, Hydrated, Key
+from xnovu.events import Captured, Hydrated, Key, RetractRequested
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 
 log = logging.getLogger("xnovu.subscription")
 
-PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part)
+PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)
+
+AT_ONCE = (Captured.kind, RetractRequested.kind)
+"""Whoever takes these up next may begin at once."""
 
 
 class Run:
@@ -101,5 +104,5 @@ def _unsent(left: Iterable[Left]) -> Iterator[Key]:
     for each in left:
         kind = each.delivery.headers["id"].partition(":")[0]
         key = key_of(each.delivery.headers)
-        if key and (kind == Captured.kind or (kind == Hydrated.kind and each.at_once)):
+        if key and (kind in AT_ONCE or (kind == Hydrated.kind and each.at_once)):
             yield key

@@ -60,9 +60,16 @@ class Away(MemoryStore):
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch, tmp_path):
-    """No configuration but the test's own."""
+    """No configuration but the test's own, and loggers as they were."""
     monkeypatch.delenv("DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
+    loggers = [logging.getLogger(name) for name in ("xnovu", "xnovu.subscription")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture
@@ -392,45 +399,56 @@ async def test_the_pipeline_waits_for_slow_callbacks_before_memory_fills(tables:
         await eventually(lambda: len(ends) == 300)
 
 
+async def test_retractions_that_wait_hold_up_no_notification(tables: MemoryStore):
+    provider = MemoryProvider()
+    await insert(tables, 10)
+    bound = QUICK.model_copy(
+        update={"ingest": TableOptions(sweep_busy=0.01, sweep_idle=0.05, backlog=5)}
+    )
+    manager = a_manager(tables, settings=bound, provider=provider)
+    async with manager:
+        await eventually(lambda: statuses(tables) == ["SENT"] * 10)
+        for number in tables.records:
+            provider.refusals[number] = Paused("Novu is away", after=3600.0)
+        await tables.retract([record.key for record in tables.records.values()])
+        labels = {"stage": "retract", "code": "paused"}
+        held = "xnovu_holds_total"
+        await eventually(lambda: manager.registry.get_sample_value(held, labels))
+        await insert(tables)
+        await eventually(lambda: statuses(tables).count("SENT") == 1)
+
+
 async def test_the_process_is_left_alone(tables: MemoryStore):
     root = logging.getLogger()
     watched = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
     def around() -> object:
         hooks = [signal.getsignal(number) for number in watched], threading.excepthook
-        return hooks, root.handlers[:], root.level, structlog.is_configured()
+        levels = root.level, logging.getLogger("xnovu").level
+        return hooks, root.handlers[:], levels, structlog.is_configured()
 
     before = around()
     async with a_manager(tables):
         await insert(tables)
         await eventually(lambda: statuses(tables) == ["SENT"])
         assert around() == before
-        assert logging.getLogger("xnovu").level == logging.NOTSET
 
 
 async def test_debug_tells_what_becomes_of_each(tables: MemoryStore, monkeypatch, caplog):
     monkeypatch.setenv("DEBUG", "other:*, xnovu:subscription")
-    logger = logging.getLogger("xnovu.subscription")
-    try:
-        await insert(tables, recipients=[])
-        async with a_manager(tables):
-            await eventually(lambda: statuses(tables) == ["FAILED"])
-        told = [r.getMessage() for r in caplog.records if r.name == "xnovu.subscription"]
-        assert told[0] == f"started for enterprise {ACME}"
-        assert "notification 1: FAILED recipients_invalid" in told
-    finally:
-        logger.setLevel(logging.NOTSET)
+    await insert(tables, recipients=[])
+    async with a_manager(tables):
+        await eventually(lambda: statuses(tables) == ["FAILED"])
+    told = [r.getMessage() for r in caplog.records if r.name == "xnovu.subscription"]
+    assert told[0] == f"started for enterprise {ACME}"
+    assert "notification 1: FAILED recipients_invalid" in told
 
 
 async def test_a_level_that_was_asked_for_holds_for_xnovu_alone(tables: MemoryStore):
-    ours = logging.getLogger("xnovu")
-    try:
-        settings = QUICK.model_copy(update={"log": LogOptions(level="debug")})
-        async with a_manager(tables, settings=settings):
-            assert ours.level == logging.DEBUG
-            assert logging.getLogger().level != logging.DEBUG
-    finally:
-        ours.setLevel(logging.NOTSET)
+    settings = QUICK.model_copy(update={"log": LogOptions(level="debug")})
+    async with a_manager(tables, settings=settings):
+        assert logging.getLogger("xnovu").level == logging.DEBUG
+        assert logging.getLogger().level != logging.DEBUG
 
 
 def test_nothing_else_is_to_be_had():

@@ -130,6 +130,24 @@ def retry(
     raise typer.Exit(asyncio.run(retry_failed(search, limit, yes=yes, who=who)))
 
 
+def retract(
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="As `send` prints it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Written into the row.")],
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, help="Wait so many seconds for what comes of it.")
+    ] = 0.0,
+    who: As = None,
+) -> None:
+    """
+    Take notifications back: stopped wherever they are, cancelled at Novu if they are there.
+
+    Exit code 0 only if all are there, and with --wait only if nobody has them.
+    """
+    from xnovu.cli.operate.retract import take_back
+
+    raise typer.Exit(asyncio.run(take_back(ids, reason, wait=wait, who=who)))
+
+
 def _wanted(
     numbers: list[int] | tuple[int, ...] | None,
     stage: str | None,

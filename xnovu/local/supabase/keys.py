@@ -5,7 +5,8 @@ import hashlib
 import hmac
 import secrets
 import time
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 from uuid import UUID
 
 import jwt
@@ -38,10 +39,23 @@ class Keys:
             self.publishable: self.anon,
             self.secret: self.service_role,
         }
+        self._revoked: set[str] = set()
 
     def token(self, key: str) -> str | None:
         """The JWT that an API key stands for; None if it is unknown or revoked."""
         return self._tokens.get(key)
+
+    def claims(self, key_or_token: str) -> Mapping[str, Any]:
+        """What an API key or a token says of its bearer; raises jwt.InvalidTokenError."""
+        if key_or_token in self._revoked:
+            raise jwt.InvalidTokenError("this key was revoked")
+        token = self._tokens.get(key_or_token, key_or_token)
+        return jwt.decode(
+            token,
+            self.jwt_secret,
+            [ALGORITHM],
+            options={"require": ["role", "exp"], "verify_aud": False},
+        )
 
     def add(self, role: Role) -> str:
         """One more opaque key for a role."""
@@ -52,6 +66,7 @@ class Keys:
     def revoke(self, key: str) -> None:
         """From now on the key lets nobody in; a token signed before stays what it was."""
         self._tokens.pop(key, None)
+        self._revoked.add(key)
 
     def user_token(self, enterprise_id: UUID | str, **claims: object) -> str:
         """

@@ -27,8 +27,9 @@ DECLARE
         SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_catalog.pg_proc p
         WHERE p.pronamespace = 'notify'::regnamespace
           AND (p.proname LIKE 'xnovu\_%' OR p.proname IN (
-              'claim', 'claimed', 'enqueue', 'failed', 'history', 'load', 'next_due', 'note_operation',
-              'record', 'redrive', 'release', 'retract', 'state', 'still_wanted', 'transaction_id')));
+              'claim', 'claim_retractions', 'claimed', 'enqueue', 'failed', 'history', 'load', 'next_due',
+              'note_operation', 'overdue', 'record', 'record_retractions', 'redrive', 'release', 'retract',
+              'retracted', 'state', 'still_wanted', 'transaction_id')));
 BEGIN
     IF to_regrole('anon') IS NULL OR to_regrole('authenticated') IS NULL
        OR to_regrole('service_role') IS NULL THEN

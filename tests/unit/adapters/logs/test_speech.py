@@ -17,8 +17,13 @@ def host(untouched: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("xnovu")
     for each in (root, ours):
         monkeypatch.setattr(each, "handlers", [])
+    silent(ours)
     yield
-    for each in (ours, logging.getLogger("xnovu.subscription")):
+    silent(ours)
+
+
+def silent(ours: logging.Logger) -> None:
+    for each in (ours, ours.getChild("subscription")):
         each.setLevel(logging.NOTSET)
 
 
