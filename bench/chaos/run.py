@@ -101,7 +101,7 @@ def _result(
         found.doubled,
         found.stuck,
         found.wrong,
-        found.repeats,
+        len(found.repeats),
         crashed,
         round(recovered, 2),
     )

@@ -1,7 +1,7 @@
 """The ledger: what became of every row, compared with what Novu says it did."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -30,8 +30,8 @@ class Ledger:
     doubled: list[str]
     stuck: list[str]
     wrong: list[str]
-    repeats: int
-    """Transactions that Novu was asked to accept more than once, and dropped itself."""
+    repeats: list[int] = field(default_factory=list[int])
+    """Of transactions that Novu accepted more than once: how often. It drops the repeats itself."""
 
     @property
     def clean(self) -> bool:
@@ -40,34 +40,31 @@ class Ledger:
 
 def ledger(rows: list[tuple[Any, ...]], wanted: Mapping[int, str], novu: LocalNovu) -> Ledger:
     """Compare the table with Novu's own book."""
-    book = Ledger([], list(novu.ledger.doubled()), [], [], 0)
-    known: set[str] = set()
-    repeats = 0
-    for number, status, code, name, outcome in rows:
-        what = f"row {number} ({wanted.get(number, 'unknown')}): {status} {code}".strip()
-        parts = _parts(name, wanted.get(number) == "many")
-        known.update(parts)
-        found = [novu.ledger.find(part) for part in parts]
-        accepted = [entry.accepted if entry else 0 for entry in found]
-        repeats += sum(count > 1 for count in accepted)
-        match status:
-            case "SENT" if not all(accepted):
-                book.lost.append(what)
-            case "FAILED" if any(accepted) or (wanted.get(number), code) != ("expiring", "expired"):
-                book.wrong.append(f"{what}, accepted {accepted}")
-            case "PENDING" | "PROCESSING":
-                book.stuck.append(what)
-            case "RETRACTED" if wanted.get(number) != "retracted":
-                book.wrong.append(what)
-            case "RETRACTED" if outcome is None:
-                book.stuck.append(what)
-            case "RETRACTED" if (outcome == "stopped") == any(accepted):
-                book.wrong.append(f"{what} {outcome}, accepted {accepted}")
-            case _:
-                pass
+    book = Ledger([], list(novu.ledger.doubled()), [], [])
+    for row in rows:
+        _enter(book, row, wanted.get(row[0], "unknown"), novu)
     missing = wanted.keys() - {row[0] for row in rows}
     book.lost.extend(f"row {number} is gone" for number in sorted(missing))
-    return Ledger(book.lost, book.doubled, book.stuck, book.wrong, repeats)
+    return book
+
+
+def _enter(book: Ledger, row: tuple[Any, ...], wanted: str, novu: LocalNovu) -> None:
+    number, status, code, name, outcome = row
+    entries = [novu.ledger.find(part) for part in _parts(name, wanted == "many")]
+    accepted = [entry.accepted if entry else 0 for entry in entries]
+    book.repeats.extend(count for count in accepted if count > 1)
+    what = f"row {number} ({wanted}): {status} {code or outcome or ''}, accepted {accepted}"
+    match status:
+        case "SENT":
+            wrong = [] if all(accepted) else book.lost
+        case "FAILED":
+            wrong = book.wrong if any(accepted) or (wanted, code) != ("expiring", "expired") else []
+        case "RETRACTED" if outcome:
+            right = wanted == "retracted" and (outcome == "stopped") != any(accepted)
+            wrong = [] if right else book.wrong
+        case _:
+            wrong = book.stuck
+    wrong.append(what)
 
 
 def _parts(name: str | None, many: bool) -> list[str]:
