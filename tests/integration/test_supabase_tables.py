@@ -47,6 +47,7 @@ OPEN = (
 PUBLISHED = (
     "SELECT pubname FROM pg_publication_tables"
     " WHERE schemaname = 'notify' AND tablename = 'ent_notification'"
+    " AND pubname <> 'xnovu_wake'"  # which is there whatever becomes of Supabase's
 )
 
 
