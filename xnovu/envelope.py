@@ -12,7 +12,10 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from xnovu.errors import Permanent
-from xnovu.events import KINDS, Event, Key
+from xnovu.events import KINDS, Event, Failure, Key, Rejected
+
+UNKNOWN = Key("unknown", 0, 0, 0)
+"""What a message is about that does not even say so in its headers."""
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
@@ -87,3 +90,37 @@ def key_of(headers: Mapping[str, str]) -> Key | None:
         return Key.parse(headers["id"].split(":", 1)[1])
     except (KeyError, IndexError, ValueError):
         return None
+
+
+def about(headers: Mapping[str, str], body: bytes) -> Key:
+    """Which row a message is about: as its body says, else its id, else UNKNOWN."""
+    try:
+        return decode(headers, body).event.key
+    except Permanent:
+        return key_of(headers) or UNKNOWN
+
+
+def dead_letter(
+    headers: Mapping[str, str], body: bytes, failure: Failure, *, whole: bool = True
+) -> Envelope[Event]:
+    """
+    An ordinary event that tells of a message given up; ``whole`` has it carry the original bytes.
+
+    Whoever gives up the same message for the same stage names it the same.
+    """
+    key = about(headers, body)
+    rejected = Rejected(
+        notification_id=key.notification_id,
+        enterprise_id=key.enterprise_id,
+        generation=key.generation,
+        claims=key.claims,
+        failure=failure,
+        original=body.decode(errors="replace") if whole else None,
+        original_id=headers.get("id"),
+    )
+    return Envelope(rejected, trace=headers.get("traceparent", ""))
+
+
+def is_dead_letter(headers: Mapping[str, str]) -> bool:
+    """Whether this is one itself: rejected in its turn, it stops there."""
+    return headers.get("id", "").startswith(f"{Rejected.kind}:")

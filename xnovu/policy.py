@@ -27,11 +27,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Deliver it again, ``after`` seconds from now."""
+    """Deliver it again, ``after`` seconds from now; as the same attempt if none was ``spent``."""
 
     after: float
     reason: str = ""
     code: str = "retry"
+    spent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The sockets in the wall: everything outside the house plugs in here."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
@@ -11,6 +11,31 @@ from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
 from xnovu.policy import Fate, Hold, Policy
 from xnovu.retraction import Recaller, Retractions
+
+
+class Lease(Protocol):
+    """Whether a delivery in hand is still ours. Ask it before working on what was held."""
+
+    @property
+    def shaken(self) -> bool:
+        """Whether somebody else may have it, too: the broker was out of reach meanwhile."""
+        ...
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether it is somebody else's by now, or about to be: leave it alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unending:
+    """The lease of a source that gives nothing to anybody else."""
+
+    shaken: bool = False
+    lapsed: bool = False
+
+
+UNENDING: Lease = Unending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +50,7 @@ class Delivery:
     body: bytes
     attempt: int
     suspect: bool = False
+    lease: Lease = field(default=UNENDING, compare=False, repr=False)
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]
@@ -45,7 +71,9 @@ class Source(Protocol):
     Where deliveries come from: a broker's subjects, or a table with rows that are due.
 
     Every delivery is settled by the fate its handler returned. If the handler
-    raises, nothing in that batch is settled and all of it comes again.
+    raises, nothing in that batch is settled and all of it comes again. What comes again is
+    ``suspect``, and waits beside the mailbox: it holds nobody up, for however long it waits. A
+    delivery whose lease has lapsed comes again by itself, whatever else than its end was its fate.
     """
 
     features: ClassVar[Features]
@@ -84,6 +112,21 @@ class Transport(Source, Publisher, Protocol):
     async def waiting(self, names: Sequence[str]) -> int:
         """How many messages these mailboxes have not settled yet."""
         ...
+
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        """
+        Give out nothing more from this mailbox, in no process, for so long or until resumed.
+
+        What is in hand stays so. ``reason`` is shown to whoever asks why. Paused again, it ends
+        later. Raises Paused where the broker cannot be reached; so do the other two.
+        """
+        ...
+
+    async def resume(self, name: str) -> None:
+        """End a pause at once, whoever has made it."""
+        ...
+
+    async def paused(self, name: str) -> bool: ...
 
 
 class WakeUps(Protocol):

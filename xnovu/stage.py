@@ -11,14 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from xnovu.envelope import Envelope, decode, key_of
+from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
-from xnovu.events import Event, Failure, Key, Rejected
+from xnovu.events import Event, Failure, Key
 from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
 from xnovu.ports import Delivery, Observer, Publisher, Report, Unobserved
-
-UNKNOWN = Key("unknown", 0, 0, 0)
-"""What a message is about that does not even say so in its headers."""
 
 UNTOLD = 30.0
 """Seconds before work comes again that was done but not told: time for the provider to know it."""
@@ -50,13 +47,20 @@ class _Slip:
     def key(self) -> Key:
         if self.envelope:
             return self.envelope.event.key
-        return key_of(self.delivery.headers) or UNKNOWN
+        return about(self.delivery.headers, self.delivery.body)
+
+    @property
+    def work(self) -> Envelope[Event] | None:
+        """What the stage is given: it is to know if somebody else may have it, too."""
+        if self.envelope and self.delivery.lease.shaken:
+            return replace(self.envelope, redelivered=True)
+        return self.envelope
 
     def settled(self) -> Fate:
         """What the source is to do; work that is done but untold comes again, and not at once."""
         if self.fate and self.told:
             return self.fate
-        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping")
+        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping", spent=False)
 
 
 def utc_now() -> datetime:
@@ -126,13 +130,22 @@ class Actor:
             async with asyncio.timeout(hold.after):
                 await self.stopping.wait()
         except TimeoutError:
-            await self._attempt(held)
+            await self._attempt([slip for slip in held if not self._let_go(slip)])
+
+    def _let_go(self, slip: _Slip) -> bool:
+        """Whether held work has become somebody else's; what is done is told all the same."""
+        if slip.fate or not slip.delivery.lease.lapsed:
+            return False
+        why = "held, and out of the broker's reach for too long"
+        slip.fate, slip.told = Retry(0.0, why, "lapsed", spent=False), True
+        return True
 
     async def _work(self, slips: Sequence[_Slip]) -> None:
         if not slips:
             return
         try:
-            results = await self.stage.handle([s.envelope for s in slips if s.envelope])
+            works = [slip.work for slip in slips]
+            results = await self.stage.handle([work for work in works if work])
             for slip, result in zip(slips, results, strict=True):
                 self._decide([slip], result)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is contained here
@@ -200,24 +213,15 @@ class Actor:
         match slip.fate:
             case Done(events) if slip.envelope:
                 return [slip.envelope.then(event) for event in events]
-            case Dead() as fate if not _is_dead_letter(slip.delivery):
+            case Dead() as fate if not is_dead_letter(slip.delivery.headers):
                 return [self._letter(slip, fate)]
             case _:
                 return ()
 
     def _letter(self, slip: _Slip, fate: Dead, *, whole: bool = True) -> Envelope[Event]:
-        """The dead letter: an ordinary event that, if it fits, carries the original bytes."""
-        key, headers = slip.key, slip.delivery.headers
-        rejected = Rejected(
-            notification_id=key.notification_id,
-            enterprise_id=key.enterprise_id,
-            generation=key.generation,
-            claims=key.claims,
-            failure=self._failure(slip.delivery.attempt, fate),
-            original=slip.delivery.body.decode(errors="replace") if whole else None,
-            original_id=headers.get("id"),
-        )
-        return Envelope(rejected, trace=headers.get("traceparent", ""))
+        delivery = slip.delivery
+        failure = self._failure(delivery.attempt, fate)
+        return dead_letter(delivery.headers, delivery.body, failure, whole=whole)
 
     def _failure(self, attempts: int, fate: Dead) -> Failure:
         return Failure(
@@ -228,8 +232,3 @@ class Actor:
             at=self.now(),
             violations=fate.violations,
         )
-
-
-def _is_dead_letter(delivery: Delivery) -> bool:
-    """A dead letter that is rejected in its turn stops there."""
-    return delivery.headers.get("id", "").startswith(f"{Rejected.kind}:")

@@ -166,6 +166,32 @@ async def test_a_retry_may_outlast_the_lease(transport: Transport, mailbox: str)
     assert times[1] - times[0] >= wait
 
 
+async def test_what_is_given_back_unspent_is_the_same_attempt(transport: Transport, mailbox: str):
+    """And says that it may have been worked on before."""
+    arrived: list[tuple[int, bool]] = []
+
+    async def undecided(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        arrived.extend((delivery.attempt, delivery.suspect) for delivery in deliveries)
+        unspent, spent = Retry(0.0, spent=False), Retry(0.0)
+        return [{1: unspent, 2: unspent, 3: spent}.get(len(arrived), Done())] * len(deliveries)
+
+    async with running(transport, mailbox, undecided):
+        await published(transport, 1)
+        await settled(transport, mailbox)
+    assert arrived == [(1, arrived[0][1]), (1, True), (1, True), (2, True)]
+
+
+async def test_only_the_mailbox_that_asked_gets_it_again(transport: Transport, mailbox: str):
+    ours = Recorder(lambda n, attempt: Retry(0.1) if attempt == 1 else Done())
+    theirs = Recorder()
+    transport.subscribe(f"{mailbox}-too", ["ingest"], POLICY, theirs)
+    async with running(transport, mailbox, ours):
+        await transport.publish([captured(1, enterprise_id="a.b")])
+        await eventually(lambda: ours.seen == [(1, 1), (1, 2)])
+        await settled(transport, mailbox, f"{mailbox}-too")
+    assert theirs.seen == [(1, 1)]
+
+
 async def test_a_message_that_waits_holds_nobody_up(transport: Transport, mailbox: str):
     handler = Recorder(lambda n, attempt: Retry(60, "later") if n == 1 else Done())
     async with running(transport, mailbox, handler):
@@ -430,3 +456,59 @@ async def test_a_running_transport_is_ready(transport: Transport, mailbox: str):
             return await transport.ready() is None
 
         await eventually(ready)
+
+
+async def test_a_paused_mailbox_gives_out_nothing_until_it_is_resumed(
+    transport: Transport, mailbox: str
+):
+    """And at once then; another mailbox goes on meanwhile."""
+    paused, other = Recorder(), Recorder()
+    transport.subscribe(f"{mailbox}-too", ["ingest"], POLICY, other)
+    async with running(transport, mailbox, paused):
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        assert await transport.paused(mailbox)
+        await published(transport, *range(5))
+        await eventually(lambda: len(other.seen) == 5)
+        assert not await transport.paused(f"{mailbox}-too")
+        assert paused.seen == []
+        await transport.resume(mailbox)
+        assert not await transport.paused(mailbox)
+        await eventually(lambda: len(paused.seen) == 5, within=3)
+
+
+async def test_a_pause_that_nobody_renews_ends(transport: Transport, mailbox: str):
+    handler = Recorder()
+    async with running(transport, mailbox, handler):
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        began = time.monotonic()
+        await transport.pause(mailbox, 0.5, "the provider is away")
+        await published(transport, 1)
+        await eventually(lambda: handler.seen)
+        assert time.monotonic() - began >= 0.5
+        assert not await transport.paused(mailbox)
+
+
+async def test_what_is_in_hand_is_settled_while_its_mailbox_is_paused(
+    transport: Transport, mailbox: str
+):
+    began, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        began.set()
+        await finish.wait()
+        return [Done()] * len(deliveries)
+
+    async with running(transport, mailbox, slow):
+        await published(transport, 1)
+        await eventually(began.is_set)
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        finish.set()
+        await settled(transport, mailbox)
+
+
+async def test_a_paused_transport_stops_promptly(transport: Transport, mailbox: str):
+    async with running(transport, mailbox, Recorder()):
+        await published(transport, 1)
+        await transport.pause(mailbox, 60.0, "the provider is away")
+        async with asyncio.timeout(10):
+            await transport.stop()

@@ -93,7 +93,7 @@ async def sweeping(project: Project, **patience: float) -> AsyncIterator[Listeni
 
     async with up(project, **patience) as told:
         often = TableOptions(sweep_busy=0.02, sweep_idle=0.02)
-        source = TableSource(project.store, PassedOn(told), nothing, often, Metrics())
+        source = TableSource(project.store, PassedOn(told), nothing, nothing, often, Metrics())
         source.subscribe("ingest", ["ingest"], Policy(), done)
         await source.start()
         await eventually(lambda: not source._expected)  # all there was has been claimed

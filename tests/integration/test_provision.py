@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from nats.aio.client import Client
+from nats.aio.client import Client, ServerVersion
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 
 from tests.builders import captured, namespace
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.topology import every_subject, stream_name
+from xnovu.adapters.nats.topology import LATER, every_subject, stream_name
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import KINDS
 from xnovu.local.nats import EmbeddedNats
@@ -45,7 +45,7 @@ async def test_everything_is_created_once(options: NatsOptions, jetstream: JetSt
     assert first[:1] == [f"created stream {stream_name(options.prefix, 'ingest')}"]
     assert all(line.startswith("created ") for line in first)
     assert second == [line.replace("created", "unchanged") for line in first]
-    assert len(first) == len(KINDS) + 3
+    assert len(first) == len(KINDS) + 2 + 3 + 2 * 3 + 1
     ingest = (await jetstream.stream_info(stream_name(options.prefix, "ingest"))).config
     assert ingest.subjects == [every_subject(options.prefix, "ingest")]
     assert ingest.retention == RetentionPolicy.LIMITS
@@ -60,6 +60,8 @@ async def test_a_consumer_allows_for_crashes_and_for_every_rule(
     name = stream_name(options.prefix, "ingest")
     config = (await jetstream.consumer_info(name, "hydrate")).config
     assert config.max_deliver == 14
+    later = stream_name(options.prefix, LATER)
+    assert (await jetstream.consumer_info(later, "hydrate+alone")).config.max_deliver == 3
     assert config.ack_wait == options.lease
     assert not config.backoff
 
@@ -118,6 +120,19 @@ async def test_what_the_server_refuses_is_said(options: NatsOptions):
     many = options.model_copy(update={"replicas": 3})
     with pytest.raises(ConfigurationError, match="NATS refuses: replicas"):
         await provision(options.url, many, {})
+
+
+async def test_a_server_that_knows_no_later_is_refused(
+    options: NatsOptions, monkeypatch: pytest.MonkeyPatch
+):
+    old = property(lambda self: ServerVersion("2.11.9"))
+    monkeypatch.setattr(Client, "connected_server_version", old)
+    with pytest.raises(ConfigurationError, match=r"needs nats-server 2\.12, and this is 2\.11"):
+        await provision(options.url, options, {})
+    transport = NatsTransport(options)
+    with pytest.raises(ConfigurationError, match="needs nats-server"):
+        await transport.start()
+    await transport.stop()
 
 
 async def test_an_absent_server_is_named_without_the_password(options: NatsOptions):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerInfo
+from nats.js.api import ConsumerInfo, StreamConfig
 
 from tests.builders import a_notification, captured, namespace
 from tests.conftest import eventually
@@ -182,28 +182,98 @@ async def test_a_deleted_consumer_is_declared_again(
 
     await eventually(ready)
     await transport.stop()
-    assert caplog.text.count("has been declared") == 1
+    assert caplog.text.count("has been made anew") == 1
 
 
-async def test_a_deleted_stream_is_waited_for(options: NatsOptions):
-    await provision(options.url, options, {})
-    transport, tally = NatsTransport(options), Tally()
-    transport.subscribe("box", ["ingest"], POLICY, tally)
-    await transport.start()
-    await publish_all(transport, [captured(1)])
-    await eventually(lambda: len(tally.handled) == 1)
-    stream = stream_name(options.prefix, "ingest")
+async def wipe(options: NatsOptions) -> None:
+    """Delete every stream, with its consumers."""
     async with looking(options.url) as jetstream:
-        await jetstream.delete_stream(stream)
-    assert await transport.ready() == f"stream {stream} is missing: run `xnovu provision`"
-    [answer] = await transport.publish([captured(2)])
-    assert isinstance(answer, Retryable)
-    assert str(answer) == f"stream {stream} is missing: run `xnovu provision`"
-    assert await transport.waiting(["box"]) == 0
+        for info in await jetstream.streams_info():
+            if (info.config.name or "").startswith(options.prefix.upper()):
+                await jetstream.delete_stream(info.config.name or "")
+
+
+async def is_ready(transport: NatsTransport) -> bool:
+    return await transport.ready() is None
+
+
+async def test_a_wiped_broker_is_set_up_again_by_whoever_uses_it(
+    options: NatsOptions, caplog: pytest.LogCaptureFixture
+):
+    """As if provisioned anew, and said once."""
+    expected = set(await provision(options.url, options, {"box": (KINDS, POLICY)}))
+    transport, tally = NatsTransport(options), Tally()
+    transport.subscribe("box", KINDS, POLICY, tally)
+    await transport.start()
+    await publish_all(transport, [captured(1), hydrated(1)])
+    await eventually(lambda: len(tally.handled) == 2)
+    for n in (2, 3):
+        await wipe(options)
+        await publish_all(transport, [captured(n), hydrated(n)])
+        await eventually(lambda n=n: len(tally.handled) == 2 * n, within=30)
+        await eventually(lambda: is_ready(transport), within=30)
+        again = set(await provision(options.url, options, {"box": (KINDS, POLICY)}))
+        assert again == {line.replace("created", "unchanged") for line in expected}
+    await transport.stop()
+    stream = stream_name(options.prefix, "ingest")
+    assert caplog.messages.count(f"stream {stream} was missing and has been made anew") == 2
+
+
+async def test_a_broker_that_was_never_set_up_is_by_the_first_process(options: NatsOptions):
+    transport, tally = NatsTransport(options), Tally()
+    transport.subscribe("box", KINDS, POLICY, tally)
+    await transport.start()
+    await eventually(lambda: is_ready(transport))
+    await publish_all(transport, [captured(1)])
+    await eventually(lambda: tally.handled)
+    await transport.stop()
+
+
+async def test_a_stream_that_only_publishers_know_is_made_anew(options: NatsOptions):
     await provision(options.url, options, {})
-    await publish_all(transport, [captured(2)])
+    async with publishing(options) as publisher:
+        await wipe(options)
+        [answer] = await publisher.publish([captured(1)])
+        assert isinstance(answer, Retryable)
+        assert str(answer) == f"stream {stream_name(options.prefix, 'ingest')} was missing"
+        assert await publisher.publish([captured(1)]) == [None]
+        missing = f"stream {stream_name(options.prefix, 'hydrate')} is missing"
+        assert await publisher.ready() == missing
+
+
+async def test_what_is_there_stays_as_it_is(options: NatsOptions):
+    """However old it is: only provisioning changes it."""
+    await provision(options.url, options, {"box": (KINDS, POLICY)})
+    newer = options.model_copy(update={"retention_days": 14.0, "lease": 90.0})
+    transport, tally = NatsTransport(newer), Tally()
+    transport.subscribe("box", KINDS, POLICY, tally)
+    await transport.start()
+    async with looking(options.url) as jetstream:
+        await jetstream.delete_consumer(stream_name(options.prefix, "hydrate"), "box")
+    await publish_all(transport, [captured(1), hydrated(1)])
     await eventually(lambda: len(tally.handled) == 2, within=30)
     await transport.stop()
+    kept, made = sorted(await consumers(options), key=lambda info: info.config.ack_wait or 0)
+    assert (kept.config.ack_wait, made.config.ack_wait) == (60, 90)
+    async with looking(options.url) as jetstream:
+        stream = await jetstream.stream_info(stream_name(options.prefix, "ingest"))
+    assert stream.config.max_age == 7 * 86400
+
+
+async def test_a_stream_that_may_not_be_made_says_what_to_do(
+    own_server: EmbeddedNats, caplog: pytest.LogCaptureFixture
+):
+    """The wildcard takes the subjects away that it would need."""
+    options = NatsOptions(url=own_server.url, **namespace())
+    async with looking(options.url) as jetstream:
+        await jetstream.add_stream(StreamConfig(name="ALL", subjects=[f"{options.prefix}.>"]))
+    transport = NatsTransport(options)
+    transport.subscribe("box", ["ingest"], POLICY, Tally())
+    await transport.start()
+    await eventually(lambda: "cannot be made anew" in caplog.text)
+    await transport.stop()
+    assert "subjects overlap" in caplog.text
+    assert "run `xnovu provision`" in caplog.text
 
 
 async def test_a_server_killed_in_full_flight_loses_nothing(own_server: EmbeddedNats):

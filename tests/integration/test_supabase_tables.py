@@ -45,8 +45,8 @@ OPEN = (
     " AND proname <> 'xnovu_enterprise' AND has_function_privilege('authenticated', oid, 'EXECUTE')"
 )
 PUBLISHED = (
-    "SELECT pubname FROM pg_publication_tables"
-    " WHERE schemaname = 'notify' AND tablename = 'ent_notification'"
+    "SELECT pubname FROM pg_publication_tables WHERE pubname = 'supabase_realtime'"
+    " AND schemaname = 'notify' AND tablename = 'ent_notification'"
 )
 
 

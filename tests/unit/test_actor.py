@@ -1,6 +1,7 @@
 """The life of a batch, with nothing real around it."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -180,6 +181,53 @@ async def test_held_work_is_given_back_at_once_when_stopping():
     await eventually(lambda: watcher.holds)
     actor.stopping.set()
     assert [f.after for f in await task] == [0.0]
+
+
+@dataclass
+class Loose:
+    """A lease that is what the test says."""
+
+    shaken: bool = False
+    lapsed: bool = False
+
+
+async def held_while(lease: Loose, change) -> tuple[list, list]:
+    """What a stage saw of two messages, the second held once; and what became of both."""
+    seen, watcher = [], Watcher()
+
+    class Away(Scripted):
+        async def handle(self, batch):
+            seen.append([(e.event.notification_id, e.redelivered) for e in batch])
+            if len(seen) == 1:
+                change(lease)
+                return [triggered(1), Paused("away", after=0.001)]
+            return [Done()] * len(batch)
+
+    actor = Actor(Away(None), Policy(), Outlet(), watcher)
+    got = await actor([Delivery(*captured(n).encode(), 1, lease=lease) for n in (1, 2)])
+    return seen, got
+
+
+async def test_held_work_that_others_may_have_too_says_so_when_it_goes_on():
+    seen, got = await held_while(Loose(), lambda lease: setattr(lease, "shaken", True))
+    assert seen == [[(1, False), (2, False)], [(2, True)]]
+    assert got == [triggered(1), Done()]
+
+
+async def test_held_work_that_is_somebody_elses_by_now_is_let_go():
+    seen, [done, left] = await held_while(Loose(), lambda lease: setattr(lease, "lapsed", True))
+    assert seen == [[(1, False), (2, False)]]
+    assert done == triggered(1)
+    assert (left.code, left.spent) == ("lapsed", False)
+
+
+async def test_what_is_done_is_told_even_if_it_is_somebody_elses_by_now():
+    """It may have been sent: the row is to know."""
+    outlet = Outlet(Paused("away"), None)
+    actor = Actor(Scripted(triggered), Policy(backoff=0.001), outlet)
+    got = await actor([Delivery(*captured(1).encode(), 1, lease=Loose(lapsed=True))])
+    assert got == [triggered(1)]
+    assert [e.event.kind for e in outlet.sent] == ["trigger"]
 
 
 async def test_expired_never_reaches_the_stage():

@@ -22,6 +22,11 @@ cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
+cli.command(
+    epilog=examples(
+        "xnovu replay hydrate --since 2h", "xnovu replay status --to analytics.rebuild --yes"
+    )
+)(operate.replay)
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))

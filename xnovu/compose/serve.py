@@ -13,6 +13,7 @@ from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.metrics import Observers
 from xnovu.adapters.table import TableSource
 from xnovu.compose.kit import Kit, nats_transport
+from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Event
@@ -94,6 +95,7 @@ class House:
         self.parts, self.kit, self.transport = parts, kit, transport
         self.settings, self.metrics = kit.settings, kit.metrics
         self.logged, self.watcher = LogObserver(), watcher or Unwatched()
+        self.brakes = FleetPause(transport)
         self.stopping = asyncio.Event()
         self.table: TableSource | None = None
         self.health = self._health_server()
@@ -117,6 +119,7 @@ class House:
     async def finish(self) -> None:
         """Take no more, and give back what is held; the broker lets the rest finish."""
         self.stopping.set()
+        await self.brakes.stop()
         if self.table:
             await self.table.stop()
 
@@ -143,7 +146,7 @@ class House:
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
-        observers = Observers(self.metrics, self.logged, self.watcher)
+        observers = Observers(self.metrics, self.logged, self.brakes, self.watcher)
         actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
         source.subscribe(part.name, part.kinds, policy, actor)

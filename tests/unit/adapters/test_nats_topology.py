@@ -8,7 +8,13 @@ from pydantic import ValidationError
 from tests.builders import captured
 from xnovu.adapters.nats.address import asked, bare_servers, credentials
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import boxes_of, consumer_config, stream_name, subject_of
+from xnovu.adapters.nats.topology import (
+    boxes_of,
+    consumer_config,
+    mailbox_of,
+    stream_name,
+    subject_of,
+)
 from xnovu.errors import ConfigurationError, Permanent
 from xnovu.events import Failure, Rejected
 from xnovu.policy import Policy
@@ -73,12 +79,21 @@ def test_a_mailbox_name_must_do_for_a_consumer():
             boxes_of(name, ["ingest"], Policy())
 
 
-def test_retries_that_wait_leave_room_to_work():
-    [box] = boxes_of("box", ["ingest"], Policy(batch=100, slots=4))
-    config = consumer_config(NatsOptions(), box)
-    assert (config.max_ack_pending or 0) > 20_000
-    assert config.filter_subject == "xnovu.ingest.>"
-    assert config.backoff is None
+def test_a_mailbox_has_a_consumer_for_each_kind_and_for_its_own_copies():
+    configs = [
+        consumer_config(NatsOptions(), box)
+        for box in boxes_of("box", ["ingest", "dead"], Policy(batch=100, slots=4))
+    ]
+    assert [(config.name, config.filter_subject) for config in configs] == [
+        ("box", "xnovu.ingest.>"),
+        ("box", "xnovu.dead.>"),
+        ("box+at", "xnovu.later.at.box.>"),
+        ("box", "xnovu.later.due.box.>"),
+        ("box+alone", "xnovu.later.alone.box.>"),
+    ]
+    assert {config.backoff for config in configs} == {None}
+    assert (configs[0].max_ack_pending or 0) > 20_000
+    assert {mailbox_of(config.name or "") for config in configs} == {"box"}
 
 
 def test_credentials_are_kept_apart_and_asked_for_anew():

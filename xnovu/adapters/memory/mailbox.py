@@ -48,6 +48,24 @@ class Mailbox:
         self._later: dict[asyncio.TimerHandle, Left] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._closed = self._stopping = False
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pause_end: asyncio.TimerHandle | None = None
+
+    @property
+    def paused(self) -> bool:
+        return not self._flowing.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Give nothing out for so many seconds, or until :meth:`resume`."""
+        self.resume()
+        self._flowing.clear()
+        self._pause_end = asyncio.get_running_loop().call_later(seconds, self._flowing.set)
+
+    def resume(self) -> None:
+        if self._pause_end:
+            self._pause_end.cancel()
+        self._flowing.set()
 
     def put(self, delivery: Delivery) -> None:
         self.unsettled += 1
@@ -68,6 +86,7 @@ class Mailbox:
         if self._closed:
             return
         self._closed, self._stopping = True, not emptied
+        self.resume()
         for timer, delayed in self._later.items():
             timer.cancel()
             self._left.append(delayed)
@@ -103,6 +122,7 @@ class Mailbox:
         batch: list[Delivery] = []
         with suppress(TimeoutError):
             if first := await self._queue.get():
+                await self._flowing.wait()
                 batch.append(first)
                 async with asyncio.timeout(self._policy.linger):
                     await self._gather(batch)
@@ -128,8 +148,9 @@ class Mailbox:
 
     def _settle(self, delivery: Delivery, fate: Fate) -> None:
         match fate:
-            case Retry(after=after):
-                self._again(replace(delivery, attempt=delivery.attempt + 1), after)
+            case Retry(after=after, spent=spent):
+                again = replace(delivery, attempt=delivery.attempt + spent, suspect=True)
+                self._again(again, after)
             case Done() | Dead():
                 self.unsettled -= 1
                 self._settled(delivery.headers.get("id", ""))

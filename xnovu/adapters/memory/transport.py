@@ -85,6 +85,16 @@ class MemoryTransport:
             mailbox.put(Delivery(headers, body, 1))
         return len(concerned)
 
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        del reason
+        self._mailboxes[name].pause(seconds)
+
+    async def resume(self, name: str) -> None:
+        self._mailboxes[name].resume()
+
+    async def paused(self, name: str) -> bool:
+        return self._mailboxes[name].paused
+
     def _publish(self, envelope: Envelope[Event]) -> XNovuError | None:
         headers, body = envelope.encode()
         if len(body) > self._max_payload:

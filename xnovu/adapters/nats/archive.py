@@ -11,9 +11,9 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
+from xnovu.adapters.nats.arrival import MESSAGE_ID
 from xnovu.adapters.nats.consumer import missing_stream
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.settle import MESSAGE_ID
 from xnovu.adapters.nats.topology import some_subjects, stream_name
 from xnovu.errors import ConfigurationError
 

@@ -33,6 +33,8 @@ PING_EVERY = 10
 FLUSH_TIMEOUT = 1.0
 API_TIMEOUT = 2.0
 """Seconds: between two attempts, between two pings, for the socket, for a JetStream request."""
+OLDEST = (2, 12)
+"""The first nats-server that delivers a message later: an older one would never do so."""
 
 
 class Puller(Protocol):
@@ -55,7 +57,8 @@ class Broker(NatsBroker):
 
     ``url`` is asked again at each connection, so credentials can be changed without a restart.
     ``address`` is the same without them, to be shown. ``era`` counts the connections: what the
-    server said in an earlier one may no longer hold.
+    server said in an earlier one may no longer hold. ``alone`` is for who handles a message that
+    is to be the only one of its kind in this process.
     """
 
     def __init__(self, url: Url, *, stop_timeout: float) -> None:
@@ -63,6 +66,7 @@ class Broker(NatsBroker):
             _require(owner, *names)
         self.address = ",".join(bare_servers(url))
         self.era = 0
+        self.alone = asyncio.Lock()
         self._url = url
         self._pullers: list[Puller] = []
         self._trouble = "not connected yet"
@@ -133,6 +137,7 @@ class Broker(NatsBroker):
                 closed_cb=self._on_closed,
                 **credentials(self._url),
             )
+            require_new_enough(client)
         except BaseException:
             await client.close()
             raise
@@ -196,6 +201,15 @@ class Broker(NatsBroker):
     def _interrupt(self) -> None:
         for puller in self._pullers:
             puller.interrupt()
+
+
+def require_new_enough(client: Client) -> None:
+    """Raises ConfigurationError where the server is too old."""
+    version = client.connected_server_version
+    found = (version.major, version.minor)
+    if found < OLDEST:
+        needed, there = (".".join(map(str, each)) for each in (OLDEST, found))
+        raise ConfigurationError(f"XNovu needs nats-server {needed}, and this is {there}")
 
 
 def _said(error: BaseException) -> str:

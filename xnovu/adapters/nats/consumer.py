@@ -2,17 +2,29 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.inbox import NoConsumer
+from xnovu.adapters.nats.arrival import count_of, number_of
+from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.declare import Streams, declare_consumer, missing_stream
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import Mailbox, consumer_config, stream_name
+from xnovu.adapters.nats.topology import (
+    LATER,
+    Lane,
+    Mailbox,
+    consumer_config,
+    mailbox_of,
+    stream_name,
+)
 
 log = logging.getLogger(__name__)
 
+MICROSECONDS = 1_000_000
 NO_STREAM = 10059
 """JetStream's error code for a stream that does not exist."""
 
@@ -25,42 +37,51 @@ class Consumer:
 
     ``old`` is the last message that was in the stream when we began to pull. Up to there the
     server's own count of deliveries proves nothing: a server that was killed forgets the latest of
-    them, and so does a consumer that was made anew.
+    them, and so does a consumer that was made anew. ``put_off`` says that some may have a copy that
+    waits for its time. ``made`` tells this consumer from one of the same name before it.
     """
 
-    def __init__(self, options: NatsOptions, mailbox: Mailbox) -> None:
+    def __init__(self, options: NatsOptions, mailbox: Mailbox, streams: Streams) -> None:
         self.mailbox = mailbox
         self.stream = stream_name(options.prefix, mailbox.kind)
-        self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.name}"
+        self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.durable}"
         self.lease = options.lease
         self.old = 0
-        self._config = consumer_config(options, mailbox)
+        self.put_off = False
+        self.made = 0
+        self._later = stream_name(options.prefix, LATER)
+        self._options = options
+        self._streams = streams
         self._trouble = ""
         self._era = -1
         self._lock = asyncio.Lock()
 
     def __str__(self) -> str:
-        return f"consumer {self.mailbox.name} of stream {self.stream}"
+        return f"consumer {self.mailbox.durable} of stream {self.stream}"
 
-    async def ensure(self, jetstream: JetStreamContext, era: int) -> None:
+    async def ensure(self, broker: Broker) -> None:
         """
-        Declare it if it is missing, and look at it, once in each ``era`` of the connection.
+        Look at it, once in each era of the connection, and make it if it is missing.
 
-        Raises NoConsumer if its stream is missing.
+        Raises ConfigurationError if its stream is missing and cannot be made.
         """
         async with self._lock:
-            if era != self._era:
-                await self._look(jetstream)
+            if broker.era != self._era:
+                era = broker.era
+                await self._look(broker)
                 self._era = era
 
-    async def missing(self, jetstream: JetStreamContext) -> str | None:
-        """What to do about it if it is not there."""
+    def may_have_put_off(self, message: Msg) -> bool:
+        """Whether a message may be one that was put off, by a worker that could not say so."""
+        return count_of(message) > 1 or (self.put_off and number_of(message) <= self.old)
+
+    async def found(self, jetstream: JetStreamContext) -> ConsumerInfo | str:
+        """What the server says of it or, if it is not there, what to say then."""
         try:
-            await jetstream.consumer_info(self.stream, self.mailbox.name)
+            return await jetstream.consumer_info(self.stream, self.mailbox.durable)
         except NotFoundError as error:
             gone = missing_stream(self.stream)
             return gone if error.err_code == NO_STREAM else f"{self} is missing"
-        return None
 
     def ails(self, trouble: str) -> None:
         """Say what is wrong, once; and look again."""
@@ -74,24 +95,32 @@ class Consumer:
             self._trouble = ""
             log.warning("%s: goes on", self)
 
-    async def _look(self, jetstream: JetStreamContext) -> None:
-        try:
-            info = await self._found_or_made(jetstream)
-            stream = await jetstream.stream_info(self.stream)
-        except NotFoundError as error:
-            raise NoConsumer(missing_stream(self.stream)) from error
+    async def _look(self, broker: Broker) -> None:
+        jetstream = broker.jetstream
+        if self.mailbox.lane is Lane.ADVICE:  # there is one of these in each process
+            await self._streams.ensure_all(jetstream)
+        stream = await self._streams.ensure(jetstream, self.mailbox.kind)
+        info = await self._found_or_made(broker, self.mailbox)
+        if self.mailbox.lane is Lane.DUE:
+            await self._found_or_made(broker, replace(self.mailbox, lane=Lane.AT))
+        await self._streams.ensure(jetstream, LATER)
+        later = await jetstream.consumers_info(self._later)
         self.lease = info.config.ack_wait or self.lease
+        self.made = int(info.created.timestamp() * MICROSECONDS)
         self.old = stream.state.last_seq
+        ours = [box for box in later if mailbox_of(box.name) == self.mailbox.name]
+        self.put_off = any(map(unsettled, ours))
 
-    async def _found_or_made(self, jetstream: JetStreamContext) -> ConsumerInfo:
+    async def _found_or_made(self, broker: Broker, mailbox: Mailbox) -> ConsumerInfo:
         try:
-            return await jetstream.consumer_info(self.stream, self.mailbox.name)
+            return await broker.jetstream.consumer_info(self.stream, mailbox.durable)
         except NotFoundError:
-            info = await jetstream.add_consumer(self.stream, self._config)  # pyright: ignore[reportUnknownMemberType]
-            log.warning("%s was missing and has been declared", self)
-            return info
+            if client := broker.client:
+                config = consumer_config(self._options, mailbox)
+                await declare_consumer(client, self.stream, config)
+            return await broker.jetstream.consumer_info(self.stream, mailbox.durable)
 
 
-def missing_stream(name: str) -> str:
-    """What to tell whoever finds a stream missing."""
-    return f"stream {name} is missing: run `xnovu provision`"
+def unsettled(info: ConsumerInfo) -> int:
+    """How many messages a consumer has still to give out, or to see settled."""
+    return (info.num_pending or 0) + (info.num_ack_pending or 0)

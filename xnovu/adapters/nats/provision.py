@@ -1,8 +1,8 @@
 """
 Streams and consumers brought to what the configuration says.
 
-The one place that declares and changes them (a pull loop makes anew a consumer that is missing,
-from the same function). Nothing that has not been settled is ever thrown away here.
+The one place that changes them; what is missing, a running stage makes as well (``declare``, from
+the same configurations). Nothing that has not been settled is ever thrown away here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,11 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.connection import require_new_enough
+from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    UNDERTAKER,
     Mailbox,
     boxes_of,
     consumer_config,
@@ -27,7 +30,14 @@ from xnovu.policy import Policy
 
 STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
 STREAM_FIXED = ("retention", "storage")
-CONSUMER_FIELDS = ("filter_subject", "ack_wait", "max_deliver", "max_ack_pending", "backoff")
+CONSUMER_FIELDS = (
+    "description",
+    "filter_subject",
+    "ack_wait",
+    "max_deliver",
+    "max_ack_pending",
+    "backoff",
+)
 CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
 
 Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
@@ -45,8 +55,9 @@ async def provision(
     """
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
-    ]
+    ] + [UNDERTAKER]
     async with visiting(url) as client:
+        require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
         return streams + [await _consumer(jetstream, options, box) for box in boxes]
@@ -71,9 +82,9 @@ async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) 
 
 async def _consumer(jetstream: JetStreamContext, options: NatsOptions, box: Mailbox) -> str:
     wanted, stream = consumer_config(options, box), stream_name(options.prefix, box.kind)
-    title = f"consumer {box.name} of stream {stream}"
+    title = f"consumer {box.durable} of stream {stream}"
     try:
-        found = (await jetstream.consumer_info(stream, box.name)).config
+        found = (await jetstream.consumer_info(stream, box.durable)).config
     except NotFoundError:
         await jetstream.add_consumer(stream, wanted)  # pyright: ignore[reportUnknownMemberType]
         return f"created {title}"
@@ -122,10 +133,10 @@ async def _refuse_loss(jetstream: JetStreamContext, info: StreamInfo, wanted: St
     if not (_less(wanted.max_age, found.max_age) or _less(wanted.max_bytes, found.max_bytes)):
         return
     consumers = await jetstream.consumers_info(found.name or "")
-    unsettled = max(((c.num_pending or 0) + (c.num_ack_pending or 0) for c in consumers), default=0)
-    if unsettled:
+    left = max(map(unsettled, consumers), default=0)
+    if left:
         raise ConfigurationError(
-            f"stream {found.name} would be cut, and {unsettled} of its messages are not settled yet"
+            f"stream {found.name} would be cut, and {left} of its messages are not settled yet"
         )
 
 

@@ -1,125 +1,92 @@
-"""How envelopes get onto their streams: many at once, each with an answer of its own."""
+"""How envelopes get onto their streams, and what it means if one does not."""
 
-import asyncio
 from collections.abc import Sequence
 
-from nats import errors as nats_errors
-from nats.js import JetStreamContext
-from nats.js import errors as jetstream_errors
-from nats.js.api import PubAck
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, NoStreamResponseError
 
+from xnovu.adapters.nats.arrival import MESSAGE_ID
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import missing_stream
+from xnovu.adapters.nats.declare import Streams
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.settle import MESSAGE_ID
+from xnovu.adapters.nats.send import Answer, Parcel, Sender, too_large
 from xnovu.adapters.nats.topology import stream_name, subject_of
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import Paused, Retryable, XNovuError, describe
 from xnovu.events import Event
 
-WINDOW = 256
-"""Messages sent before their answers are waited for."""
-WINDOWS = 8
-"""Windows at a time: together they stay below the 4000 at which nats-py blocks for good."""
 STREAM_LIMIT = 10054
 """JetStream's error code for a message over the stream's own limit."""
+FULL = {10023, 10047, 10077}
+"""JetStream's error codes where the account, the server's disk or the stream has no more room."""
 
-Sent = asyncio.Future[PubAck] | XNovuError
+Published = tuple[Envelope[Event], Answer]
 
 
 class JetStreamPublisher:
     """The publishing half of the transport."""
 
-    def __init__(self, broker: Broker, options: NatsOptions) -> None:
+    def __init__(
+        self, broker: Broker, sender: Sender, streams: Streams, options: NatsOptions
+    ) -> None:
         self._broker = broker
+        self._sender = sender
+        self._streams = streams
         self._prefix = options.prefix
         self._timeout = options.publish_timeout
-        self._windows = asyncio.Semaphore(WINDOWS)
 
     async def publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
         """See :meth:`xnovu.ports.Publisher.publish`."""
-        answers: list[XNovuError | None] = []
-        for start in range(0, len(envelopes), WINDOW):
-            async with self._windows:
-                answers += await self._window(envelopes[start : start + WINDOW])
-        return answers
+        packed = [self._packed(envelope) for envelope in envelopes]
+        sent = iter(await self._sender.send([one for one in packed if isinstance(one, Parcel)]))
+        answers = [next(sent) if isinstance(one, Parcel) else one for one in packed]
+        published = list(zip(envelopes, answers, strict=True))
+        missing = await self._made_anew(published)
+        return [self._translated(envelope, answer, missing) for envelope, answer in published]
 
-    async def _window(self, envelopes: Sequence[Envelope[Event]]) -> list[XNovuError | None]:
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        sent: list[Sent] = []
+    def _packed(self, envelope: Envelope[Event]) -> Parcel | XNovuError:
+        headers, body = envelope.encode()
         try:
-            for envelope in envelopes:
-                answer = await self._sent(envelope, deadline)
-                sent.append(answer)
-            futures = [answer for answer in sent if isinstance(answer, asyncio.Future)]
-            if futures:
-                left = deadline - asyncio.get_running_loop().time()
-                await asyncio.wait(futures, timeout=max(left, 0.0))
-        finally:
-            answers = [_settled(answer) for answer in sent]
-        return [
-            self._translated(envelope, answer)
-            for envelope, answer in zip(envelopes, answers, strict=True)
-        ]
-
-    async def _sent(self, envelope: Envelope[Event], deadline: float) -> Sent:
-        if asyncio.get_running_loop().time() > deadline:
-            return Retryable("NATS does not keep up", code="broker")
-        try:
-            return await self._send(self._broker.jetstream, envelope)
+            subject = subject_of(self._prefix, envelope.event)
         except XNovuError as error:
             return error
-        except (nats_errors.Error, OSError, TimeoutError) as error:
-            return self._unsent(error)
+        return Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers})
 
-    async def _send(
-        self, jetstream: JetStreamContext, envelope: Envelope[Event]
-    ) -> asyncio.Future[PubAck]:
-        subject = subject_of(self._prefix, envelope.event)
-        headers, body = envelope.encode()
-        headers = {MESSAGE_ID: headers.pop("id"), **headers}
-        self._check_size(headers, body)
-        return await jetstream.publish_async(subject, body, headers=headers)  # pyright: ignore[reportUnknownMemberType]
+    async def _made_anew(self, published: Sequence[Published]) -> dict[str, str]:
+        """Make streams that are missing; says of each kind what is to be told of it."""
+        return {
+            kind: await self._about(kind)
+            for kind in {e.event.kind for e, a in published if isinstance(a, NoStreamResponseError)}
+        }
 
-    def _check_size(self, headers: dict[str, str], body: bytes) -> None:
-        """The server hangs up on a message over its limit, headers and all."""
-        client = self._broker.client
-        size = len(body) + 12 + sum(len(k) + len(v.encode()) + 4 for k, v in headers.items())
-        if client and size > client.max_payload:
-            raise _too_large(f"{size} bytes, and NATS takes {client.max_payload} (max_payload)")
-
-    def _unsent(self, error: Exception) -> XNovuError:
-        return Paused(f"NATS: {type(error).__name__}", code="broker_unavailable")
+    async def _about(self, kind: str) -> str:
+        try:
+            await self._streams.ensure(self._broker.jetstream, kind)
+        except (XNovuError, NatsError, TimeoutError) as error:
+            return f"stream {stream_name(self._prefix, kind)} does not answer: {describe(error)}"
+        return f"stream {stream_name(self._prefix, kind)} was missing"
 
     def _translated(
-        self, envelope: Envelope[Event], answer: BaseException | None
+        self, envelope: Envelope[Event], answer: Answer, missing: dict[str, str]
     ) -> XNovuError | None:
         match answer:
             case None | XNovuError():
                 return answer
-            case jetstream_errors.NoStreamResponseError():
-                stream = stream_name(self._prefix, envelope.event.kind)
-                return Retryable(missing_stream(stream), code="broker")
-            case jetstream_errors.APIError(err_code=code, description=said):
-                if code == STREAM_LIMIT:
-                    return _too_large("more than its stream takes")
-                return Retryable(f"NATS refuses it: {said} ({code})", code="broker")
+            case NoStreamResponseError():
+                return Retryable(missing[envelope.event.kind], code="broker")
+            case APIError() as error:
+                return self._refused(envelope.event.kind, error)
             case TimeoutError():
                 waited = f"NATS did not confirm within {self._timeout:g} s"
                 return Retryable(waited, code="broker")
             case error:
                 return Retryable(f"NATS: {type(error).__name__}", code="broker")
 
-
-def _too_large(how: str) -> Permanent:
-    return Permanent(f"the message is too large: {how}", code="too_large")
-
-
-def _settled(sent: Sent) -> BaseException | None:
-    """The answer; what is still unanswered is called off, or the client would wait for ever."""
-    if isinstance(sent, XNovuError):
-        return sent
-    if sent.done():
-        return sent.exception()
-    sent.cancel()
-    return TimeoutError()
+    def _refused(self, kind: str, error: APIError) -> XNovuError:
+        said = f"{error.description} ({error.err_code})"
+        if error.err_code == STREAM_LIMIT:
+            return too_large("more than its stream takes")
+        if error.err_code in FULL:
+            stream = stream_name(self._prefix, kind)
+            return Paused(f"no room in stream {stream}: {said}", code="broker_full")
+        return Retryable(f"NATS refuses it: {said}", code="broker")

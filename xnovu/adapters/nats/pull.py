@@ -14,8 +14,8 @@ from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import Unanswered
+from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.slot import Slot
 from xnovu.errors import Paused
 
@@ -27,19 +27,19 @@ class PullLoop:
     """A subscriber's slots: started and stopped by FastStream as if it were its subscription."""
 
     def __init__(
-        self, broker: Broker, consumer: Consumer, subscriber: BatchPullStreamSubscriber
+        self, broker: Broker, copies: Copies, subscriber: BatchPullStreamSubscriber
     ) -> None:
         self._broker = broker
-        self._consumer = consumer
-        self._make = lambda: Slot(broker, consumer, subscriber)
+        self._consumer = copies.consumer
+        self._make = lambda: Slot(broker, copies, subscriber)
         self._slots: list[Slot] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._count = consumer.mailbox.policy.slots
+        self._count = copies.consumer.mailbox.policy.slots
         broker.attach(subscriber, self)
 
     async def subscribe(self) -> Self:
         with suppress(Paused, Unanswered, NatsError, TimeoutError):  # the slots will see to it
-            await self._consumer.ensure(self._broker.jetstream, self._broker.era)
+            await self._consumer.ensure(self._broker)
         self._slots = [self._make() for _ in range(self._count)]
         self._tasks = [asyncio.create_task(slot.run(), name="nats-slot") for slot in self._slots]
         return self

@@ -1,57 +1,47 @@
-"""What becomes of a message: opened, kept while it is worked on, and settled by its fate."""
+"""What becomes of a message: settled by its fate, or given back."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from xnovu.policy import Dead, Done, Fate, Retry
-from xnovu.ports import Delivery
 
-MESSAGE_ID = "Nats-Msg-Id"
+Retries = Sequence[tuple[Msg, Retry]]
+
 AGAIN_AFTER = 1.0
 """Seconds until a batch whose handler raised comes again."""
 
 
-def delivery(message: Msg, old: int = 0) -> Delivery:
+async def settle(
+    messages: Sequence[Msg],
+    fates: Sequence[Fate],
+    keep: Callable[[Retries], Awaitable[Sequence[bool]]],
+    *,
+    lapsed: bool = False,
+) -> None:
     """
-    The message as the port has it; its id travels as JetStream's own.
+    All of them or, where the handler has miscounted, none.
 
-    One up to number ``old`` of its stream may have been delivered before, whatever the count says.
+    ``keep`` puts off what is to come again; what it could not, the consumer itself has to. What
+    has ``lapsed`` is somebody else's: giving it back would have it delivered to a third.
     """
-    headers = dict(message.headers or {})
-    if identity := headers.pop(MESSAGE_ID, None):
-        headers["id"] = identity
-    attempt, number = _counted(message)
-    return Delivery(headers, message.data, attempt, suspect=number <= old)
-
-
-def _counted(message: Msg) -> tuple[int, int]:
-    """
-    How often it was delivered, and its number in the stream.
-
-    nats-py's ``Msg.metadata`` says the same and takes four times as long. The form is in ADR-15 of
-    nats-io/nats-architecture-and-design: with a JetStream domain, two words more come first.
-    """
-    words = message.reply.split(".")
-    first = 4 if len(words) == 9 else 6
-    return int(words[first]), int(words[first + 1])
-
-
-async def settle(messages: Sequence[Msg], fates: Sequence[Fate]) -> None:
-    """All of them or, where the handler has miscounted, none."""
     if len(messages) != len(fates):
         raise ValueError(f"{len(fates)} fates for {len(messages)} messages")
+    retries: list[tuple[Msg, Retry]] = []
     for message, fate in zip(messages, fates, strict=True):
         match fate:
             case Done():
                 await message.ack()
-            case Retry(after=after):
-                await message.nak(max(after, 0.0))
+            case Retry() as retry if not lapsed:
+                retries.append((message, retry))
             case Dead():
                 await message.term()
+            case Retry():
+                pass
+    for (message, retry), kept_elsewhere in zip(retries, await keep(retries), strict=True):
+        await (message.ack() if kept_elsewhere else message.nak(max(retry.after, 0.0)))
 
 
 async def give_back(messages: Iterable[Msg], after: float = 0.0) -> int:
@@ -65,23 +55,3 @@ async def give_back(messages: Iterable[Msg], after: float = 0.0) -> int:
         for message in unsettled:
             await message.nak(after)
     return len(unsettled)
-
-
-@asynccontextmanager
-async def kept(messages: Sequence[Msg], lease: float) -> AsyncGenerator[None]:
-    """Keep the broker from giving these messages to someone else while they are in hand."""
-    keeper = asyncio.create_task(_keep(messages, lease / 3), name="nats-lease")
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-
-
-async def _keep(messages: Sequence[Msg], every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        with suppress(NatsError):  # the connection is down: nothing to keep it with
-            for message in messages:
-                if not message.is_acked:
-                    await message.in_progress()

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from itertools import chain
 
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.client import Client
@@ -10,10 +11,14 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import Inbox, Interrupted, Unanswered
-from xnovu.adapters.nats.settle import AGAIN_AFTER, give_back, kept
+from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.lease import kept
+from xnovu.adapters.nats.settle import AGAIN_AFTER, give_back, settle
+from xnovu.adapters.nats.topology import Lane
+from xnovu.adapters.nats.triage import Triage
 from xnovu.errors import Paused, describe
+from xnovu.policy import Retry
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +26,11 @@ EXPIRES = 30.0
 """How long an idle slot's request stands before it is renewed, in seconds."""
 LAST_CALL = 0.1
 """Seconds at stop in which an open request may still be answered."""
+GLANCE = 0.05
+LOOK_EVERY = 1.0
+"""Seconds in which a message that is to be alone is looked for, and between two such looks."""
+FLUSH_SECONDS = 5
+"""How long the server may take to have seen that a group is settled."""
 REST_MIN, REST_MAX = 0.05, 5.0
 """Seconds between attempts while nothing works."""
 
@@ -29,10 +39,13 @@ class Slot:
     """Read :meth:`_serve` first: it is the pull loop."""
 
     def __init__(
-        self, broker: Broker, consumer: Consumer, subscriber: BatchPullStreamSubscriber
+        self, broker: Broker, copies: Copies, subscriber: BatchPullStreamSubscriber
     ) -> None:
         self._broker = broker
-        self._consumer = consumer
+        self._consumer = consumer = copies.consumer
+        self._triage = Triage(copies)
+        self._alone = consumer.mailbox.lane is Lane.ALONE
+        self._turn = broker.alone if self._alone else nullcontext()
         self._subscriber = subscriber
         self._policy = consumer.mailbox.policy
         self._inbox: Inbox | None = None
@@ -68,23 +81,35 @@ class Slot:
 
     async def _serve(self, client: Client) -> None:
         """Pull, hand over, pull again: until we stop or the connection changes."""
-        await self._consumer.ensure(self._broker.jetstream, self._broker.era)
+        await self._consumer.ensure(self._broker)
         inbox = self._inbox = await Inbox.open(client, self._consumer.request)
-        batch: list[Msg] = []
+        pulled = 0
         try:
             while not self._stopping:
-                busy, batch = len(batch) == self._policy.batch, []
-                try:
-                    await self._pull(inbox, batch, busy=busy)
-                finally:
-                    await self._hand_over(batch)
+                async with self._turn:
+                    pulled = await self._round(inbox, busy=pulled == self._policy.batch)
                 self._consumer.recovers()
                 self._rest = REST_MIN
+                if self._alone and not pulled:
+                    await self._news_within(LOOK_EVERY)
         except Interrupted:
             return
         finally:
             self._inbox = None
             await inbox.close()
+
+    async def _round(self, inbox: Inbox, *, busy: bool) -> int:
+        batch: list[Msg] = []
+        try:
+            await (self._look(inbox, batch) if self._alone else self._pull(inbox, batch, busy=busy))
+        finally:
+            await self._hand_over(batch)
+        return len(batch)
+
+    async def _look(self, inbox: Inbox, batch: list[Msg]) -> None:
+        """Take one, if there is one: the turn is not kept from others by waiting for it."""
+        if not self._stopping:
+            await inbox.fill(batch, 1, GLANCE)
 
     async def _pull(self, inbox: Inbox, batch: list[Msg], *, busy: bool) -> None:
         """Wait for a first message, if need be for ever, then for its company, not for long."""
@@ -100,20 +125,44 @@ class Slot:
         """Have a batch handled and settled; whatever is not settled then comes again."""
         if not batch:
             return
+        async with kept(batch, self._broker, self._consumer) as lease:
+            try:
+                await self._return(await self._handle(batch))
+            finally:
+                await self._leave(batch, lapsed=lease.lapsed)
+
+    async def _leave(self, batch: list[Msg], *, lapsed: bool) -> None:
+        """Give back what is not settled, unless it comes to somebody by itself."""
+        if lapsed:
+            count = sum(not message.is_acked for message in batch)
+        else:
+            count = await give_back(batch, AGAIN_AFTER)
+        if count:
+            log.warning("%s: %d messages were not settled; they come again", self._consumer, count)
+
+    async def _handle(self, batch: list[Msg]) -> list[Msg]:
+        """Group by group, each settled before the next; says what was not begun as we must stop."""
         if self._stopping:
-            await give_back(batch)
-            return
-        try:
-            async with kept(batch, self._consumer.lease):
-                await self._subscriber.consume(batch)
-        finally:
-            if count := await give_back(batch, AGAIN_AFTER):
-                log.warning(
-                    "%s: %d messages were not settled; they come again", self._consumer, count
-                )
+            return batch
+        groups = await self._triage.groups(batch)
+        for begun, group in enumerate(groups):
+            if self._stopping:
+                return list(chain.from_iterable(groups[begun:]))
+            await self._subscriber.consume(group)
+            if len(groups) > 1 and (client := self._broker.client):
+                await client.flush(FLUSH_SECONDS)
+        return []
+
+    async def _return(self, messages: list[Msg]) -> None:
+        """What was not begun comes to another, and costs no attempt."""
+        unspent = [Retry(0.0, "given back", "stopping", spent=False)] * len(messages)
+        await settle(messages, unspent, self._triage.copies.keep)
 
     async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._stopping else self._rest):
-                await self._news.wait()
+        await self._news_within(0 if self._stopping else self._rest)
         self._rest = min(REST_MAX, self._rest * 2)
+
+    async def _news_within(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()

@@ -1,7 +1,8 @@
 """Which subjects, streams and consumers there are, and how each is configured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from urllib.parse import quote
 
 from nats.js.api import (
@@ -21,33 +22,74 @@ from xnovu.policy import Policy
 DAY = 86_400
 CRASH_ALLOWANCE = 4
 """Deliveries beyond the policy's attempts: for workers that died holding a message."""
-PROCESSES = 16
-"""As many processes of one stage always have room to work, ..."""
-PARKED = 20_000
-"""... beside as many messages that wait for their next try: they count as unacknowledged too."""
+LAST_TRIES = 3
+"""Deliveries of a message that is handled alone: if its worker vanishes each time, it is why."""
+PROCESSES = 64
+"""As many processes of one stage always have room to work."""
 TOKEN_LIMIT = 512
 """A subject has to fit in the protocol's line of 4096 bytes, or the server hangs up."""
+LATER = "later"
+"""The stream of the messages that are to come again, each as a copy for one mailbox alone."""
+ADVISORY = "advisory"
+"""The stream of what the server says of messages delivered as often as they may be."""
+ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
+"""Where it says so: of each stream and consumer (io.nats.jetstream.advisory.v1.max_deliver)."""
+OURS = "a mailbox of XNovu"
+"""Every consumer's description: of others' we tell nothing."""
+
+
+class Lane(StrEnum):
+    """What a consumer takes in: events of a kind, or the mailbox's own copies in LATER."""
+
+    KIND = ""
+    AT = "at"
+    """Copies whose time has not come. Nobody takes them; the consumer is there to count them."""
+    DUE = "due"
+    ALONE = "alone"
+    """Those that were in hand more than once when their worker vanished: one of them may be why."""
+    ADVICE = "advice"
+    """Not messages, but the server's words on them; one mailbox of the whole fleet's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A durable consumer on one stream: what a subscription has for each of its kinds."""
+    """A durable consumer on one stream: a subscription has one for each kind and each lane."""
 
     name: str
     kind: str
     policy: Policy
+    lane: Lane = Lane.KIND
+
+    @property
+    def durable(self) -> str:
+        """The consumer's name. No mailbox can be called so, and `+` parts it from its lane's."""
+        beside = self.lane in {Lane.AT, Lane.ALONE}
+        return f"{self.name}+{self.lane}" if beside else self.name
+
+
+UNDERTAKER = Mailbox("undertaker", ADVISORY, Policy(batch=20, slots=1, linger=0.0), Lane.ADVICE)
 
 
 def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
     """A subscription's consumers. Raises ConfigurationError where the name cannot be one."""
     if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
         raise ConfigurationError(f"a mailbox name has letters, digits, - and _ only: {name!r}")
-    return [Mailbox(name, kind, policy) for kind in kinds]
+    single = replace(policy, batch=1, slots=1)
+    lanes = {Lane.AT: policy, Lane.DUE: policy, Lane.ALONE: single}
+    return [
+        *(Mailbox(name, kind, policy) for kind in kinds),
+        *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
+    ]
+
+
+def mailbox_of(durable: str) -> str:
+    """Whose consumer it is."""
+    return durable.partition("+")[0]
 
 
 def kinds_of(mailboxes: Iterable[Mailbox]) -> Sequence[str]:
-    """Every kind that has a stream: those of the pipeline, and whatever else is subscribed to."""
-    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes)]))
+    """All that has a stream: the pipeline's kinds, what else is subscribed to, and our own."""
+    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes), LATER, ADVISORY]))
 
 
 def stream_name(prefix: str, kind: str) -> str:
@@ -66,6 +108,24 @@ def some_subjects(
     """The subject filter of a kind, of one enterprise or of one stage's dead letters."""
     stages = [_token(stage) if stage else "*"] if kind == Rejected.kind else []
     return ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
+
+
+def filter_of(prefix: str, mailbox: Mailbox) -> str:
+    """The subjects that a consumer takes in."""
+    match mailbox.lane:
+        case Lane.KIND:
+            return every_subject(prefix, mailbox.kind)
+        case Lane.ADVICE:
+            return f"{ADVISORIES}.>"
+        case lane:
+            return every_subject(prefix, f"{LATER}.{lane}.{mailbox.name}")
+
+
+def subjects_of(prefix: str, kind: str) -> list[str]:
+    """The subjects that a stream takes in."""
+    if kind == ADVISORY:
+        return [f"{ADVISORIES}.{stream_name(prefix, each)}.>" for each in (*KINDS, LATER)]
+    return [every_subject(prefix, kind)]
 
 
 def subject_of(prefix: str, event: Event) -> str:
@@ -92,7 +152,7 @@ def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
     """LIMITS, so that it can be replayed, and so that a restart does not forget duplicates."""
     return StreamConfig(
         name=stream_name(options.prefix, kind),
-        subjects=[every_subject(options.prefix, kind)],
+        subjects=subjects_of(options.prefix, kind),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         max_age=options.retention_days * DAY,
@@ -100,20 +160,43 @@ def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
         duplicate_window=options.duplicate_window,
         num_replicas=options.replicas,
         allow_direct=True,
+        allow_msg_schedules=kind == LATER or None,
     )
 
 
 def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
+    """How a mailbox's messages are given out."""
+    config = ConsumerConfig(
+        name=mailbox.durable,
+        durable_name=mailbox.durable,
+        description=OURS,
+        filter_subject=filter_of(options.prefix, mailbox),
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.NONE,
+        max_deliver=-1,
+    )
+    return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox)
+
+
+def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
     """No ``backoff``: the server would add it to the delay that a retry asks for."""
     policy = mailbox.policy
-    attempts = [policy.attempts, *(rule.attempts or 0 for rule in policy.rules.values())]
-    return ConsumerConfig(
-        name=mailbox.name,
-        durable_name=mailbox.name,
-        filter_subject=every_subject(options.prefix, mailbox.kind),
-        deliver_policy=DeliverPolicy.ALL,
+    return replace(
+        config,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=options.lease,
-        max_deliver=max(attempts) + CRASH_ALLOWANCE,
-        max_ack_pending=policy.batch * policy.slots * PROCESSES + PARKED,
+        max_deliver=_deliveries(mailbox),
+        max_ack_pending=policy.batch * policy.slots * PROCESSES,
     )
+
+
+def _deliveries(mailbox: Mailbox) -> int:
+    match mailbox.lane:
+        case Lane.ALONE:
+            return LAST_TRIES
+        case Lane.ADVICE:
+            return -1
+        case _:
+            rules = mailbox.policy.rules.values()
+            attempts = [mailbox.policy.attempts, *(rule.attempts or 0 for rule in rules)]
+            return max(attempts) + CRASH_ALLOWANCE

@@ -14,13 +14,29 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Url, asked
+from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer, missing_stream
+from xnovu.adapters.nats.consumer import Consumer, unsettled
+from xnovu.adapters.nats.declare import Streams, missing_stream
+from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.lease import current_lease
 from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.pause import Pauses
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
-from xnovu.adapters.nats.settle import delivery, settle
-from xnovu.adapters.nats.topology import boxes_of, every_subject, kinds_of, stream_name
+from xnovu.adapters.nats.send import Sender
+from xnovu.adapters.nats.settle import settle
+from xnovu.adapters.nats.topology import (
+    UNDERTAKER,
+    Lane,
+    Mailbox,
+    boxes_of,
+    filter_of,
+    kinds_of,
+    mailbox_of,
+    stream_name,
+)
+from xnovu.adapters.nats.undertaker import Undertaker
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import Event
@@ -38,7 +54,8 @@ class NatsTransport:
 
     ``broker`` is an ordinary FastStream broker, to build an app on; starting and stopping it is
     starting and stopping the transport. ``url`` may hold credentials; as a callable it is asked at
-    each connection. Streams and consumers are :func:`~xnovu.adapters.nats.provision.provision`'s.
+    each connection. Streams and consumers are :func:`~xnovu.adapters.nats.provision.provision`'s;
+    those that are missing are made anew.
     """
 
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
@@ -46,26 +63,36 @@ class NatsTransport:
     def __init__(self, options: NatsOptions, url: str | Url | None = None) -> None:
         self.broker = Broker(asked(url or options.url), stop_timeout=options.stop_timeout)
         self._options = options
-        self._publisher = JetStreamPublisher(self.broker, options)
+        self._sender = Sender(self.broker, options.publish_timeout)
+        self._streams = Streams(options)
+        self._publisher = JetStreamPublisher(self.broker, self._sender, self._streams, options)
+        self._pauses = Pauses(self.broker, options)
         self._consumers: list[Consumer] = []
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
+        if not self._consumers:
+            self._serve(UNDERTAKER, lambda _: _burying(Undertaker(self.broker, self)))
         for mailbox in boxes_of(name, kinds, policy):
-            consumer = Consumer(self._options, mailbox)
-            subscriber = self.broker.subscriber(
-                every_subject(self._options.prefix, mailbox.kind),
-                stream=JStream(consumer.stream, declare=False),
-                durable=name,
-                pull_sub=PullSub(policy.batch, batch=True),
-                ack_policy=AckPolicy.MANUAL,
-                decoder=_sealed,
-                no_reply=True,
-                title=f"{name}:{mailbox.kind}",
-            )
-            subscriber(_settling(handler, consumer))
-            PullLoop(self.broker, consumer, subscriber)
-            self._consumers.append(consumer)
+            if mailbox.lane is not Lane.AT:
+                self._serve(mailbox, lambda copies: _settling(handler, copies))
+
+    def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
+        consumer = Consumer(self._options, mailbox, self._streams)
+        copies = Copies(self.broker, consumer, self._sender, self._options)
+        subscriber = self.broker.subscriber(
+            filter_of(self._options.prefix, mailbox),
+            stream=JStream(consumer.stream, declare=False),
+            durable=mailbox.durable,
+            pull_sub=PullSub(mailbox.policy.batch, batch=True),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_sealed,
+            no_reply=True,
+            title=f"{mailbox.durable}:{mailbox.kind}",
+        )
+        subscriber(handle(copies))
+        PullLoop(self.broker, copies, subscriber)
+        self._consumers.append(consumer)
 
     async def start(self) -> None:
         """Connect, waiting for NATS if need be for ever. ConfigurationError: refused."""
@@ -81,7 +108,7 @@ class NatsTransport:
         try:
             jetstream = self.broker.jetstream
             checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
-            checks += [consumer.missing(jetstream) for consumer in self._consumers]
+            checks += [self._trouble_of(consumer) for consumer in self._consumers]
             return next(filter(None, await asyncio.gather(*checks)), None)
         except Paused as error:
             return str(error)
@@ -97,8 +124,28 @@ class NatsTransport:
         except (NatsError, OSError, TimeoutError) as error:
             raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
 
+    async def pause(self, name: str, seconds: float, reason: str) -> None:
+        await self._pauses.pause(self._of(name), seconds, reason)
+
+    async def resume(self, name: str) -> None:
+        await self._pauses.resume(self._of(name))
+
+    async def paused(self, name: str) -> bool:
+        return await self._pauses.paused(self._of(name))
+
+    def _of(self, name: str) -> list[Consumer]:
+        theirs = [each for each in self._consumers if each.mailbox.name == name]
+        return [each for each in theirs if each.mailbox is not UNDERTAKER]
+
     def _kinds(self) -> Sequence[str]:
         return kinds_of(consumer.mailbox for consumer in self._consumers)
+
+    async def _trouble_of(self, consumer: Consumer) -> str | None:
+        match await consumer.found(self.broker.jetstream):
+            case str(missing):
+                return missing
+            case info:
+                return await self._pauses.told(consumer, info)
 
     async def _missing_stream(self, jetstream: JetStreamContext, kind: str) -> str | None:
         stream = stream_name(self._options.prefix, kind)
@@ -113,23 +160,30 @@ class NatsTransport:
             infos = await jetstream.consumers_info(stream_name(self._options.prefix, kind))
         except NotFoundError:
             return 0
-        return sum(
-            (info.num_pending or 0) + (info.num_ack_pending or 0)
-            for info in infos
-            if info.name in names
-        )
+        return sum(unsettled(info) for info in infos if mailbox_of(info.name) in names)
 
 
-def _settling(handler: Handler, consumer: Consumer) -> OnBatch:
+def _settling(handler: Handler, copies: Copies) -> OnBatch:
     """The handler as FastStream calls it: settles each message by its fate."""
 
     async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
-        batch = message.raw_message
+        batch, lease, old = message.raw_message, current_lease(), copies.consumer.old
         try:
-            fates = await handler([delivery(one, consumer.old) for one in batch])
-            await settle(batch, fates)
+            fates = await handler([delivery(one, old, lease) for one in batch])
+            await settle(batch, fates, copies.keep, lapsed=lease.lapsed)
         except Exception as error:
             log.error("a batch was not settled: the handler raised %s", _where(error))
+            raise
+
+    return on_batch
+
+
+def _burying(undertaker: Undertaker) -> OnBatch:
+    async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
+        try:
+            await undertaker(message.raw_message)
+        except Exception as error:
+            log.error("advisories were not dealt with: %s", _where(error))
             raise
 
     return on_batch

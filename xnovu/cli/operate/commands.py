@@ -148,6 +148,45 @@ def retract(
     raise typer.Exit(asyncio.run(take_back(ids, reason, wait=wait, who=who)))
 
 
+def replay(
+    stage: Annotated[
+        str, typer.Argument(help="Whose subject: ingest, hydrate, trigger, status, dead, retract.")
+    ],
+    since: Since = None,
+    until: Until = None,
+    seq: Annotated[
+        int | None, typer.Option("--seq", min=1, help="From this number of the stream on.")
+    ] = None,
+    enterprise: Enterprise = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="SUBJECT", help="There, and to no stage.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option("--rate", min=0, help="Messages a second; 0: as fast as taken.")
+    ] = 0.0,
+    yes: Yes = False,
+    who: As = None,
+) -> None:
+    """
+    Replay a subject into the stage that consumes it: `hydrate` goes to trigger once more.
+
+    First shows how many; Ctrl-C stops it, and says how to go on. What was sent is not sent again.
+    """
+    from xnovu.cli.operate.moments import moment
+    from xnovu.cli.operate.replay import Wanted, replay
+
+    wanted = Wanted(
+        kind=stage,
+        enterprise_id=enterprise,
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
+        first=seq,
+        to=to,
+        rate=rate,
+    )
+    raise typer.Exit(asyncio.run(replay(wanted, yes=yes, who=who)))
+
+
 def _wanted(
     numbers: list[int] | tuple[int, ...] | None,
     stage: str | None,

@@ -1,0 +1,93 @@
+"""
+Messages that are to come again, kept as copies in a stream of their own until their time comes.
+
+Left with its consumer (``nak`` with a delay), a message that waits counts as unacknowledged: many
+of them would stop the others, and every wait would cost a delivery. So the original is acknowledged
+once its copy is safe. The server itself delivers the copy in time (ADR-51 of
+nats-io/nats-architecture-and-design; nats-server 2.12), to this mailbox alone.
+
+A copy is named after the original's place in its consumer, and the server is asked to take no
+second one. So a worker that dies between copying and acknowledging doubles nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nats.aio.msg import Msg
+from nats.js.errors import APIError, NotFoundError
+
+from xnovu.adapters.nats.arrival import ATTEMPTS, attempts_before, count_of, number_of, plain
+from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.consumer import Consumer
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.send import Answer, Parcel, Sender
+from xnovu.adapters.nats.topology import DAY, LATER, Lane, stream_name
+from xnovu.policy import Retry
+
+THERE_ALREADY = 10071
+"""JetStream's error code where the last message of a subject is not the expected one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What one consumer has put off."""
+
+    broker: Broker
+    consumer: Consumer
+    sender: Sender
+    options: NatsOptions
+
+    async def keep(self, retries: Sequence[tuple[Msg, Retry]]) -> list[bool]:
+        """Put each off for as long as it says; False for one whose copy may not be there."""
+        parcels = [self._parcel(message, retry) for message, retry in retries]
+        return [_is_there(answer) for answer in await self.sender.send(parcels)]
+
+    async def isolate(self, messages: Sequence[Msg]) -> list[bool]:
+        """Have each come again alone; False for one whose copy may not be there."""
+        parcels = [self._copy(Lane.ALONE, message, Retry(0.0, spent=False)) for message in messages]
+        return [_is_there(answer) for answer in await self.sender.send(parcels)]
+
+    async def has(self, message: Msg) -> bool:
+        """Whether this message, delivered here once more, has a copy that stands for it."""
+        stream = stream_name(self.options.prefix, LATER)
+        try:
+            info = await self.broker.jetstream.stream_info(stream, self._subject("*", message))
+        except NotFoundError:
+            return False
+        return bool(info.state.subjects)
+
+    def _parcel(self, message: Msg, retry: Retry) -> Parcel:
+        due = self._copy(Lane.DUE, message, retry)
+        if retry.after <= 0:
+            return due
+        time = f"@at {self._time(retry.after)}"
+        scheduled = {"Nats-Schedule": time, "Nats-Schedule-Target": due.subject}
+        return Parcel(self._subject(Lane.AT, message), due.body, {**due.headers, **scheduled})
+
+    def _copy(self, lane: Lane, message: Msg, retry: Retry) -> Parcel:
+        headers = plain(message.headers)
+        attempts = attempts_before(headers) + count_of(message) - (not retry.spent)
+        headers |= {ATTEMPTS: str(attempts)} | self._only_once(message)
+        return Parcel(self._subject(lane, message), message.data, headers)
+
+    def _only_once(self, message: Msg) -> dict[str, str]:
+        """The server is to refuse it if there is a copy already, waiting, due or done with."""
+        header = "Nats-Expected-Last-Subject-Sequence"
+        return {header: "0", f"{header}-Subject": self._subject("*", message)}
+
+    def _time(self, after: float) -> str:
+        """So many seconds from now, within what the stream keeps."""
+        most = self.options.retention_days * DAY / 2
+        return (datetime.now(UTC) + timedelta(seconds=min(after, most))).isoformat()
+
+    def _subject(self, lane: str, message: Msg) -> str:
+        box = self.consumer.mailbox
+        words = message.subject.split(".")
+        enterprise = words[-1] if box.lane is Lane.KIND else words[-2]
+        origin = f"{box.lane or box.kind}-{self.consumer.made}-{number_of(message)}"
+        return ".".join([self.options.prefix, LATER, lane, box.name, enterprise, origin])
+
+
+def _is_there(answer: Answer) -> bool:
+    return answer is None or (isinstance(answer, APIError) and answer.err_code == THERE_ALREADY)

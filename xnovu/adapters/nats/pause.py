@@ -1,0 +1,88 @@
+"""Pauses of a mailbox: the server itself gives out nothing more, to no process."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerInfo
+from nats.js.errors import NotFoundError
+
+from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.consumer import Consumer
+from xnovu.adapters.nats.inbox import NANOSECONDS
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.errors import Paused
+
+NUDGE = json.dumps({"batch": 1, "max_bytes": 1, "expires": NANOSECONDS // 20}).encode()
+"""A pull request that no message is small enough for (nats-server 2.15 does without one wait for
+the next sign of life of whoever pulls, which is seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What the server says of it, and what nobody but us could: why."""
+
+    broker: Broker
+    options: NatsOptions
+
+    async def pause(self, consumers: Sequence[Consumer], seconds: float, reason: str) -> None:
+        """Pause these, which are one mailbox's, and leave word why."""
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        async with _reached():
+            for name in {box.mailbox.name for box in consumers}:
+                await self._tell(name, reason)
+            pause = self.broker.jetstream.pause_consumer
+            await asyncio.gather(*(pause(c.stream, c.mailbox.durable, until) for c in consumers))
+
+    async def resume(self, consumers: Sequence[Consumer]) -> None:
+        async with _reached():
+            await asyncio.gather(*(self._resume(consumer) for consumer in consumers))
+
+    async def paused(self, consumers: Sequence[Consumer]) -> bool:
+        async with _reached():
+            info = self.broker.jetstream.consumer_info
+            infos = await asyncio.gather(*(info(c.stream, c.mailbox.durable) for c in consumers))
+        return any(info.paused for info in infos)
+
+    async def told(self, consumer: Consumer, info: ConsumerInfo) -> str | None:
+        """Until when at the latest it is paused, and why; None if it is not."""
+        if not info.paused:
+            return None
+        left = int(info.pause_remaining or 0) / NANOSECONDS
+        why = await self._reason(consumer.mailbox.name)
+        return f"{consumer} is paused in the whole fleet, {left:.0f} s more at the most: {why}"
+
+    async def _resume(self, consumer: Consumer) -> None:
+        """The server looks at what is waiting only when something happens: so something does."""
+        await self.broker.jetstream.resume_consumer(consumer.stream, consumer.mailbox.durable)
+        if client := self.broker.client:
+            await client.request(consumer.request, NUDGE, timeout=1.0)
+
+    async def _reason(self, name: str) -> str:
+        stream = stream_name(self.options.prefix, LATER)
+        try:
+            told = await self.broker.jetstream.get_last_msg(stream, self._subject(name))
+        except NotFoundError:
+            return "nobody says why"
+        return (told.data or b"").decode(errors="replace")
+
+    async def _tell(self, name: str, reason: str) -> None:
+        headers = {"Nats-Rollup": "sub"}
+        subject = self._subject(name)
+        await self.broker.jetstream.publish(subject, reason.encode(), headers=headers)
+
+    def _subject(self, name: str) -> str:
+        return f"{self.options.prefix}.{LATER}.paused.{name}"
+
+
+@asynccontextmanager
+async def _reached() -> AsyncGenerator[None]:
+    try:
+        yield
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error

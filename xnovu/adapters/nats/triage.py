@@ -1,0 +1,76 @@
+"""
+In which company each message of a batch is handled.
+
+A message that kills its worker takes with it whatever else the process has in hand, and all of that
+comes again with the same count of deliveries. So nothing but being alone tells who did it.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+from nats.aio.msg import Msg
+
+from xnovu.adapters.nats.arrival import count_of
+from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.topology import Lane
+
+ONCE, TWICE = 2, 3
+"""The counts of a message whose worker vanished as often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """
+    Sorts what a slot has pulled.
+
+    First deliveries go together: those that a server only seems to deliver first because it was
+    killed, too, or a restart would make the whole backlog slow. After them go those whose worker
+    vanished once, in random order and growing company: one, two, four. Those whose worker vanished
+    twice are put into the lane of those that are handled alone.
+    """
+
+    copies: Copies
+
+    async def groups(self, batch: Sequence[Msg]) -> list[list[Msg]]:
+        """Groups to be handled and settled one after the other; the rest is acknowledged."""
+        lane = self.copies.consumer.mailbox.lane
+        if lane is Lane.ADVICE:
+            return [list(batch)]
+        ours = await self._without_put_off(batch)
+        if lane is Lane.ALONE:
+            return [[message] for message in ours]
+        first = [message for message in ours if count_of(message) < ONCE]
+        again = [message for message in ours if count_of(message) == ONCE]
+        alone = await self._not_isolated([one for one in ours if count_of(one) >= TWICE])
+        random.shuffle(again)
+        return [group for group in (first, *widening(again), *alone) if group]
+
+    async def _without_put_off(self, batch: Sequence[Msg]) -> list[Msg]:
+        """Those for which no copy stands in."""
+        doubtful = [one for one in batch if self.copies.consumer.may_have_put_off(one)]
+        return await _but(doubtful, await asyncio.gather(*map(self.copies.has, doubtful)), batch)
+
+    async def _not_isolated(self, messages: Sequence[Msg]) -> list[list[Msg]]:
+        """Those for which there is no place in the lane: they are alone in here at least."""
+        left = await _but(messages, await self.copies.isolate(messages), messages)
+        return [[message] for message in left]
+
+
+def widening(messages: Sequence[Msg]) -> Iterator[list[Msg]]:
+    """One, then two, then four: who has survived alone makes it likely that the next will."""
+    left = iter(messages)
+    for power in count():
+        if not (group := list(islice(left, 2**power))):
+            return
+        yield group
+
+
+async def _but(copied: Sequence[Msg], is_safe: Sequence[bool], batch: Sequence[Msg]) -> list[Msg]:
+    """The batch without those whose copy is safe; they are acknowledged."""
+    for message, safe in zip(copied, is_safe, strict=True):
+        if safe:
+            await message.ack()
+    return [message for message in batch if not message.is_acked]
