@@ -1,6 +1,6 @@
 """Retract: take back what was sent of a notification, and write down what that has achieved."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from faststream import FastStream
 
@@ -12,7 +12,12 @@ from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
 from xnovu.retraction import Recall, Recalled, Retracted, came_to, parts
 
-Answers = Sequence[Recalled | XNovuError]
+REMEMBERED = 100_000
+"""Calls of which it is kept in mind that they are through."""
+
+Asked = tuple[Key, Recall]
+Calls = Mapping[Key, Sequence[Recall]]
+Answers = Mapping[Asked, Recalled | XNovuError]
 
 
 class Retract:
@@ -21,7 +26,8 @@ class Retract:
 
     That is as soon as all of its people are known there, and for good ``quiet`` seconds after a
     stage last had it in hand: whatever was sent has shown by then. The database tells how long
-    that is; what waits comes back by the policy.
+    that is; what waits comes back by the policy. Of many calls, those that are through are not
+    asked for again, so that a rate limit only makes it slow.
     """
 
     name = "retract"
@@ -29,32 +35,53 @@ class Retract:
 
     def __init__(self, store: Store, provider: Provider, quiet: float) -> None:
         self._store, self._provider, self._quiet = store, provider, quiet
+        self._through: dict[Asked, Recalled] = {}
 
     async def handle(self, batch: Sequence[Envelope[RetractRequested]]) -> Sequence[Result]:
         events = {envelope.event.key: envelope.event for envelope in batch}
         standing = await self._store.retracted(list(events))
-        found = await self._taken_back([events[key] for key, row in standing.items() if _open(row)])
-        verdicts = {key: self._verdict(row, found.get(key, ())) for key, row in standing.items()}
+        calls = {key: _calls(events[key], row) for key, row in standing.items()}
+        answers = await self._answers(calls, standing)
+        verdicts = {
+            key: self._verdict(row, [answers[key, call] for call in calls[key]])
+            for key, row in standing.items()
+        }
         told = await self._told(verdicts)
+        self._forget((key, call) for key in told for call in calls[key])
         return [_result(verdicts.get(e.event.key), told.get(e.event.key)) for e in batch]
 
-    async def _taken_back(self, events: Sequence[RetractRequested]) -> Mapping[Key, Answers]:
-        calls = [list(_calls(event)) for event in events]
-        answers = iter(await self._provider.cancel([call for each in calls for call in each]))
-        return {
-            event.key: [next(answers) for _ in each]
-            for event, each in zip(events, calls, strict=True)
-        }
+    async def _answers(self, calls: Calls, standing: Mapping[Key, Retracted]) -> Answers:
+        """What is known of each call, from before, or asked for now."""
+        every = [(key, call) for key, each in calls.items() for call in each]
+        known = {part: self._through[part] for part in every if part in self._through}
+        asked = [part for part in every if part not in known]
+        heard = await self._provider.cancel([call for _, call in asked])
+        answers = dict(zip(asked, heard, strict=True))
+        for (key, call), answer in answers.items():
+            if isinstance(answer, Recalled) and (answer.settled or self._is_over(standing[key])):
+                self._through[key, call] = answer
+        return {**answers, **known}
 
-    def _verdict(self, row: Retracted, answers: Answers) -> Retraction | XNovuError:
+    def _forget(self, through: Iterable[Asked]) -> None:
+        for part in through:
+            self._through.pop(part, None)
+        if len(self._through) > REMEMBERED:  # of rows that went to other processes
+            self._through.clear()
+
+    def _is_over(self, row: Retracted) -> bool:
+        return row.quiet >= self._quiet
+
+    def _verdict(
+        self, row: Retracted, answers: Sequence[Recalled | XNovuError]
+    ) -> Retraction | XNovuError:
         if row.outcome:
             return row.outcome
         if error := next((a for a in answers if isinstance(a, XNovuError)), None):
             return _patient(error)
         recalled = [answer for answer in answers if isinstance(answer, Recalled)]
-        if row.quiet < self._quiet and not all(call.settled for call in recalled):
-            return Retryable("it may still be on its way", code="retraction_open", bounded=False)
-        return came_to(row.previous, recalled)
+        if self._is_over(row) or all(call.settled for call in recalled):
+            return came_to(row.previous, recalled)
+        return Retryable("it may still be on its way", code="retraction_open", bounded=False)
 
     async def _told(
         self, verdicts: Mapping[Key, Retraction | XNovuError]
@@ -64,22 +91,19 @@ class Retract:
         return {change.key: change for change in changes}
 
 
-def _open(row: Retracted) -> bool:
-    return row.outcome is None
-
-
-def _calls(event: RetractRequested) -> Iterator[Recall]:
-    for name, people in parts(event.transaction_id, event.recipients):
-        yield Recall(name, len(people))
+def _calls(event: RetractRequested, row: Retracted) -> Sequence[Recall]:
+    """What there is to take back; nothing where the outcome is known."""
+    if row.outcome:
+        return ()
+    named = parts(event.transaction_id, event.recipients)
+    return [Recall(name, len(people)) for name, people in named]
 
 
 def _patient(error: XNovuError) -> XNovuError:
     """Nobody gives a retraction up because the provider is in trouble."""
-    return (
-        error
-        if isinstance(error, Paused)
-        else Retryable(str(error), code=error.code, bounded=False)
-    )
+    if isinstance(error, Paused):
+        return error
+    return Retryable(str(error), code=error.code, bounded=False)
 
 
 def _result(verdict: Retraction | XNovuError | None, change: StatusChanged | None) -> Result:

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, World, stages, world
 from xnovu.cli.run import BESIDE
+from xnovu.compose import Kit
+from xnovu.compose.kit import nats_transport
 from xnovu.compose.serve import House
 from xnovu.events import Status, StatusChanged
 from xnovu.local.novu import Fault, Step, Workflow
@@ -232,7 +234,8 @@ async def test_it_comes_round_again_though_the_broker_forgets_it(here: World):
 async def test_the_world_is_told_once_and_of_the_outcome(here: World):
     rows = [here.insert(workflow=key) for key in ("digest", "mail", "digest")]
     never = here.insert(workflow="mail", scheduled_for="2999-01-01T00:00:00Z")
-    house = House([BESIDE["analytics"]], here.settings)
+    kit = Kit(here.settings, "analytics")
+    house = House([BESIDE["analytics"]], kit, nats_transport(here.settings))
     await house.open()
     async with stages(here):
         for row in rows:

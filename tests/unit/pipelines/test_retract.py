@@ -157,3 +157,33 @@ async def test_trouble_with_one_is_no_concern_of_the_others():
     assert isinstance(results[0], Retryable)
     assert results[1].events[0].retraction is Retraction.CANCELLED
     assert [key.notification_id for told in book.told for key in told] == [2]
+
+
+async def test_what_is_through_is_not_asked_for_again_while_the_rest_waits():
+    """Else a rate limit would keep a row for many people from ever being told of."""
+    busy = Paused("429", after=1.0)
+    book, post = Book(row1=was()), Post(SPARED, busy, SENT)
+    stage = Retract(book, post, QUIET)
+    [held] = await stage.handle([requested(recipients=200)])
+    assert isinstance(held, Paused)
+    [result] = await stage.handle([requested(recipients=200)])
+    assert result.events[0].retraction is Retraction.PARTLY
+    assert [call.transaction_id for call in post.calls[1:]] == [post.calls[1].transaction_id] * 2
+
+    post.answers = [SENT, SENT]
+    [again] = await stage.handle([requested(recipients=200)])
+    assert len(post.calls) == 5, "what is told of is forgotten"
+    assert again.events
+
+
+async def test_what_is_not_there_is_asked_for_again_until_it_would_have_shown():
+    book, post = Book(row1=was(Status.PROCESSING)), Post(Recalled(), Recalled(), Paused("429"))
+    stage = Retract(book, post, QUIET)
+    await stage.handle([requested(recipients=200)])
+    book.rows[1] = was(Status.PROCESSING, quiet=QUIET)
+    post.answers = [Recalled(), Paused("429")]
+    await stage.handle([requested(recipients=200)])
+    post.answers = [Recalled()]
+    [result] = await stage.handle([requested(recipients=200)])
+    assert result.events[0].retraction is Retraction.STOPPED
+    assert len(post.calls) == 5
