@@ -1,4 +1,4 @@
-"""Ingest: every row that is due leaves the database for the broker."""
+"""Ingest: every row that is due, and every retraction, leaves the database for the broker."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.events import Captured
+from xnovu.events import Captured, RetractRequested
 from xnovu.policy import Done, Result
 
 
@@ -14,9 +14,11 @@ class Ingest:
     """The claim is already an event; carrying it over is the whole work."""
 
     name = "ingest"
-    accepts = (Captured,)
+    accepts = (Captured, RetractRequested)
 
-    async def handle(self, batch: Sequence[Envelope[Captured]]) -> Sequence[Result]:
+    async def handle(
+        self, batch: Sequence[Envelope[Captured | RetractRequested]]
+    ) -> Sequence[Result]:
         return [Done.then(envelope.event) for envelope in batch]
 
 

@@ -29,10 +29,14 @@ class Record:
 
 
 def _concerns_a_row(event: Ended) -> bool:
-    """What this stage itself gave up on says nothing about the row, nor does a nameless letter."""
+    """
+    Whether it says how the row has ended.
+
+    What this stage gave up on does not, nor a retraction that was, nor a nameless letter.
+    """
     return not (
         isinstance(event, Rejected)
-        and (event.failure.stage == Record.name or event.notification_id == 0)
+        and (event.failure.stage in (Record.name, "retract") or event.notification_id == 0)
     )
 
 

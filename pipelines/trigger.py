@@ -1,20 +1,17 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
-from collections.abc import Sequence
-from uuid import NAMESPACE_OID, uuid5
+from collections.abc import Mapping, Sequence
 
 from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Hydrated, Key, Notification, Triggered
+from xnovu.events import Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import Provider, Store
+from xnovu.ports import HOLD, Provider, Store
 from xnovu.ports import Trigger as Call
-
-RECIPIENTS = 100
-"""Recipients at the most in one call (Novu's event API)."""
+from xnovu.retraction import parts
 
 SETTLE = 30.0
 """Seconds until a look-up at the provider surely finds what it has just accepted."""
@@ -29,32 +26,51 @@ class Trigger:
     Asks the store what is still wanted, then the provider, once for the whole batch.
 
     A notification for more than 100 recipients is several calls, each with a transaction id of
-    its own, and ends as one.
+    its own, and ends as one. What is past its deadline is not sent any more, but looked up if it
+    may have been sent before: ``quiet`` seconds after the deadline that has surely shown. What is
+    about to be sent keeps its claim for ``hold`` seconds.
     """
 
     name = "trigger"
     accepts = (Hydrated,)
 
-    def __init__(self, store: Store, provider: Provider) -> None:
+    def __init__(self, store: Store, provider: Provider, quiet: float, hold: float = HOLD) -> None:
         self._store, self._provider = store, provider
+        self._quiet, self._hold = quiet, hold
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         unique = _unique(batch)
-        wanted = await self._store.still_wanted(list(unique))
-        results = await self._send([unique[key] for key in unique if key in wanted])
+        wanted = await self._store.still_wanted(list(unique), self._hold)
+        late = await self._late([key for key in unique if key not in wanted])
+        results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
+        asked = [e for key, e in unique.items() if key in wanted or (key in late and e.doubtful)]
+        results |= await self._send(asked, late)
         first_time = set(unique)
         return [
             results.get(e.event.key, Done()) if _take(first_time, e.event.key) else Done()
             for e in batch
         ]
 
-    async def _send(self, wanted: Sequence[Envelope[Hydrated]]) -> dict[Key, Result]:
-        split = [_calls(envelope) for envelope in wanted]
+    async def _late(self, unwanted: Sequence[Key]) -> Mapping[Key, float]:
+        return await self._store.overdue(unwanted) if unwanted else {}
+
+    async def _send(
+        self, asked: Sequence[Envelope[Hydrated]], late: Mapping[Key, float]
+    ) -> dict[Key, Result]:
+        split = [_calls(envelope, overdue=envelope.event.key in late) for envelope in asked]
         answers = iter(await self._provider.trigger([call for calls in split for call in calls]))
-        return {
+        results = {
             envelope.event.key: _result(envelope.event, [next(answers) for _ in calls])
-            for envelope, calls in zip(wanted, split, strict=True)
+            for envelope, calls in zip(asked, split, strict=True)
         }
+        return {key: self._for_sure(result, late.get(key)) for key, result in results.items()}
+
+    def _for_sure(self, result: Result, late: float | None) -> Result:
+        """What was sent just before its deadline may not have shown yet."""
+        if late is None or late >= self._quiet or not isinstance(result, Expired):
+            return result
+        wait = self._quiet - late
+        return Retryable(str(result), code="provider_unclear", after=wait, bounded=False)
 
 
 def _unique(batch: Sequence[Envelope[Hydrated]]) -> dict[Key, Envelope[Hydrated]]:
@@ -74,20 +90,13 @@ def _take(keys: set[Key], key: Key) -> bool:
     return False
 
 
-def _calls(envelope: Envelope[Hydrated]) -> list[Call]:
-    event, notification = envelope.event, envelope.event.notification
-    suspect = envelope.redelivered or event.claims > 1
-    recipients = notification.recipients
+def _calls(envelope: Envelope[Hydrated], *, overdue: bool) -> list[Call]:
+    notification, doubtful = envelope.event.notification, envelope.doubtful
+    people = notification.recipients
     return [
-        Call(_transaction(notification, n), notification, recipients[at : at + RECIPIENTS], suspect)
-        for n, at in enumerate(range(0, len(recipients), RECIPIENTS))
+        Call(name, notification, people[of.start : of.stop], doubtful, overdue)
+        for name, of in parts(notification.transaction_id, len(people))
     ]
-
-
-def _transaction(notification: Notification, part: int) -> str:
-    """The row's own transaction id for the first part; a name derived from it for the others."""
-    row = notification.transaction_id
-    return str(uuid5(NAMESPACE_OID, f"{row}/{part}")) if part else row
 
 
 def _result(event: Hydrated, answers: Sequence[Answer]) -> Result:
@@ -129,13 +138,15 @@ def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
     message = f"{accepted} of {parts} parts accepted; {error}"
     if isinstance(error, Permanent):
         return Permanent(message, code=error.code, violations=error.violations)
+    if isinstance(error, Expired):
+        return Expired(message)
     wait = max(SETTLE, getattr(error, "after", None) or 0.0)
     bounded = not isinstance(error, Paused)
     return Retryable(message, code=error.code, after=wait, bounded=bounded)
 
 
 async def build(kit: Kit) -> Trigger:
-    return Trigger(await kit.store(), await kit.provider())
+    return Trigger(await kit.store(), await kit.provider(), kit.quiet, kit.hold)
 
 
 part = Part(Trigger.name, Trigger.accepts, build)

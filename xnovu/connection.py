@@ -1,9 +1,12 @@
 """How a long-lived connection fares, for whoever asks."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+
+log = logging.getLogger(__name__)
 
 
 class Link(StrEnum):
@@ -31,19 +34,36 @@ class Connection:
 
 
 class Line:
-    """Keeps a :class:`Connection` true: its owner tells what happens, anyone reads ``now``."""
+    """
+    Keeps a :class:`Connection` true: its owner tells what happens, anyone reads ``now``.
 
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    ``name`` is what the log calls it when it is lost and when it is back.
+    """
+
+    def __init__(
+        self, name: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._name = name
         self._clock = clock
+        self._level = logging.WARNING
         self.now = Connection(Link.CONNECTING, clock())
 
     def connected(self) -> None:
         """It works from now on."""
+        if self.now.reason:
+            log.log(self._level, "%s: connected again", self._name)
         self._become(Link.CONNECTED)
 
-    def lost(self, reason: str) -> None:
-        """It no longer works, or still does not; it is being made anew."""
-        was_up = self.now.state is Link.CONNECTED
+    def lost(self, reason: str, *, planned: bool = False) -> None:
+        """
+        It no longer works, or still does not; it is being made anew.
+
+        What was ``planned`` is no loss: nobody is warned of it, and it does not count.
+        """
+        self._level = logging.INFO if planned else logging.WARNING
+        if reason != self.now.reason:
+            log.log(self._level, "%s: %s", self._name, reason)
+        was_up = self.now.state is Link.CONNECTED and not planned
         first_try = self.now.state is Link.CONNECTING
         self._become(Link.CONNECTING if first_try else Link.RECONNECTING, reason)
         if was_up:

@@ -42,6 +42,11 @@ class Envelope(Generic[E_co]):
     def enterprise_id(self) -> str:
         return self.event.enterprise_id
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the notification may have been sent, here or under an earlier claim."""
+        return self.redelivered or self.event.claims > 1
+
     def then(self, event: Event) -> "Envelope[Event]":
         """The envelope this one causes. What has happened is to be told however late it is."""
         return Envelope(event, None if event.past else self.deadline, self.trace)

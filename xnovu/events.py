@@ -19,6 +19,19 @@ class Status(StrEnum):
     RETRACTED = "RETRACTED"
 
 
+class Retraction(StrEnum):
+    """What taking a notification back has achieved; the values are the database's."""
+
+    STOPPED = "stopped"
+    """It was not sent."""
+    CANCELLED = "cancelled"
+    """The provider had it, and nobody has it, or has it any more."""
+    PARTLY = "partly"
+    """Some people, or some channels, have it for good; the rest was cancelled or taken back."""
+    TOO_LATE = "too_late"
+    """People have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """
@@ -134,6 +147,14 @@ class Triggered(Event):
     calls: int = 1
 
 
+class RetractRequested(Event):
+    """Someone has taken the notification back; what was sent of it is to be cancelled."""
+
+    kind = "retract"
+    transaction_id: str
+    recipients: int
+
+
 class StatusChanged(Event):
     """The row has reached a new status, and the database has it."""
 
@@ -144,6 +165,7 @@ class StatusChanged(Event):
     at: datetime
     transaction_id: str | None = None
     failure: Failure | None = None
+    retraction: Retraction | None = None
 
     @property
     def identity(self) -> str:
@@ -165,5 +187,6 @@ class Rejected(Event):
 
 
 KINDS: dict[str, type[Event]] = {
-    event.kind: event for event in (Captured, Hydrated, Triggered, StatusChanged, Rejected)
+    event.kind: event
+    for event in (Captured, Hydrated, Triggered, RetractRequested, StatusChanged, Rejected)
 }

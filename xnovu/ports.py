@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
 from xnovu.policy import Fate, Hold, Policy
+from xnovu.retraction import Recaller, Retractions
 
 
 class Lease(Protocol):
@@ -145,6 +146,10 @@ class WakeUps(Protocol):
         """
         ...
 
+    def missed(self, rows: int) -> None:
+        """Take note that so many rows were found of which no hint has told."""
+        ...
+
     async def stop(self) -> None: ...
 
 
@@ -175,15 +180,26 @@ class Claim:
     claimed_before: bool = False
 
 
-class Store(Protocol):
+HOLD = 120.0
+"""Seconds for which what is about to be sent keeps its claim: four times a provider's settling."""
+
+
+class Store(Retractions, Protocol):
     """
     The database of record, scoped by enterprise in every statement.
 
+    A store for one enterprise sees, claims and changes no row of another.
+
     Raises Paused when the database cannot be reached, Retryable for what may pass (a deadlock).
+    Whatever raised may be asked again: nothing is then done twice, or lost.
     """
 
     async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        """Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice."""
+        """
+        Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
+
+        What a call has taken whose answer was lost, the next call of this store returns.
+        """
         ...
 
     async def release(self, keys: Sequence[Key]) -> None:
@@ -198,13 +214,17 @@ class Store(Protocol):
         """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
         ...
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
         """
         Those still PROCESSING under this very claim and not past ``expires_at``.
 
-        Their claims hold for two minutes more at the least: nobody else is to begin while they
+        Their claims hold for ``hold`` seconds more at the least: nobody else is to begin while they
         are being sent, nor before a look-up would find them.
         """
+        ...
+
+    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        """Those PROCESSING under this very claim past ``expires_at``, and for how many seconds."""
         ...
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
@@ -218,42 +238,32 @@ class Store(Protocol):
         ...
 
 
-class Desk(Protocol):
-    """What people ask of the database: insert and look up."""
-
-    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """Insert notifications (column → value), return their ids in order."""
-        ...
-
-    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
-        """One notification with its workflow and every transition; None if there is none."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """
     One call to the provider: one notification for up to 100 recipients.
 
     ``transaction_id`` is unique per call. ``suspect`` is True where this call may already have
-    been made: the provider looks it up before it sends again.
+    been made: the provider looks it up before it sends again. ``overdue`` is True where it may no
+    longer be made: it is only looked up.
     """
 
     transaction_id: str
     notification: Notification
     recipients: tuple[str, ...]
     suspect: bool = False
+    overdue: bool = False
 
 
-class Provider(Protocol):
+class Provider(Recaller, Protocol):
     """The service that reaches people (Novu)."""
 
     async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
         """
         Make each call once, however often it is asked; say of each, in order, if it was accepted.
 
-        None is accepted. Permanent: refused. Retryable: try again, or unclear (``after`` is the
-        time to let it settle). Paused: not the notification's fault.
+        None is accepted. Permanent: refused. Expired: overdue, and it was not made. Retryable: try
+        again, or unclear (``after`` is the time to let it settle). Paused: not its fault.
         """
         ...
 

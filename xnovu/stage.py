@@ -102,8 +102,8 @@ class Actor:
         try:
             redelivered = delivery.attempt > 1 or delivery.suspect
             slip.envelope = decode(delivery.headers, delivery.body, redelivered=redelivered)
-            deadline = slip.envelope.deadline
-            if deadline and deadline <= self.now():
+            deadline, doubtful = slip.envelope.deadline, slip.envelope.doubtful
+            if deadline and deadline <= self.now() and not doubtful:  # else it is looked up
                 raise Expired(f"deadline {deadline:%FT%TZ} has passed")
         except (Permanent, Expired) as error:
             self._decide([slip], error)

@@ -1,6 +1,6 @@
 """One bench per store. A new store is one more here: everything its contract needs to be tested."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,13 @@ from psycopg.rows import dict_row
 
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import PostgresFunctions
+from xnovu.adapters.supabase.store import SupabaseFunctions
+from xnovu.desk import Desk
 from xnovu.events import Failure, Key, Workflow
-from xnovu.ports import Desk, Store
+from xnovu.local.supabase import prepare, running_supabase
+from xnovu.ports import Store
+from xnovu.sql.store import Functions, SqlStore
 
 # What a platform may have had before XNovu came: other types, other columns, rows of its own.
 PLATFORM = """
@@ -52,19 +56,26 @@ CREATE TABLE notify.ent_notification (
 );
 """
 
+# What Supabase's guide has a platform do for a schema of its own.
+EXPOSED = """
+GRANT USAGE ON SCHEMA notify TO anon, authenticated, service_role;
+GRANT ALL ON ALL TABLES IN SCHEMA notify TO anon, authenticated, service_role;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA notify TO anon, authenticated, service_role;
+"""
+
 
 class TrackedStore(Store, Desk, Protocol):
-    """A store as the contract sees it, and what operators do to it."""
-
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]: ...
-
-    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]: ...
+    """A store as the contract sees it."""
 
 
 class Bench(Protocol):
     """A store, and a hand that reaches around it."""
 
     store: TrackedStore
+
+    def only(self, enterprise_id: str) -> TrackedStore:
+        """A store upon the same tables, of one enterprise only."""
+        ...
 
     async def workflow(self, workflow: Workflow) -> Any:
         """Register a workflow; returns what a row's notification_workflow_id must be."""
@@ -94,6 +105,9 @@ class Clock:
 class MemoryBench:
     store: MemoryStore = field(default_factory=lambda: MemoryStore(Clock()))
 
+    def only(self, enterprise_id: str) -> MemoryStore:
+        return self.store.only(enterprise_id)
+
     async def workflow(self, workflow: Workflow) -> str:
         self.store.register(workflow)
         return workflow.workflow_key
@@ -110,10 +124,14 @@ class MemoryBench:
 
 
 @dataclass(slots=True)
-class PostgresBench:
-    store: PostgresStore
+class SqlBench:
+    store: SqlStore
+    functions: Functions
     connection: psycopg.AsyncConnection[dict[str, Any]]
     by_id: bool
+
+    def only(self, enterprise_id: str) -> SqlStore:
+        return SqlStore(self.functions, enterprise_id)
 
     async def workflow(self, workflow: Workflow) -> Any:
         row = workflow.model_dump(mode="json", exclude_none=True)
@@ -154,7 +172,8 @@ async def memory(dsn: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def postgres(dsn: str) -> AsyncIterator[Bench]:
     """A database that XNovu made itself."""
-    async with _bench(dsn, by_id=False) as bench:
+    migrate(dsn)
+    async with _bench(dsn, PostgresFunctions(dsn), by_id=False) as bench:
         yield bench
 
 
@@ -163,24 +182,51 @@ async def platform(dsn: str) -> AsyncIterator[Bench]:
     """A database that was there before."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(PLATFORM)
-    async with _bench(dsn, by_id=True) as bench:
+    migrate(dsn)
+    async with _bench(dsn, PostgresFunctions(dsn), by_id=True) as bench:
         yield bench
 
 
 @asynccontextmanager
-async def _bench(dsn: str, *, by_id: bool) -> AsyncIterator[Bench]:
+async def supabase(dsn: str) -> AsyncIterator[Bench]:
+    """A Supabase project that XNovu made the tables of."""
+    async with _project(dsn) as functions, _bench(dsn, functions, by_id=False) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def supabase_platform(dsn: str) -> AsyncIterator[Bench]:
+    """A Supabase project that had its tables before."""
+    async with (
+        _project(dsn, PLATFORM + EXPOSED) as functions,
+        _bench(dsn, functions, by_id=True) as bench,
+    ):
+        yield bench
+
+
+@asynccontextmanager
+async def _project(dsn: str, tables: str = "") -> AsyncIterator[SupabaseFunctions]:
+    prepare(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(tables.encode())
     migrate(dsn)
-    store = PostgresStore(dsn)
+    async with running_supabase(dsn) as project:
+        yield SupabaseFunctions(lambda: project.url, lambda: project.keys.secret)
+
+
+@asynccontextmanager
+async def _bench(dsn: str, functions: Functions, *, by_id: bool) -> AsyncIterator[Bench]:
+    store = SqlStore(functions)
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
     async with connection:
         await store.open()
         try:
-            yield PostgresBench(store, connection, by_id)
+            yield SqlBench(store, functions, connection, by_id)
         finally:
             await store.close()
 
 
-BENCHES = (memory, postgres, platform)
+BENCHES = (memory, postgres, platform, supabase, supabase_platform)
 
 
 def enterprise() -> str:
@@ -196,8 +242,11 @@ FAILURE = Failure(
 
 @pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    named = request.param.__name__ != "memory"
-    async with request.param(request.getfixturevalue("database") if named else "") as bench:
+    make = request.param
+    if make in (supabase, supabase_platform):
+        request.getfixturevalue("postgrest_program")
+    dsn = "" if make is memory else request.getfixturevalue("database")
+    async with make(dsn) as bench:
         yield bench
 
 

@@ -8,10 +8,13 @@ import pytest
 from tests.conftest import eventually
 from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.novu import NovuOptions, NovuProvider
-from xnovu.errors import Paused, Permanent, XNovuError
+from xnovu.errors import Expired, Paused, Permanent, XNovuError
 from xnovu.events import Notification
-from xnovu.local.novu import Fault, Workflow, running_novu
+from xnovu.local.novu import Fault, Step, Workflow, running_novu
 from xnovu.ports import Provider, Trigger
+from xnovu.retraction import Recall, Recalled
+
+DOWN = ("trigger", "bulk", "cancel")
 
 REFUSED = 13
 """The notification that no provider takes."""
@@ -32,7 +35,12 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "memory":
         yield memory()
         return
-    workflows = [Workflow("welcome"), Workflow("refused", refuses="error")]
+    workflows = [
+        Workflow("welcome", steps=(Step("email"),)),
+        Workflow("inbox"),
+        Workflow("digest", steps=(Step("email", delay=3600),)),
+        Workflow("refused", refuses="error"),
+    ]
     async with running_novu(workflows=workflows) as running:
         provider = NovuProvider(NovuOptions(url=running.url), lambda: "key")
         await provider.open()
@@ -40,14 +48,14 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         yield World(
             provider,
             lambda one: entry.fan_outs if (entry := running.novu.ledger.find(one)) else 0,
-            lambda: faults.add([Fault("503", endpoint=e, count=None) for e in ("trigger", "bulk")]),
+            lambda: faults.add([Fault("503", endpoint=e, count=None) for e in DOWN]),
             faults.clear,
         )
         await provider.close()
 
 
 def memory() -> World:
-    provider = MemoryProvider()
+    provider = MemoryProvider(delayed=["digest"], in_app=["inbox"])
     refused: dict[int, XNovuError] = {REFUSED: Permanent("no", code="provider_refused")}
     away = Paused("away", code="provider_unavailable")
     provider.refusals.update(refused)
@@ -59,18 +67,29 @@ def memory() -> World:
     )
 
 
-def call(number: int, *, suspect: bool = False, recipients: int = 1) -> Trigger:
+def call(
+    number: int,
+    *,
+    suspect: bool = False,
+    overdue: bool = False,
+    recipients: int = 1,
+    workflow: str = "welcome",
+) -> Trigger:
     transaction = f"3c4b1a5e-0000-4000-8000-{number:012d}"
     people = tuple(f"user-{n}" for n in range(recipients))
     notification = Notification(
         id=number,
         enterprise_id="acme",
-        workflow_key="refused" if number == REFUSED else "welcome",
+        workflow_key="refused" if number == REFUSED else workflow,
         transaction_id=transaction,
         recipients=people,
         payload={"n": number},
     )
-    return Trigger(transaction, notification, people, suspect)
+    return Trigger(transaction, notification, people, suspect, overdue)
+
+
+def recall(made: Trigger) -> Recall:
+    return Recall(made.transaction_id, len(made.recipients))
 
 
 def codes(verdicts: Sequence[XNovuError | None]) -> list[str | None]:
@@ -132,3 +151,63 @@ async def test_a_call_for_a_hundred_is_taken_and_for_more_refused(world: World) 
     assert codes(verdicts) == [None, "too_many_recipients"]
     assert isinstance(verdicts[1], Permanent)
     await once(world, call(1))
+
+
+async def test_an_overdue_call_is_not_made_any_more(world: World) -> None:
+    assert list(await world.provider.trigger([call(1)])) == [None]
+    await once(world, call(1))
+    late = [call(1, suspect=True, overdue=True), call(2, overdue=True)]
+    verdicts = await world.provider.trigger([*late, call(3)])
+    assert codes(verdicts) == [None, "expired", None]
+    assert isinstance(verdicts[1], Expired)
+    await once(world, call(1), call(3))
+    assert world.times(call(2).transaction_id) == 0
+
+
+TAKEN_BACK = [
+    ("digest", Recalled(there=True, settled=True, spared=True)),
+    ("inbox", Recalled(there=True, settled=True, spared=True)),
+    ("welcome", Recalled(there=True, settled=True, sent=True)),
+]
+
+
+@pytest.mark.parametrize(("workflow", "came_to"), TAKEN_BACK)
+async def test_a_call_is_taken_back_as_far_as_it_can_be(
+    world: World, workflow: str, came_to: Recalled
+) -> None:
+    made = call(1, workflow=workflow, recipients=3)
+    assert list(await world.provider.trigger([made])) == [None]
+    await once(world, made)
+    for _ in range(2):
+        assert list(await world.provider.cancel([recall(made)])) == [came_to]
+
+
+async def test_each_of_many_is_told_of_in_order(world: World) -> None:
+    made = [call(n, workflow=flow) for n, flow in enumerate(("digest", "welcome", "digest"), 20)]
+    assert list(await world.provider.trigger(made)) == [None] * 3
+    await once(world, *made)
+    recalled = await world.provider.cancel([recall(one) for one in (*made, call(30))])
+    told = [one for one in recalled if isinstance(one, Recalled)]
+    assert [(one.there, one.sent) for one in told] == [
+        (True, False),
+        (True, True),
+        (True, False),
+        (False, False),
+    ]
+
+
+async def test_what_was_never_made_is_not_there(world: World) -> None:
+    assert list(await world.provider.cancel([recall(call(1))])) == [Recalled()]
+    assert list(await world.provider.cancel([])) == []
+
+
+async def test_a_provider_that_is_away_takes_back_later(world: World) -> None:
+    made = call(1, workflow="digest")
+    assert list(await world.provider.trigger([made])) == [None]
+    await once(world, made)
+    world.down()
+    [told] = await world.provider.cancel([recall(made)])
+    assert isinstance(told, Paused)
+    world.up()
+    [told] = await world.provider.cancel([recall(made)])
+    assert told == Recalled(there=True, settled=True, spared=True)

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     ACME,
+    FAILURE,
+    GLOBEX,
     LONG,
     Bench,
     claimed,
@@ -16,6 +19,7 @@ from tests.contract.store_fixtures import (
     insert,
     others,
 )
+from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Key
 from xnovu.ports import Outcome
@@ -175,3 +179,78 @@ class TestNextDue:
         due = await bench.store.next_due()
         assert due is not None
         assert 50 < due <= 100
+
+
+class TestOneEnterprise:
+    """A store of one enterprise neither sees nor touches another's rows."""
+
+    async def test_claims_its_own_rows_only(self, bench: Bench) -> None:
+        await insert(bench, 2, enterprise_id=GLOBEX)
+        mine = await insert(bench, 2)
+        await insert(bench, 2, enterprise_id=GLOBEX)
+        claims = await bench.only(ACME).claim(10, LONG)
+        assert [claim.captured.notification_id for claim in claims] == mine
+        assert len(await bench.store.claim(10, LONG)) == 4
+
+    async def test_claims_its_own_lapsed_rows_only(self, bench: Bench) -> None:
+        theirs = await claimed(bench, 1, enterprise_id=GLOBEX)
+        mine = await claimed(bench)
+        await bench.store.release([*theirs, *mine])
+        (claim,) = await bench.only(ACME).claim(10, LONG)
+        assert claim.captured.notification_id == mine[0].notification_id
+
+    async def test_is_due_when_its_own_rows_are(self, bench: Bench) -> None:
+        await insert(bench, enterprise_id=GLOBEX)
+        assert await bench.only(ACME).next_due() is None
+        await insert(bench)
+        assert await bench.only(ACME).next_due() == 0
+
+    async def test_neither_reads_nor_changes_another_s(self, bench: Bench) -> None:
+        (key,) = await claimed(bench, enterprise_id=GLOBEX)
+        mine = bench.only(ACME)
+        assert await mine.load([key]) == {}
+        assert await mine.still_wanted([key]) == frozenset()
+        assert list(await mine.record([Outcome(key)])) == []
+        assert list(await mine.retract([key])) == []
+        assert await mine.history(key.notification_id) is None
+        assert await mine.load([others(others(key))]) == {}
+        await mine.release([key])
+        assert list(await bench.store.claim(10, LONG)) == []
+
+    async def test_neither_inserts_nor_finds_another_s(self, bench: Bench) -> None:
+        with pytest.raises(Permanent, match="another enterprise"):
+            await bench.only(ACME).insert([{"enterprise_id": GLOBEX, "name": "secret-value"}])
+        (key,) = await claimed(bench, enterprise_id=GLOBEX)
+        await bench.store.record([Outcome(key, FAILURE)])
+        mine = bench.only(ACME)
+        assert list(await mine.failed(Search(enterprise_id=GLOBEX), 10)) == []
+        assert list(await mine.redrive([key])) == []
+
+
+class TestFailed:
+    async def test_are_found_by_enterprise_code_and_time(self, bench: Bench) -> None:
+        first, second = await claimed(bench, 2)
+        (theirs,) = await claimed(bench, enterprise_id=GLOBEX)
+        other = FAILURE.model_copy(update={"code": "expired"})
+        await bench.store.record([Outcome(first, FAILURE)])
+        await bench.store.record([Outcome(second, other), Outcome(theirs, FAILURE)])
+        assert await found(bench) == [first, second, theirs]
+        assert await found(bench, enterprise_id=ACME) == [first, second]
+        assert await found(bench, enterprise_id=ACME, code="expired") == [second]
+        assert await found(bench, since=from_now(60)) == []
+        assert await found(bench, until=from_now(-60)) == []
+        assert len(await found(bench, since=from_now(-60), until=from_now(60))) == 3
+        assert [each.code for each in await bench.store.failed(Search(), 1)] == [FAILURE.code]
+
+    async def test_are_no_longer_when_sent_again(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        assert await found(bench) == []
+        await bench.store.record([Outcome(key, FAILURE)])
+        await bench.store.redrive(await found(bench))
+        assert await found(bench) == []
+
+
+async def found(bench: Bench, **search: Any) -> list[Key]:
+    """Which have failed, the first to fail first."""
+    failed = await bench.store.failed(Search(**search), 10)
+    return sorted((each.key for each in failed), key=lambda key: key.notification_id)

@@ -222,6 +222,16 @@ class TestRecord:
 
 
 class TestRedrive:
+    async def test_may_bring_another_payload(self, bench: Bench) -> None:
+        first, second = await claimed(bench, 2, payload={"n": 1})
+        await bench.store.record([Outcome(first, FAILURE), Outcome(second, FAILURE)])
+        await bench.store.redrive([first, second], who="ada", payloads={second: {"n": 2}})
+        rows = [await bench.row(key.notification_id) for key in (first, second)]
+        assert [row["payload"] for row in rows] == [{"n": 1}, {"n": 2}]
+        history = await bench.store.history(first.notification_id)
+        assert history
+        assert history["transitions"][-1]["actor"] == "ada"
+
     async def test_makes_a_failed_row_due_as_a_new_generation(self, bench: Bench) -> None:
         (old,) = await claimed(bench)
         name = (await bench.row(old.notification_id))["transaction_id"]
@@ -297,7 +307,11 @@ class TestHistory:
         ]
         details = [line["details"] for line in history["transitions"]]
         assert Failure.model_validate(details[2]) == FAILURE
-        assert details[4] == {"reason": "a mistake"}
+        assert details[4] == {"reason": "a mistake", "outcome": "stopped"}
 
     async def test_of_no_row_is_none(self, bench: Bench) -> None:
         assert await bench.store.history(4711) is None
+
+
+async def test_an_operation_is_noted_whether_it_concerned_any_row_or_none(bench: Bench) -> None:
+    await bench.store.note_operation("ada", "replay", 0, {"stage": "trigger"})

@@ -11,14 +11,29 @@ import pytest
 
 from tests.conftest import eventually
 from tests.e2e.conftest import Shell, clean_environment, stop
+from tests.supabase_fixtures import postgrest_program
 from xnovu.cli.dev import EXAMPLE
+
+__all__ = ["postgrest_program"]
 
 PERSON = "6f1f4a0e-2f0b-4b67-9a55-0d1f2f4a9a01"
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "dev", "run", "migrate", "provision", "send", "show", "novu", "config check"],
+    [
+        "",
+        "demo",
+        "dev",
+        "run",
+        "migrate",
+        "provision",
+        "send",
+        "show",
+        "retract",
+        "novu",
+        "config check",
+    ],
 )
 def test_every_command_helps_with_an_example(shell: Shell, command):
     done = shell.xnovu(*command.split(), "--help")
@@ -32,6 +47,25 @@ def test_migrate_shows_what_it_does_and_does_it_once(at_work: Shell):
     assert again.returncode == 0, again.stderr
     assert "nothing to do" in again.stdout
     assert "pending" not in again.stdout
+
+
+def test_migrate_writes_what_supabase_applies(shell: Shell):
+    (shell.folder / "supabase").mkdir()
+    first = "supabase/migrations/20260101000001_xnovu_0001_tables.sql"
+    planned = shell.xnovu("migrate", "--supabase", ".", "--plan")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.splitlines()[0] == f"{first} pending"
+    assert not (shell.folder / first).exists()
+    written = shell.xnovu("migrate", "--supabase", ".")
+    assert written.stdout == planned.stdout.replace("pending", "written")
+    again = shell.xnovu("migrate", "--supabase", ".").stdout.splitlines()
+    assert again[0] == f"{first} there"
+    assert again[-1] == "nothing to do"
+    (shell.folder / first).write_text("-- edited")
+    refused = shell.xnovu("migrate", "--supabase", "supabase")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"xnovu: {first} is not what was written there")
+    assert (shell.folder / first).read_text() == "-- edited"
 
 
 def test_provision_does_nothing_twice(at_work: Shell):
@@ -154,14 +188,21 @@ def answers(url: str) -> bool:
         return False
 
 
-async def test_dev_runs_everything_and_keeps_the_data(shell: Shell, started, tmp_path: Path):
+@pytest.mark.parametrize("options", [(), ("--supabase",)], ids=["postgres", "supabase"])
+async def test_dev_runs_everything_and_keeps_the_data(
+    shell: Shell, started, tmp_path: Path, options: tuple[str, ...], request: pytest.FixtureRequest
+):
+    if options:
+        request.getfixturevalue("postgrest_program")
     environment = tmp_path / "data/environment"
     ids = []
     for _ in range(2):
         environment.unlink(missing_ok=True)
-        dev = started(shell.start(sys.executable, "-m", "xnovu", "dev", "--folder", "data"))
+        command = (sys.executable, "-m", "xnovu", "dev", "--folder", "data", *options)
+        dev = started(shell.start(*command))
         await eventually(lambda: environment.exists() and environment.read_text(), within=90)
         variables = dict(re.findall(r"export (\w+)='(.*)'", environment.read_text()))
+        assert ("XNOVU_SUPABASE_URL" in variables) == bool(options)
         user = Shell(tmp_path, clean_environment(**variables))
         sent = user.xnovu("send", "-e", str(EXAMPLE), "-w", "welcome", "-r", PERSON, "--wait", "60")
         assert sent.returncode == 0, sent.stdout + sent.stderr

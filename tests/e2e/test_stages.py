@@ -15,11 +15,16 @@ from tests.e2e.conftest import Shell, stop
 from xnovu.cli.demo.novu import ledger
 from xnovu.compose.secrets import DATABASE_URL
 
-STAGES = ("ingest", "hydrate", "trigger", "status")
+STAGES = ("ingest", "hydrate", "trigger", "status", "retract")
 INSERT = """
 INSERT INTO notify.ent_notification
     (name, enterprise_id, notification_workflow_id, recipients, payload)
 SELECT 'row ' || n, %s, 'welcome', ARRAY[gen_random_uuid()], %s FROM generate_series(1, %s) n
+"""
+RETRACT = """
+UPDATE notify.ent_notification SET notification_status = 'RETRACTED'
+WHERE id = (SELECT min(id) FROM notify.ent_notification WHERE enterprise_id = %s)
+RETURNING retraction_outcome
 """
 STATES = """
 SELECT notification_status::text, count(*) FROM notify.ent_notification
@@ -48,13 +53,20 @@ def insert(shell: Shell, enterprise, rows: int) -> None:
         database.execute(INSERT, [enterprise, Jsonb({"n": 1}), rows])
 
 
+def retracted(shell: Shell, enterprise) -> str | None:
+    """What has come of taking the first of them back."""
+    with psycopg.connect(shell.environment[DATABASE_URL]) as database:
+        found = database.execute(RETRACT, [enterprise]).fetchone()
+        return found[0] if found else None
+
+
 def states(shell: Shell, enterprise) -> dict[str, int]:
     with psycopg.connect(shell.environment[DATABASE_URL]) as database:
         return dict(database.execute(STATES, [enterprise]).fetchall())
 
 
 @pytest.mark.parametrize("how", ["xnovu", "faststream"])
-async def test_the_stages_as_four_processes(at_work: Shell, servers, started, how):
+async def test_each_stage_as_a_process_of_its_own(at_work: Shell, servers, started, how):
     enterprise = an_enterprise(at_work)
     at_work.environment["XNOVU_HEALTH__PORT"] = "0"
     before = ledger(servers.novu_url)["totals"]["accepted"]
@@ -65,6 +77,7 @@ async def test_the_stages_as_four_processes(at_work: Shell, servers, started, ho
     processes = [started(at_work.start(*commands[how](stage))) for stage in STAGES]
     insert(at_work, enterprise, 300)
     await eventually(lambda: states(at_work, enterprise) == {"SENT": 300}, within=90)
+    await eventually(lambda: retracted(at_work, enterprise) == "cancelled", within=90)
     outputs = await asyncio.gather(*(asyncio.to_thread(stop, process) for process in processes))
     assert ledger(servers.novu_url)["totals"]["accepted"] == before + 300
     assert ledger(servers.novu_url)["doubled"] == []

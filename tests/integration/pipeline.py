@@ -18,11 +18,12 @@ from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres import migrations
+from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
 from xnovu.compose import Settings, serve
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.settings import HealthOptions, Stages
 from xnovu.envelope import decode
 from xnovu.events import Event
 from xnovu.local.nats import EmbeddedNats
@@ -97,6 +98,16 @@ class World:
         finally:
             await client.close()
 
+    async def wipe_broker(self) -> None:
+        """Every stream is gone, and made anew."""
+        client = await nats.connect(self.nats_url)
+        jetstream = client.jetstream()
+        for stream in await jetstream.streams_info():
+            if (stream.config.name or "").startswith(self.settings.transport.prefix.upper()):
+                await jetstream.delete_stream(stream.config.name)
+        await client.close()
+        await provisioned(self.settings)
+
     async def publish(self, subject: str, body: bytes, id: str) -> None:
         client = await nats.connect(self.nats_url)
         subject = f"{self.settings.transport.prefix}.{subject}"
@@ -127,6 +138,29 @@ async def world(
         )
         await provisioned(chosen)
         yield World(database, nats_server.url, novu.novu, chosen)
+
+
+@asynccontextmanager
+async def brokerless(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """What a service that embeds the pipeline has: a database of two enterprises, and Novu."""
+    migrations.migrate(database)
+    for name, value in {DATABASE_URL: database, NOVU_KEY: "local"}.items():
+        monkeypatch.setenv(name, value)
+    async with running_novu() as novu:
+        around = World(database, "", novu.novu, quick(novu.url))
+        for enterprise in (ACME, GLOBEX):
+            around.register(enterprise)
+        yield around
+
+
+def quick(novu_url: str) -> Settings:
+    """Settings with short waits, for servers that are near."""
+    brief = {"backoff": 0.05, "pause_max": 0.2}
+    return Settings(
+        provider=NovuOptions(url=novu_url, settle=0.1, timeout=5.0),
+        store=PostgresOptions(timeout=2.0),
+        stages=Stages.model_validate(dict.fromkeys(Stages.model_fields, brief)),
+    )
 
 
 @asynccontextmanager

@@ -90,7 +90,8 @@ def test_of_a_large_change_is_made_in_one_pass(connection: Connection) -> None:
 
 def test_needs_no_rights_of_who_changes_a_row(connection: Connection) -> None:
     insert(connection)
-    connection.execute("CREATE ROLE xnovu_platform")
+    # A server that has met Supabase has row-level security on: here it is about rights alone.
+    connection.execute("CREATE ROLE xnovu_platform BYPASSRLS")
     connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_platform")
     connection.execute("GRANT SELECT, UPDATE ON notify.ent_notification TO xnovu_platform")
     try:

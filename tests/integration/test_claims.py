@@ -14,9 +14,10 @@ from tests.conftest import eventually
 from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresOptions, PostgresStore
+from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.events import Key
 from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
 
 ACME = str(uuid4())
 LONG = 600.0
@@ -30,8 +31,8 @@ SELECT %s, %s, %s::timestamptz, %s::timestamptz FROM generate_series(1, 20000)""
 
 
 @asynccontextmanager
-async def opened(dsn: str, **options: Any) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(dsn, PostgresOptions(**options))
+async def opened(dsn: str, **options: Any) -> AsyncIterator[SqlStore]:
+    store = postgres_store(dsn, PostgresOptions(**options))
     await store.open()
     try:
         yield store
@@ -45,11 +46,11 @@ def migrated(database: str) -> str:
     return database
 
 
-async def insert(store: PostgresStore, count: int) -> list[int]:
+async def insert(store: SqlStore, count: int) -> list[int]:
     return list(await store.insert([{"enterprise_id": ACME}] * count))
 
 
-async def claim(store: PostgresStore, count: int = 1, lease: float = LONG) -> list[Key]:
+async def claim(store: SqlStore, count: int = 1, lease: float = LONG) -> list[Key]:
     return [claim.captured.key for claim in await store.claim(count, lease)]
 
 
@@ -82,7 +83,7 @@ async def test_no_row_is_given_to_two_of_many_processes(migrated: str) -> None:
     async with opened(migrated) as first, opened(migrated) as second, opened(migrated) as third:
         await insert(first, 300)
 
-        async def worker(store: PostgresStore) -> list[Key]:
+        async def worker(store: SqlStore) -> list[Key]:
             taken: list[Key] = []
             while keys := await claim(store, 7):
                 taken += keys
@@ -228,7 +229,7 @@ async def test_a_row_of_no_enterprise_is_nobodys(migrated: str) -> None:
 
 async def test_a_recipient_that_is_null_is_not_dropped_in_silence(database: str) -> None:
     migrate(database)
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     try:
         await store.insert([{"enterprise_id": ACME, "recipients": [str(ACME), None]}])

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from pipelines.hydrate import Hydrate
 from pipelines.ingest import Ingest
+from pipelines.retract import Retract
 from pipelines.status import Record
 from pipelines.trigger import Trigger
 from tests.conftest import eventually
@@ -20,6 +21,7 @@ from xnovu.policy import Policy
 from xnovu.stage import Actor
 
 ACME = "11111111-1111-4111-8111-111111111111"
+QUIET = 0.2
 POLICY = Policy(backoff=0.02, linger=0.001)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.05)
 
@@ -31,9 +33,13 @@ async def pipeline(store: MemoryStore, provider: MemoryProvider) -> AsyncIterato
     async def backlog() -> int:
         return await transport.waiting(["hydrate", "trigger", "status"])
 
-    table = TableSource(store, None, backlog, QUICK, Metrics())
+    async def retractions() -> int:
+        return await transport.waiting(["retract"])
+
+    table = TableSource(store, None, backlog, retractions, QUICK, Metrics())
     table.subscribe("ingest", ["ingest"], POLICY, Actor(Ingest(), POLICY, transport))
-    for stage in (Hydrate(store), Trigger(store, provider), Record(store)):
+    stages = Hydrate(store), Trigger(store, provider, QUIET), Record(store)
+    for stage in (*stages, Retract(store, provider, QUIET)):
         kinds = [event.kind for event in stage.accepts]
         transport.subscribe(stage.name, kinds, POLICY, Actor(stage, POLICY, transport))
     await transport.start()
@@ -51,8 +57,8 @@ def a_store() -> MemoryStore:
     return store
 
 
-async def filled(store: MemoryStore, rows: int) -> list[int]:
-    row = {"enterprise_id": ACME, "notification_workflow_id": "welcome"}
+async def filled(store: MemoryStore, rows: int, workflow: str = "welcome") -> list[int]:
+    row = {"enterprise_id": ACME, "notification_workflow_id": workflow}
     return list(await store.insert([{**row, "recipients": [str(uuid4())]} for _ in range(rows)]))
 
 
@@ -81,3 +87,37 @@ async def test_nothing_fails_because_the_provider_was_away():
         provider.refusals.clear()
         await eventually(lambda: statuses(store) == ["SENT"] * 20)
     assert len(provider.accepted) == 20
+
+
+async def retracted(store: MemoryStore, ids: list[int]) -> None:
+    keys = [store.records[notification].key for notification in ids]
+    assert len(await store.retract(keys, "a mistake")) == len(ids)
+
+
+def outcomes(store: MemoryStore, ids: list[int]) -> set[str | None]:
+    return {store.records[notification].retraction_outcome for notification in ids}
+
+
+async def test_what_is_taken_back_before_it_is_sent_is_stopped():
+    store, provider = a_store(), MemoryProvider()
+    ids = await filled(store, 20)
+    for notification in ids:
+        provider.refusals[notification] = Paused("away", after=0.01)
+    async with pipeline(store, provider):
+        await eventually(lambda: set(statuses(store)) == {"PROCESSING"})
+        await retracted(store, ids)
+        provider.refusals.clear()
+        await eventually(lambda: outcomes(store, ids) == {"stopped"})
+    assert provider.accepted == {}
+    assert set(statuses(store)) == {"RETRACTED"}
+
+
+async def test_what_is_taken_back_later_is_cancelled_if_it_still_waits():
+    store, provider = a_store(), MemoryProvider(delayed=["digest"])
+    store.register(Workflow(workflow_key="digest", enterprise_id=ACME))
+    waiting, sent = await filled(store, 10, "digest"), await filled(store, 10)
+    async with pipeline(store, provider):
+        await eventually(lambda: set(statuses(store)) == {"SENT"})
+        await retracted(store, [*waiting, *sent])
+        await eventually(lambda: outcomes(store, waiting) == {"cancelled"})
+        await eventually(lambda: outcomes(store, sent) == {"too_late"})

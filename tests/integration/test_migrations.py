@@ -11,10 +11,11 @@ from psycopg.rows import dict_row
 
 from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.postgres.migrations import migrate, migrations, plan
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Failure, Status, Workflow
 from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
 
 ACME = str(uuid4())
 NAMES = [migration.name for migration in migrations()]
@@ -94,7 +95,7 @@ async def test_a_store_ahead_of_its_database_is_not_ready(
 ) -> None:
     migrate(database)
     connection.execute("DELETE FROM notify.xnovu_migration WHERE version > 1")
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     assert "xnovu migrate" in (await store.ready() or "")
     await store.close()
@@ -132,7 +133,7 @@ async def test_a_platforms_own_enum_learns_the_missing_values(
     before = columns(connection)
     migrate(database)
     assert columns(connection) > before
-    store = PostgresStore(database)
+    store = postgres_store(database)
     await store.open()
     try:
         await lives_its_life(store, connection)
@@ -140,7 +141,7 @@ async def test_a_platforms_own_enum_learns_the_missing_values(
         await store.close()
 
 
-async def lives_its_life(store: PostgresStore, connection: Connection) -> None:
+async def lives_its_life(store: SqlStore, connection: Connection) -> None:
     row = {"enterprise_id": "acme", "notification_workflow_id": "w", "recipients": [str(uuid4())]}
     await store.insert([{**row, "channels": ["FAX"]}, row, row])
     connection.execute(
@@ -215,26 +216,43 @@ def test_enterprises_of_two_types_are_refused(database: str, connection: Connect
         migrate(database)
 
 
-@pytest.fixture
-def role(connection: Connection) -> Iterator[str]:
-    """A role of this test's own, by the name that Supabase gives to its service key."""
-    connection.execute("CREATE ROLE service_role")
-    yield "service_role"
-    connection.execute("RESET ROLE; DROP OWNED BY service_role; DROP ROLE service_role")
+PUBLISHED = (
+    "SELECT pubinsert, pubupdate, pubdelete FROM pg_publication WHERE pubname = 'xnovu_wake'"
+)
 
 
-def test_supabases_service_key_may_use_the_functions(
-    database: str, connection: Connection, role: str
-) -> None:
+def test_publishes_the_notifications(database: str, connection: Connection) -> None:
     migrate(database)
-    connection.execute(f"SET ROLE {role}")  # pyright: ignore[reportArgumentType]
-    row = f'[{{"enterprise_id": "{ACME}"}}]'
-    connection.execute("SELECT notify.enqueue(%s)", [row])
-    (claimed,) = connection.execute("SELECT * FROM notify.claim(1, 60)").fetchall()
-    keys = f'[{{"id": {claimed["id"]}, "enterprise_id": "{ACME}", "generation": 0, "claims": 1}}]'
-    for call in ("load", "still_wanted", "release", "record", "redrive", "retract"):
-        connection.execute(f"SELECT * FROM notify.{call}(%s::jsonb)", [keys])  # pyright: ignore[reportArgumentType]
-    answer = connection.execute("SELECT notify.history(%s) AS it", [claimed["id"]]).fetchone()
-    assert answer
-    statuses = [line["to_status"] for line in answer["it"]["transitions"]]
-    assert statuses == ["PROCESSING", "SENT", "RETRACTED"]
+    published = {"pubinsert": True, "pubupdate": True, "pubdelete": False}
+    assert connection.execute(PUBLISHED).fetchone() == published
+    tables = connection.execute("SELECT schemaname, tablename FROM pg_publication_tables")
+    assert tables.fetchall() == [{"schemaname": "notify", "tablename": "ent_notification"}]
+
+
+@pytest.mark.parametrize(
+    ("identity", "updates"), [("DEFAULT", False), ("FULL", True), ("NOTHING", False)]
+)
+def test_a_table_whose_rows_have_no_key_can_still_be_updated(
+    database: str, connection: Connection, identity: str, updates: bool
+) -> None:
+    connection.execute(ENUMS)
+    connection.execute("ALTER TABLE notify.ent_notification DROP CONSTRAINT ent_notification_pkey")
+    connection.execute(f"ALTER TABLE notify.ent_notification REPLICA IDENTITY {identity}")
+    migrate(database)
+    published = connection.execute(PUBLISHED).fetchone()
+    assert published == {"pubinsert": True, "pubupdate": updates, "pubdelete": False}
+    connection.execute(
+        "INSERT INTO notify.ent_notification (enterprise_id, recipients) VALUES ('acme', '{}')"
+    )
+    connection.execute("UPDATE notify.ent_notification SET notification_status = 'SENT'")
+
+
+def test_who_may_not_publish_does_without(database: str, connection: Connection) -> None:
+    role = f"owner_{uuid4().hex}"
+    connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'owner'")
+    connection.execute(f"CREATE SCHEMA notify AUTHORIZATION {role}")
+    migrate(psycopg.conninfo.make_conninfo(database, user=role, password="owner"))
+    assert connection.execute(PUBLISHED).fetchone() is None
+    assert list(migrate(database)) == []
+    connection.execute(f"DROP OWNED BY {role} CASCADE")
+    connection.execute(f"DROP ROLE {role}")

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import FAST, eventually
 from tests.integration.test_claims import LONG, claim, insert, opened
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresOptions, PostgresStore
+from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
 from xnovu.local.postgres import EmbeddedPostgres
@@ -93,11 +94,12 @@ async def test_asks_for_its_password_each_time_it_connects(
     dsn = own_server.create_database("rotated")
     migrate(dsn)
     known = [dsn.replace("postgresql://postgres:", "postgresql://postgres:wrong")]
-    store = PostgresStore(lambda: known[0], PostgresOptions(timeout=1.0))
+    store = postgres_store(lambda: known[0], PostgresOptions(timeout=1.0))
     await store.open()
     try:
-        with pytest.raises(Paused):
+        with pytest.raises(Paused, match="refuses the credentials") as refused:
             await store.next_due()
+        assert refused.value.code == "store_auth"
         known[0] = dsn
 
         async def ready() -> bool:
@@ -106,6 +108,37 @@ async def test_asks_for_its_password_each_time_it_connects(
         await eventually(ready)
     finally:
         await store.close()
+
+
+async def test_a_changed_password_makes_every_connection_anew(
+    own_server: EmbeddedPostgres,
+) -> None:
+    dsn = own_server.create_database("renewed")
+    migrate(dsn)
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute("CREATE ROLE rotating LOGIN SUPERUSER PASSWORD 'before'")
+        known = [psycopg.conninfo.make_conninfo(dsn, user="rotating", password="before")]
+        store = postgres_store(lambda: known[0], PostgresOptions(timeout=30.0))
+        await store.open()
+        try:
+            assert await store.next_due() is None
+            owner.execute("ALTER ROLE rotating PASSWORD 'after'")
+            assert await store.next_due() is None
+            before = _backends(owner)
+            known[0] = psycopg.conninfo.make_conninfo(dsn, user="rotating", password="after")
+
+            async def renewed() -> bool:
+                assert await store.next_due() is None
+                return not _backends(owner) & before
+
+            await eventually(renewed)
+        finally:
+            await store.close()
+
+
+def _backends(owner: psycopg.Connection[Any]) -> set[int]:
+    query = "SELECT pid FROM pg_stat_activity WHERE usename = 'rotating'"
+    return {pid for (pid,) in owner.execute(query)}
 
 
 async def test_a_database_without_the_schema_says_how_to_get_it(database: str) -> None:
@@ -123,6 +156,7 @@ async def test_row_level_security_that_hides_rows_is_told(database: str) -> None
         connection.execute("ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY")
         connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_shut_out")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA notify TO xnovu_shut_out")
+        connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notify TO xnovu_shut_out")
         try:
             shut_out = psycopg.conninfo.make_conninfo(
                 database, user="xnovu_shut_out", password="shut-out"

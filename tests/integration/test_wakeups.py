@@ -1,151 +1,138 @@
-"""Hints that rows may be due: given for what is new, never for XNovu's own work."""
+"""What each kind of wake-ups does beyond its contract, and what it says when it cannot."""
 
-import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.conftest import FAST, eventually
-from tests.contract.store_fixtures import ACME, FAILURE
+from tests.contract.store_fixtures import ACME
+from tests.contract.wakeups_fixtures import SOON, Bench, Ear, notify, wal
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.store import PostgresStore
-from xnovu.adapters.postgres.wakeups import NotifyWakeUps
+from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.connection import Link
 from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.ports import Outcome
 
-
-class Ear:
-    """Counts the hints."""
-
-    def __init__(self) -> None:
-        self.heard = 0
-
-    def __call__(self) -> None:
-        self.heard += 1
+INSERT = "INSERT INTO notify.ent_notification (enterprise_id) SELECT %s FROM generate_series(1, 9)"
+RENAME = "UPDATE notify.ent_notification SET name = 'another'"
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[PostgresStore]:
+async def notified(postgres_server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
     migrate(database)
-    store = PostgresStore(database)
-    await store.open()
-    yield store
-    await store.close()
+    async with notify(postgres_server, database) as bench:
+        yield bench
 
 
 @pytest.fixture
-async def ear(database: str, store: PostgresStore) -> AsyncIterator[Ear]:
-    """Listening; what it heard on connecting is forgotten."""
-    del store
-    ear, wakeups = Ear(), NotifyWakeUps(database)
+async def logged(postgres_server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
+    migrate(database)
+    async with wal(postgres_server, database) as bench:
+        yield bench
+
+
+async def test_a_statement_or_a_transaction_notifies_once(notified: Bench) -> None:
+    async with notified.listening() as ear:
+        notified.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard == 1)
+        with psycopg.connect(notified.database) as connection:
+            for _ in range(3):
+                connection.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard == 2)
+        assert await notified.settled(ear) == 2
+
+
+async def test_a_change_of_other_columns_notifies_nobody(notified: Bench) -> None:
+    async with notified.listening() as ear:
+        notified.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard)
+        notified.execute(RENAME)
+        assert await notified.settled(ear) == 1
+
+
+async def test_a_transaction_in_the_log_wakes_once(logged: Bench) -> None:
+    async with logged.listening() as ear:
+        with psycopg.connect(logged.database) as connection:
+            for _ in range(3):
+                connection.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard)
+        assert await logged.settled(ear) == 1
+
+
+async def test_where_whole_old_rows_are_kept_only_what_counts_wakes(logged: Bench) -> None:
+    logged.execute("ALTER TABLE notify.ent_notification REPLICA IDENTITY FULL")
+    async with logged.listening() as ear:
+        logged.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard == 1)
+        logged.execute(RENAME)
+        assert await logged.settled(ear) == 1
+        logged.execute("UPDATE notify.ent_notification SET scheduled_for = now()")
+        assert await logged.settled(ear) == 3
+
+
+async def test_a_hint_from_the_log_is_given_again(logged: Bench) -> None:
+    wakeups = WalWakeUps(logged.database, **SOON, echo=0.01)
+    async with Bench(wakeups, logged.database, logged.cut, logged.mend).listening() as ear:
+        logged.execute(INSERT, [ACME])
+        await eventually(lambda: ear.heard == 2)
+
+
+async def test_it_leaves_no_slot_behind(logged: Bench) -> None:
+    def slots() -> int:
+        with psycopg.connect(logged.database) as connection:
+            query = "SELECT FROM pg_replication_slots WHERE database = current_database()"
+            return connection.execute(query).rowcount
+
+    async with logged.listening():
+        assert slots() == 1
+    await eventually(lambda: slots() == 0)
+
+
+@asynccontextmanager
+async def trying(database: str) -> AsyncIterator[WalWakeUps]:
+    """Wake-ups that cannot connect."""
+    ear, wakeups = Ear(), WalWakeUps(database, **SOON)
     await wakeups.start(ear)
-    await eventually(lambda: ear.heard)
-    ear.heard = 0
-    yield ear
+    await eventually(lambda: wakeups.connection.reason)
+    yield wakeups
+    assert ear.heard == 0
     await wakeups.stop()
 
 
-async def settled(ear: Ear, database: str) -> int:
-    """How many hints came, once a last one, sent after all others, has come too."""
-    before = ear.heard
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("NOTIFY xnovu_wake, 'last'")
-    await eventually(lambda: ear.heard > before)
-    return ear.heard - 1
+async def test_says_what_to_run_where_there_is_no_publication(logged: Bench) -> None:
+    logged.execute("DROP PUBLICATION xnovu_wake")
+    async with trying(logged.database) as wakeups:
+        assert "CREATE PUBLICATION xnovu_wake" in wakeups.connection.reason
+    logged.execute(
+        "CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification"
+        " WITH (publish = 'insert, update')"
+    )
+    async with logged.listening() as ear:
+        assert await logged.settled(ear) == 0
 
 
-async def test_inserts_wake_once_for_each_statement(
-    database: str, store: PostgresStore, ear: Ear
-) -> None:
-    await store.insert([{"enterprise_id": ACME}] * 100)
-    await eventually(lambda: ear.heard)
-    with psycopg.connect(database) as connection:
-        query = "INSERT INTO notify.ent_notification (enterprise_id) VALUES (%s)"
-        for _ in range(3):
-            connection.execute(query, [ACME])  # one transaction, so one hint
-    await eventually(lambda: ear.heard == 2)
-    assert await settled(ear, database) == 2
+async def test_says_when_the_role_may_not_replicate(logged: Bench) -> None:
+    logged.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    async with trying(make_conninfo(logged.database, user="plain", password="plain")) as wakeups:
+        assert "attribute REPLICATION" in wakeups.connection.reason
+    logged.execute("DROP ROLE plain")
 
 
-async def test_what_people_change_wakes(database: str, store: PostgresStore, ear: Ear) -> None:
-    await store.insert([{"enterprise_id": ACME}])
-    (claim,) = await store.claim(1, 60.0)
-    await store.record([Outcome(claim.captured.key, FAILURE)])
-    await eventually(lambda: ear.heard == 1)
-    (key,) = await store.redrive([claim.captured.key])
-    await eventually(lambda: ear.heard == 2)
-    await store.retract([key])
-    await eventually(lambda: ear.heard == 3)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("UPDATE notify.ent_notification SET notification_status = 'PENDING'")
-    await eventually(lambda: ear.heard == 4)
-
-
-async def test_its_own_work_wakes_nobody(database: str, store: PostgresStore, ear: Ear) -> None:
-    await store.insert([{"enterprise_id": ACME}] * 2)
-    await eventually(lambda: ear.heard)
-    first, second = [claim.captured.key for claim in await store.claim(9, 60.0)]
-    await store.release([first])
-    await store.claim(9, 60.0)
-    await store.record([Outcome(first), Outcome(second, FAILURE)])
-    assert await settled(ear, database) == 1
-
-
-async def test_a_new_schedule_wakes(database: str, store: PostgresStore, ear: Ear) -> None:
-    await store.insert([{"enterprise_id": ACME, "scheduled_for": "2999-01-01T00:00:00Z"}])
-    await eventually(lambda: ear.heard == 1)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("UPDATE notify.ent_notification SET scheduled_for = now()")
-    assert await settled(ear, database) == 2
-
-
-async def test_a_change_of_other_columns_wakes_nobody(
-    database: str, store: PostgresStore, ear: Ear
-) -> None:
-    await store.insert([{"enterprise_id": ACME}])
-    await eventually(lambda: ear.heard)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("UPDATE notify.ent_notification SET name = 'another'")
-    assert await settled(ear, database) == 1
-
-
-@pytest.fixture
-def own_server() -> Iterator[EmbeddedPostgres]:
+async def test_says_when_the_log_tells_too_little() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings=FAST) as server,
+        EmbeddedPostgres(Path(folder), settings={**FAST, "wal_level": "replica"}) as server,
     ):
-        yield server
+        migrate(server.dsn)
+        async with trying(server.dsn) as wakeups:
+            assert "wal_level = logical" in wakeups.connection.reason
 
 
-async def test_reconnects_for_ever_and_wakes_each_time(own_server: EmbeddedPostgres) -> None:
-    ear, wakeups = Ear(), NotifyWakeUps(own_server.dsn, backoff=0.01, backoff_max=0.05)
-    await wakeups.start(ear)
-    await eventually(lambda: ear.heard == 1)
-    for expected in (2, 3):
-        own_server.kill()
-        own_server.start()
-        await eventually(lambda expected=expected: ear.heard == expected)
-    with psycopg.connect(own_server.dsn, autocommit=True) as connection:
-        connection.execute("NOTIFY xnovu_wake")
-    await eventually(lambda: ear.heard == 4)
-    await wakeups.stop()
-
-
-async def test_starts_and_stops_while_the_database_is_away(own_server: EmbeddedPostgres) -> None:
-    own_server.stop()
-    ear, asked = Ear(), asyncio.Event()
-
-    def dsn() -> str:
-        asked.set()
-        return own_server.dsn
-
-    wakeups = NotifyWakeUps(dsn, backoff=0.01)
-    await wakeups.start(ear)
-    await asked.wait()
-    await wakeups.stop()
-    await wakeups.stop()
-    assert ear.heard == 0
+async def test_says_when_nobody_is_there(logged: Bench) -> None:
+    async with trying("postgresql://127.0.0.1:1/nowhere") as wakeups:
+        assert wakeups.connection.state is Link.CONNECTING
+        assert wakeups.connection.reason == "no connection to the database"

@@ -240,6 +240,19 @@ async def test_expired_never_reaches_the_stage():
     assert isinstance(outlet.sent[0].event, Rejected)
 
 
+async def test_what_may_have_been_sent_before_its_deadline_does():
+    """The stage looks it up: to end it as expired would be a lie."""
+    late = datetime(2020, 1, 1, tzinfo=UTC)
+    again = [
+        sealed(captured(1, deadline=late), attempt=2),
+        Delivery(*captured(2, deadline=late).encode(), 1, suspect=True),
+        sealed(captured(3, deadline=late, claims=2)),
+        sealed(captured(4, deadline=late)),
+    ]
+    got = await fates(triggered, again)
+    assert [type(fate) for fate in got] == [Done, Done, Done, Dead]
+
+
 async def test_work_that_is_done_is_published_until_it_is_safe_and_never_repeated():
     outlet = Outlet(Retryable("no answer"), Paused("away"), None)
     stage = Scripted(triggered)

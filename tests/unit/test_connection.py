@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from xnovu.connection import Line, Link
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,14 +21,14 @@ class Clock:
 
 
 def test_a_line_that_never_came_up_is_connecting_and_says_why() -> None:
-    line = Line(Clock())
+    line = Line("a line", Clock())
     line.lost("refused")
     assert (line.now.state, line.now.reason, line.now.since) == (Link.CONNECTING, "refused", BEGAN)
     assert line.now.reconnects == 0
 
 
 def test_a_loss_is_counted_once_however_long_it_lasts() -> None:
-    line = Line(Clock())
+    line = Line("a line", Clock())
     line.connected()
     line.lost("gone")
     lost = line.now.since
@@ -37,8 +39,30 @@ def test_a_loss_is_counted_once_however_long_it_lasts() -> None:
     assert (line.now.state, line.now.reason, line.now.reconnects) == (Link.CONNECTED, "", 1)
 
 
+def test_a_loss_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    line = Line("a line", Clock())
+    line.connected()
+    line.lost("gone")
+    line.lost("gone")
+    line.connected()
+    assert [record.getMessage() for record in caplog.records] == [
+        "a line: gone",
+        "a line: connected again",
+    ]
+
+
+def test_what_was_planned_is_no_loss(caplog: pytest.LogCaptureFixture) -> None:
+    line = Line("a line", Clock())
+    line.connected()
+    line.lost("renewed", planned=True)
+    assert (line.now.state, line.now.reason) == (Link.RECONNECTING, "renewed")
+    line.connected()
+    assert line.now.reconnects == 0
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 def test_what_it_tells_is_dated() -> None:
-    line = Line(Clock())
+    line = Line("a line", Clock())
     assert line.now.last_event is None
     line.connected()
     line.heard()

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any
 
 import uvicorn
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,12 +30,12 @@ _FRESH = {"cache-control": "no-store"}
 
 class HealthServer:
     """
-    An HTTP server for ``/healthz``, ``/readyz`` and ``/metrics``, inside the running event loop.
+    An HTTP server for ``/healthz``, ``/readyz``, ``/status`` and ``/metrics``, inside the loop.
 
     ``/healthz`` is 200 while the loop turns and ``live()`` has no complaint, else 503: restart
     me. ``/readyz`` makes all ``checks``, by name, and is 200 if none of them complains in time,
-    else 503: leave me alone for now. ``/metrics`` is what ``metrics()`` renders (content type and
-    bytes). Port 0 takes a free one.
+    else 503: leave me alone for now. ``/status`` shows ``status()`` as JSON. ``/metrics`` is what
+    ``metrics()`` renders (content type and bytes). Port 0 takes a free one.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class HealthServer:
         *,
         checks: Mapping[str, Check],
         live: Callable[[], str | None],
+        status: Callable[[], Mapping[str, Any]],
         metrics: Callable[[], tuple[str, bytes]],
     ) -> None:
         self._address = (host, port)
         self._checks = checks
         self._live = live
+        self._status = status
         self._metrics = metrics
         self._running: dict[str, asyncio.Task[str | None]] = {}
         self._socket: socket.socket | None = None
@@ -89,6 +93,7 @@ class HealthServer:
             routes=[
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
+                Route("/status", self._told),
                 Route("/metrics", self._render),
             ]
         )
@@ -105,6 +110,9 @@ class HealthServer:
         complaints = await asyncio.gather(*(self._check(name) for name in names))
         answers = {n: _safe(c) if c else "ok" for n, c in zip(names, complaints, strict=True)}
         return _unavailable(checks=answers) if any(complaints) else _ok(checks=answers)
+
+    async def _told(self, _: Request) -> Response:
+        return Response(to_json(self._status()), 200, _FRESH, "application/json")
 
     async def _render(self, _: Request) -> Response:
         content_type, content = self._metrics()

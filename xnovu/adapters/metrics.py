@@ -1,17 +1,19 @@
 """What Prometheus sees: counts, sizes and seconds of every stage, and of ingest."""
 
 import asyncio
+import logging
 import time
+import traceback
 from collections import Counter as Tally
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from xnovu.connection import Connection, Link
 from xnovu.errors import describe
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
 from xnovu.ports import Observer, Report
@@ -45,6 +47,7 @@ class Metrics:
         self._hands: dict[asyncio.Task[Any] | None, _Batch] = {}
         self._stages: set[str] = set()
         self._pauses: set[tuple[str, str]] = set()
+        self._hints: tuple[Gauge, Gauge] | None = None
         self._stage_series()
         self._ingest_series()
 
@@ -110,6 +113,17 @@ class Metrics:
         """Count due rows that the sweep found and no hint had told of."""
         self._missed.inc(rows)
 
+    def watch(self, connection: Callable[[], Connection]) -> None:
+        """Show how the wake-ups are connected, from now on; the last that was named counts."""
+        if self._hints is None:
+            self._hints = (
+                self._gauge("xnovu_wakeups_connected", "1 while hints can come through"),
+                self._gauge("xnovu_wakeups_reconnects", "Times the hints' connection was lost"),
+            )
+        connected, lost = self._hints
+        connected.set_function(lambda: connection().state is Link.CONNECTED)
+        lost.set_function(lambda: connection().reconnects)
+
     def backlog(self, messages: int) -> None:
         """Show how many messages the stages have not settled yet."""
         self._backlog.set(messages)
@@ -172,11 +186,13 @@ class Observers:
         if id(observer) in self._failed:
             return
         self._failed.add(id(observer))
-        structlog.stdlib.get_logger("xnovu").error(
-            "an observer fails",
-            observer=type(observer).__qualname__,
-            error=describe(error),
-            exc_info=error,
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        logging.getLogger("xnovu").error(
+            "an observer fails: %s at %s:%d: %s",
+            type(observer).__qualname__,
+            where.filename,
+            where.lineno,
+            describe(error),
         )
 
 

@@ -1,5 +1,5 @@
 """
-The table as a mailbox: rows that fall due are claimed and arrive like messages.
+The table as a mailbox: rows that fall due, and retractions, are claimed and arrive like messages.
 
 Wake-ups say when to look; a sweep looks anyway, because every way of being told can fail.
 """
@@ -7,20 +7,20 @@ Wake-ups say when to look; a sweep looks anyway, because every way of being told
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
+from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
-from xnovu.ports import Claim, Delivery, Features, Handler, Store, WakeUps
+from xnovu.ports import Delivery, Features, Handler, Store, WakeUps
 
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
-
 
 RECOUNT = 0.1
 """Seconds between two questions to the broker how much is on its way."""
@@ -30,15 +30,17 @@ class TableOptions(BaseModel, extra="forbid", frozen=True):
     """
     How rows are taken. All times are seconds.
 
-    ``backlog`` is how many messages may be on their way before no more rows are claimed; ``lease``
-    is how long a claimed row has to reach its end before it is claimed again, so it must be longer
-    than the stages need for a whole backlog.
+    ``backlog`` is how many messages may be on their way before no more rows are claimed (of
+    retractions as many again, so that none waits behind what it is to stop); ``lease`` is how long
+    a claimed row has to reach its end before it is claimed again, so it must be longer than the
+    stages need for a whole backlog. ``sweep_idle`` bounds by how much a schedule can be missed of
+    which no wake-up has told.
     """
 
     lease: float = Field(default=300.0, gt=0)
     backlog: int = Field(default=5000, gt=0)
     sweep_busy: float = Field(default=0.25, gt=0)
-    sweep_idle: float = Field(default=5.0, gt=0)
+    sweep_idle: float = Field(default=0.75, gt=0)
 
 
 class Gauge(Protocol):
@@ -53,20 +55,27 @@ class Gauge(Protocol):
     def backlog(self, messages: int) -> None: ...
 
 
+def _untold(_: Exception) -> None: ...
+
+
 @dataclass(slots=True)
 class TableSource:
     """
     Claims due rows in batches while the stages' backlog is under its bound.
 
-    Several may run against one database: no row is given to two.
+    Several may run against one database: no row is given to two. ``stalled`` is told each time
+    that rows cannot be claimed, and why; ``missed`` counts those that no wake-up had announced.
     """
 
     store: Store
     wakeups: WakeUps | None
     backlog: Callable[[], Awaitable[int]]
+    retractions: Callable[[], Awaitable[int]]
     options: TableOptions
     gauge: Gauge
+    stalled: Callable[[Exception], None] = _untold
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
+    missed: int = 0
     _subscription: tuple[Policy, Handler] | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=lambda: [])
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +84,8 @@ class TableSource:
     _nap: float = 0.0
     _recount: float = 0.0
     _on_their_way: int = 0
-    _trouble: str | None = None
+    _going_back: int = 0
+    _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
@@ -95,12 +105,31 @@ class TableSource:
     async def stop(self) -> None:
         self._stopping.set()
         self._awake.set()
-        await asyncio.gather(*self._tasks)
-        if self.wakeups:
-            await self.wakeups.stop()
+        tasks, self._tasks = self._tasks, []
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            self._line.stopped()
+            if self.wakeups:
+                await self.wakeups.stop()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no rows can be claimed just now; None if they can."""
+        return self._line.now.reason or None
+
+    @property
+    def connection(self) -> Connection:
+        """How hints come through, or where nobody gives any, how the database answers."""
+        return self.wakeups.connection if self.wakeups else self._line.now
 
     async def ready(self) -> str | None:
-        return self._trouble
+        return self.trouble
+
+    def status(self) -> dict[str, Any]:
+        """How the hints come through, and how many rows only the sweep has found."""
+        hints = asdict(self.wakeups.connection) if self.wakeups else {"state": "sweep only"}
+        return {**hints, "missed_wakeups": self.missed}
 
     def _wake(self) -> None:
         self._expected = True
@@ -111,28 +140,51 @@ class TableSource:
         while not self._stopping.is_set():
             try:
                 nap = await self._sweep(policy, handler)
-                self._trouble, trouble = None, 0
+                self._line.connected()
+                trouble = 0
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
-                self._trouble, nap = describe(error), policy.pause(trouble)
+                nap = policy.pause(trouble)
+                self._line.lost(describe(error))
+                self.stalled(error)
             await self._rest(nap)
 
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
         """Claim once and hand over; returns the seconds until it is worth looking again."""
         self._awake.clear()
+        retracted = await self._carry_retractions(policy.batch, handler)
         room = await self._room()
         if room <= 0:
-            return self.options.sweep_busy
-        claims = await self.store.claim(min(policy.batch, room), self.options.lease)
-        if not claims:
+            return 0.0 if retracted else self.options.sweep_busy
+        if not (await self._carry_rows(min(policy.batch, room), handler) or retracted):
             return await self._until_due()
+        self._nap = self.options.sweep_busy
+        return 0.0
+
+    async def _carry_rows(self, limit: int, handler: Handler) -> int:
+        claims = await self.store.claim(limit, self.options.lease)
         self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
+        self._line.heard()
         if self.wakeups and not self._expected:
+            self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
-        self._nap = self.options.sweep_busy
-        await self._hand_over(claims, handler)
-        return 0.0
+            self.wakeups.missed(len(claims))
+        await self._hand_over([Envelope(c.captured, c.expires_at) for c in claims], handler)
+        return len(claims)
+
+    async def _carry_retractions(self, batch: int, handler: Handler) -> int:
+        """They do not wait for room among the rows; the broker is asked once there may be none."""
+        if self._going_back >= self.options.backlog:
+            self._going_back = await self.retractions()
+        limit = min(batch, self.options.backlog - self._going_back)
+        if limit <= 0:
+            return 0
+        events = await self.store.claim_retractions(limit, self.options.lease)
+        self._going_back += len(events)
+        self.gauge.claimed(len(events))
+        await self._hand_over([Envelope(event) for event in events], handler)
+        return len(events)
 
     async def _room(self) -> int:
         """How many more rows may be on their way; counted anew every so often."""
@@ -156,18 +208,15 @@ class TableSource:
                 async with asyncio.timeout(seconds):
                     await self._awake.wait()
 
-    async def _hand_over(self, claims: Sequence[Claim], handler: Handler) -> None:
+    async def _hand_over(self, taken: Sequence[Envelope[Event]], handler: Handler) -> None:
         """What was not carried over is due again at once; if even that fails, its lease lapses."""
-        fates: Sequence[Fate] = [Retry(0.0)] * len(claims)
+        if not taken:
+            return
+        fates: Sequence[Fate] = [Retry(0.0)] * len(taken)
         try:
-            fates = await handler([_delivery(claim) for claim in claims])
+            fates = await handler([Delivery(*envelope.encode(), 1) for envelope in taken])
         finally:
-            pairs = zip(claims, fates, strict=True)
-            if back := [claim.captured.key for claim, fate in pairs if isinstance(fate, Retry)]:
+            pairs = zip(taken, fates, strict=True)
+            if back := [each.event.key for each, fate in pairs if isinstance(fate, Retry)]:
                 with suppress(XNovuError):
                     await self.store.release(back)
-
-
-def _delivery(claim: Claim) -> Delivery:
-    envelope: Envelope[Event] = Envelope(claim.captured, claim.expires_at)
-    return Delivery(*envelope.encode(), 1)

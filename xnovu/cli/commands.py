@@ -6,12 +6,8 @@ from typing import Annotated
 
 import typer
 
-
-def examples(*lines: str) -> str:
-    """The end of a command's help, in Markdown: an example a line."""
-    title = "Examples" if len(lines) > 1 else "Example"
-    return "\n".join((f"{title}:", *(f"- `{line}`" for line in lines)))
-
+from xnovu.cli.help import examples
+from xnovu.cli.operate import commands as operate
 
 cli = typer.Typer(
     name="xnovu",
@@ -23,6 +19,14 @@ cli = typer.Typer(
 )
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
+cli.add_typer(operate.dead, name="dead")
+cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
+cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
+cli.command(
+    epilog=examples(
+        "xnovu replay hydrate --since 2h", "xnovu replay status --to analytics.rebuild --yes"
+    )
+)(operate.replay)
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))
@@ -40,23 +44,27 @@ def demo(
     raise typer.Exit(show(rows, plain=plain))
 
 
-@cli.command(epilog=examples("xnovu dev", "xnovu dev --folder /tmp/xnovu"))
+@cli.command(epilog=examples("xnovu dev", "xnovu dev --supabase --folder .xnovu/supabase"))
 def dev(
     folder: Annotated[Path, typer.Option(help="Where the data is kept between runs.")] = Path(
         ".xnovu/dev"
     ),
+    supabase: Annotated[
+        bool,
+        typer.Option("--supabase", help="A local Supabase, too; the stages know only its URL."),
+    ] = False,
 ) -> None:
     """Run Postgres, NATS, a local Novu and all stages until Ctrl-C; data is kept."""
     from xnovu.cli.dev import keep_running
 
-    keep_running(folder)
+    keep_running(folder, supabase=supabase)
 
 
 @cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000"))
 def run(
     stages: Annotated[
         list[str],
-        typer.Argument(help="ingest, hydrate, trigger, status; or all: these four; or analytics."),
+        typer.Argument(help="ingest, hydrate, trigger, status, retract; all: these; or analytics."),
     ],
     port: Annotated[
         int | None,
@@ -69,14 +77,27 @@ def run(
     run_stages(stages, port)
 
 
-@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate"))
+@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate", "xnovu migrate --supabase ."))
 def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    supabase: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Reach no database: write what is new into this project's `supabase/migrations`,"
+            " for `supabase db push` or the SQL editor.",
+        ),
+    ] = None,
 ) -> None:
     """Bring the database's `notify` schema up to date; on what is there it only adds."""
-    from xnovu.cli.setup import migrate_database
+    from xnovu.cli.setup import migrate_database, write_migrations
 
-    migrate_database(plan_only=plan)
+    if supabase:
+        write_migrations(supabase, plan_only=plan)
+    else:
+        migrate_database(plan_only=plan)
 
 
 @cli.command(epilog=examples("xnovu provision"))

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from xnovu.adapters.novu import NovuProvider
 from xnovu.cli.console import out
-from xnovu.compose.kit import nats_transport, nats_url, postgres_store
-from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY, Secret, secret
+from xnovu.compose.kit import nats_transport, nats_url, opened_store, store_secrets, wakeup_secrets
+from xnovu.compose.secrets import NOVU_KEY, Secret, secret
 from xnovu.compose.serve import DOWNSTREAM
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import XNovuError
@@ -24,7 +24,8 @@ async def check_configuration(*, connect: bool) -> int:
     """Print what is in force and what is wrong; the exit code is 1 if anything is."""
     settings = load()
     out.print_json(json.dumps(settings.model_dump(mode="json")))
-    secrets = (secret(DATABASE_URL), nats_url(settings), secret(NOVU_KEY))
+    database = {each.name: each for each in (*store_secrets(settings), *wakeup_secrets(settings))}
+    secrets = (*database.values(), nats_url(settings), secret(NOVU_KEY))
     faults = {each.name: _unset(each) for each in secrets}
     if connect and not any(faults.values()):
         faults |= {name: await _tried(check, settings) for name, check in CHECKS.items()}
@@ -56,12 +57,8 @@ async def _tried(check: Check, settings: Settings) -> str | None:
 
 
 async def _database(settings: Settings) -> str | None:
-    store = postgres_store(settings, "check")
-    await store.open()
-    try:
+    async with opened_store(settings, "check") as store:
         return await store.ready()
-    finally:
-        await store.close()
 
 
 async def _broker(settings: Settings) -> str | None:

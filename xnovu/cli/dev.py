@@ -17,6 +17,7 @@ from xnovu.cli.setup import provisioned
 from xnovu.cli.stack import Stack
 from xnovu.compose.secrets import DATABASE_URL
 from xnovu.compose.settings import load
+from xnovu.local.supabase import RunningSupabase
 
 EXAMPLE = UUID("0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11")
 """The enterprise, and the name space of the subscriber, that the printed example uses."""
@@ -29,7 +30,7 @@ SELECT 'welcome', %(enterprise)s, 'Welcome' WHERE NOT EXISTS (
 """
 
 
-def keep_running(folder: Path) -> None:
+def keep_running(folder: Path, *, supabase: bool = False) -> None:
     """Start everything, print where it is, and wait for SIGINT or SIGTERM."""
     told = threading.Event()
 
@@ -38,7 +39,7 @@ def keep_running(folder: Path) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, tell)
-    with Stack(folder.absolute()) as stack:
+    with Stack(folder.absolute(), supabase=supabase) as stack:
         out.print(f"starting in {folder} …")
         stack.start_servers()
         prepare(stack)
@@ -62,6 +63,8 @@ def _print(stack: Stack, folder: Path) -> None:
     file = folder / "environment"
     file.touch(mode=0o600)
     file.write_text(_exports(environment))
+    if stack.supabase:
+        _print_supabase(stack.supabase)
     out.print(
         f"Novu     {stack.novu_url}  what people would have received\n"
         f"health   {stack.health_url}/readyz  {stack.health_url}/metrics\n"
@@ -71,6 +74,15 @@ def _print(stack: Stack, folder: Path) -> None:
         f"  xnovu send -e {EXAMPLE} -w welcome -r {uuid5(EXAMPLE, 'someone')} --wait 10\n"
         '  psql "$XNOVU_DATABASE_URL"\n\n'
         "Ctrl-C stops everything; the data stays."
+    )
+
+
+def _print_supabase(supabase: RunningSupabase) -> None:
+    """For client applications; a user of the example's enterprise, for an hour."""
+    out.print(
+        f"Supabase {supabase.url}\n"
+        f"  anon   {supabase.anon_key}\n"
+        f"  user   {supabase.keys.user_token(EXAMPLE)}\n"
     )
 
 

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from pipelines import analytics, hydrate, ingest, status, trigger
+from pipelines import analytics, hydrate, ingest, retract, status, trigger
 from xnovu.compose import Part, serve
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 
-PARTS: dict[str, Part] = {app.part.name: app.part for app in (ingest, hydrate, trigger, status)}
+PARTS: dict[str, Part] = {
+    app.part.name: app.part for app in (ingest, hydrate, trigger, status, retract)
+}
 """The pipeline."""
 
 BESIDE: dict[str, Part] = {analytics.part.name: analytics.part}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from xnovu.cli.console import colored, err, out
-from xnovu.compose.kit import postgres_store
+from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
+from xnovu.desk import Desk
 from xnovu.errors import ConfigurationError
 from xnovu.events import Status
-from xnovu.ports import Desk
 
 ENDED = (Status.SENT, Status.FAILED, Status.RETRACTED)
 POLL = 0.1
@@ -54,15 +54,11 @@ class Flags:
 async def insert(flags: Flags, path: Path | None, wait: float) -> int:
     """Insert, print the ids, wait; the exit code is 1 if a notification did not end SENT."""
     rows = _from_json(flags, path) if path else [flags.row()]
-    store = postgres_store(load(), "send")
-    await store.open()
-    try:
+    async with opened_store(load(), "send") as store:
         ids = await store.insert(rows)
         for notification in ids:
             out.print(notification)
         return await _watch(store, ids, wait) if wait else 0
-    finally:
-        await store.close()
 
 
 async def _watch(desk: Desk, ids: Sequence[int], wait: float) -> int:

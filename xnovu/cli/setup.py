@@ -1,8 +1,11 @@
 """Prepares the database and the broker."""
 
+from pathlib import Path
+
 from xnovu.adapters.nats import provision
 from xnovu.adapters.postgres import migrations
 from xnovu.cli.console import out
+from xnovu.cli.migration_files import migration_files
 from xnovu.cli.run import PARTS
 from xnovu.compose.kit import nats_url
 from xnovu.compose.secrets import DATABASE_URL, secret
@@ -18,6 +21,18 @@ def migrate_database(*, plan_only: bool) -> None:
     if not plan_only:
         applied = migrations.migrate(url)
         out.print(f"applied {len(applied)} migrations" if applied else "nothing to do")
+
+
+def write_migrations(project: Path, *, plan_only: bool) -> None:
+    """Show the file of every migration and, unless only the plan was asked for, write new ones."""
+    files = migration_files(project)
+    for file in files:
+        done = "there" if file.written else "pending" if plan_only else "written"
+        if not file.written and not plan_only:
+            file.write()
+        out.print(f"{file.path} {done}")
+    if not plan_only and all(file.written for file in files):
+        out.print("nothing to do")
 
 
 async def provision_broker() -> None:

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from xnovu.cli.console import colored, err, out
-from xnovu.compose.kit import postgres_store
+from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
 
 PRIVATE = ("payload", "overrides", "recipients")
 """Shown only on request: whoever looks at an operator's screen is not their recipient."""
 
 FIRST = (
-    *("id", "name", "notification_status", "error_details"),
+    *("id", "name", "notification_status", "error_details", "retraction_outcome"),
     *("enterprise_id", "notification_workflow_id", "transaction_id"),
     *("created_at", "scheduled_for", "expires_at", "processed_at"),
 )
@@ -25,12 +25,8 @@ FIRST = (
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     """Print it; the exit code is 1 if there is none."""
-    store = postgres_store(load(), "show")
-    await store.open()
-    try:
+    async with opened_store(load(), "show") as store:
         history = await store.history(notification)
-    finally:
-        await store.close()
     if history is None:
         err.print(f"no notification {notification} in notify.ent_notification")
         return 1
@@ -107,6 +103,8 @@ def _claim(line: Mapping[str, Any]) -> str:
 
 def _why(details: Any) -> str:
     match details:
+        case {"outcome": str(outcome), **more}:
+            return ": ".join(filter(None, (outcome, more.get("reason"))))
         case {"code": str(why)} | {"reason": str(why)}:
             return why
         case _:

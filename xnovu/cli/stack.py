@@ -10,29 +10,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import xnovu
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
 from xnovu.local.folder import Folder
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.local.process import Child, Command
+from xnovu.local.supabase import LocalSupabase, RunningSupabase
+from xnovu.local.supabase.realtime import local_realtime
 
 KEY = "local"
 """The local Novu lets any key in."""
 
-SOURCES = Path(xnovu.__file__).parent.parent
+DATABASE = "xnovu"
+
+SOURCES = Path(__file__).parents[2]
 
 
 class Stack:
     """
     The servers and the stages, kept in one folder; they die with this process.
 
-    Raises LocalServerError where one of them does not come up.
+    With a ``supabase`` the stages know its URL and key alone, and no database. Raises
+    LocalServerError where one of them does not come up.
     """
 
-    def __init__(self, folder: Path, *, postgres_settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        postgres_settings: Mapping[str, str] | None = None,
+        supabase: bool = False,
+    ) -> None:
         self.folder = folder
+        self._with_supabase = supabase
+        self._supabase: LocalSupabase | None = None
         self.postgres = EmbeddedPostgres(folder / "postgres", settings=postgres_settings)
         self.nats = EmbeddedNats(folder / "nats")
         self._novu = _Program("the local Novu", folder / "novu")
@@ -51,20 +63,30 @@ class Stack:
         """Where the stages log to."""
         return self._stages.log
 
+    @property
+    def supabase(self) -> RunningSupabase | None:
+        """The local Supabase, if there is one."""
+        return self._supabase.running if self._supabase else None
+
     def start_servers(self) -> None:
-        """Start the three servers side by side."""
+        """Start the servers side by side, and then, on the database, the local Supabase."""
         novu = partial(self._novu.start, "novu", path="/_local/options", environment=os.environ)
         with ThreadPoolExecutor(3) as pool:
             for started in [pool.submit(s) for s in (self.postgres.start, self.nats.start, novu)]:
                 started.result()
+        if self._with_supabase:
+            dsn, folder = self.postgres.create_database(DATABASE), self.folder / "supabase"
+            self._supabase = LocalSupabase(dsn, folder, realtime=local_realtime)
+            self._supabase.start()
 
     def environment(self) -> dict[str, str]:
         """What a stage or a command needs to work on this stack."""
         return {
-            DATABASE_URL: self.postgres.create_database("xnovu"),
+            DATABASE_URL: self.postgres.create_database(DATABASE),
             NATS_URL: self.nats.url,
             NOVU_KEY: KEY,
             "XNOVU_PROVIDER__URL": self.novu_url,
+            **self._supabase_environment(),
         }
 
     def adopt(self) -> None:
@@ -75,7 +97,10 @@ class Stack:
 
     def start_stages(self) -> None:
         """Start all stages in one process, and wait until they are ready."""
-        self._stages.start("run", "all", path="/readyz", environment=os.environ)
+        environment = dict(os.environ)
+        if self._with_supabase:
+            del environment[DATABASE_URL]
+        self._stages.start("run", "all", path="/readyz", environment=environment)
 
     def stop_stages(self) -> None:
         """Stop the stages: what is in hand finishes."""
@@ -83,8 +108,20 @@ class Stack:
 
     def stop(self) -> None:
         """Stop the stages first, then the servers."""
-        for each in (self._stages, self._novu, self.nats, self.postgres):
+        self._stages.stop()
+        if self._supabase:
+            self._supabase.stop()
+        for each in (self._novu, self.nats, self.postgres):
             each.stop()
+
+    def _supabase_environment(self) -> dict[str, str]:
+        if not self.supabase:
+            return {}
+        return {
+            SUPABASE_URL: self.supabase.url,
+            SUPABASE_KEY: self.supabase.service_key,
+            "XNOVU_STORE__KIND": "supabase",
+        }
 
     def __enter__(self) -> Self:
         return self

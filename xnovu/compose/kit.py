@@ -1,16 +1,32 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.nats import NatsTransport
 from xnovu.adapters.novu import NovuProvider
-from xnovu.adapters.postgres.store import PostgresStore
+from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, Secret, secret
+from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
+from xnovu.adapters.supabase.realtime import RealtimeWakeUps
+from xnovu.adapters.supabase.store import supabase_store
+from xnovu.compose.secrets import (
+    DATABASE_URL,
+    NATS_URL,
+    NOVU_KEY,
+    SUPABASE_KEY,
+    SUPABASE_URL,
+    Secret,
+    secret,
+)
 from xnovu.compose.settings import Settings
+from xnovu.desk import Desk
 from xnovu.ports import Provider, Store, WakeUps
+from xnovu.sql.store import SqlStore
 
 
 def nats_url(settings: Settings) -> Secret:
@@ -23,53 +39,149 @@ def nats_transport(settings: Settings) -> NatsTransport:
     return NatsTransport(settings.transport, nats_url(settings))
 
 
-def postgres_store(settings: Settings, name: str) -> PostgresStore:
-    """The database of these settings, not yet connected; ``name`` is what its logs show."""
-    return PostgresStore(secret(DATABASE_URL), settings.store, application_name=f"xnovu-{name}")
-
-
-def needed(name: str) -> Secret:
+def store_of(settings: Settings, name: str, enterprise_id: str | None = None) -> SqlStore:
     """
-    The secret of that name, which has to be there when a stage starts.
+    The database of these settings, not yet open; ``name`` is what its logs show.
+
+    With an enterprise's id it is that one's only.
+    """
+    match settings.store:
+        case SupabaseOptions() as options:
+            return supabase_store(
+                secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
+            )
+        case options:
+            return postgres_store(secret(DATABASE_URL), options, f"xnovu-{name}", enterprise_id)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, name: str) -> AsyncGenerator[SqlStore]:
+    """The database of these settings, for as long as a command works with it."""
+    store = store_of(settings, name)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps | None:
+    """Who gives the hints in these settings, not yet started; None: nobody."""
+    match _hints(settings):
+        case "notify":
+            return NotifyWakeUps(secret(DATABASE_URL))
+        case "wal":
+            return WalWakeUps(secret(DATABASE_URL))
+        case "realtime":
+            one = frozenset({enterprise_id} if enterprise_id else ())
+            options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
+            return RealtimeWakeUps(secret(SUPABASE_URL), secret(SUPABASE_KEY), options)
+        case _:
+            return None
+
+
+def _hints(settings: Settings) -> str:
+    if settings.wakeups.kind != "auto":
+        return settings.wakeups.kind
+    if settings.store.kind == "supabase":
+        return "realtime"
+    return "sweep" if settings.store.transaction_pooler else "notify"
+
+
+def wakeup_secrets(settings: Settings) -> Sequence[Secret]:
+    """What has to be known for the hints of these settings."""
+    match _hints(settings):
+        case "notify" | "wal":
+            return (secret(DATABASE_URL),)
+        case "realtime":
+            return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+        case _:
+            return ()
+
+
+def store_secrets(settings: Settings) -> Sequence[Secret]:
+    """What the store of these settings has to know."""
+    if settings.store.kind == "supabase":
+        return secret(SUPABASE_URL), secret(SUPABASE_KEY)
+    return (secret(DATABASE_URL),)
+
+
+def needed(asked: Secret) -> Secret:
+    """
+    A secret that has to be there when a stage starts.
 
     Raises:
         ConfigurationError: it is not.
     """
-    asked = secret(name)
     asked()
     return asked
 
 
+class Database(Store, Desk, Protocol):
+    """What stages and people ask of one database."""
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """Whose rows alone it sees and changes; None: everybody's."""
+        ...
+
+
 @dataclass(slots=True)
 class Kit:
-    """The ports a stage may ask for; each is opened on first request and closed with the app."""
+    """
+    The ports a stage may ask for; each is opened on first request and closed with the app.
+
+    With an ``enterprise_id`` the database is that one's only. What is ``given`` is used as it is,
+    and neither opened nor closed.
+    """
 
     settings: Settings
     name: str
+    enterprise_id: str | None = None
+    given_store: Database | None = None
+    given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _store: PostgresStore | None = None
+    _store: SqlStore | None = None
     _provider: NovuProvider | None = None
 
-    async def store(self) -> Store:
+    @property
+    def quiet(self) -> float:
+        """Seconds after which the provider surely shows what a trigger had in hand to send."""
+        return self.settings.policy("trigger").timeout + self.settings.provider.settle
+
+    async def store(self) -> Database:
+        if self.given_store:
+            return self.given_store
         if self._store is None:
-            needed(DATABASE_URL)
-            self._store = postgres_store(self.settings, self.name)
+            for each in store_secrets(self.settings):
+                needed(each)
+            self._store = store_of(self.settings, self.name, self.enterprise_id)
             await self._store.open()
             self.stack.push_async_callback(self._store.close)
         return self._store
 
     async def provider(self) -> Provider:
+        if self.given_provider:
+            return self.given_provider
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, needed(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider
 
     def wakeups(self) -> WakeUps | None:
-        if self.settings.wakeups.kind == "sweep":
+        """Who gives hints to the table; nobody, where only the sweep is to look."""
+        if self.given_store:
             return None
-        return NotifyWakeUps(secret(DATABASE_URL))
+        for each in wakeup_secrets(self.settings):
+            needed(each)
+        return wakeups_of(self.settings, self.enterprise_id)
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which what is about to be sent keeps its claim."""
+        return 4 * self.settings.provider.settle
 
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""

@@ -10,6 +10,8 @@ from xnovu.errors import ConfigurationError
 DATABASE_URL = "XNOVU_DATABASE_URL"
 NATS_URL = "XNOVU_NATS_URL"
 NOVU_KEY = "XNOVU_NOVU_KEY"
+SUPABASE_KEY = "XNOVU_SUPABASE_KEY"
+SUPABASE_URL = "XNOVU_SUPABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-import structlog
 from faststream import FastStream
 
 from xnovu.adapters import logs
@@ -17,13 +17,16 @@ from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Event
-from xnovu.ports import Source
+from xnovu.ports import Observer, Source, Transport, Unobserved
 from xnovu.stage import Actor, Stage
 
-log = structlog.stdlib.get_logger("xnovu")
+log = logs.logger()
 
 DOWNSTREAM = ("hydrate", "trigger", "status")
 """The stages whose backlog bounds what ingest claims."""
+
+RETRACTING = ("retract",)
+"""And the one whose backlog bounds how many retractions it claims."""
 
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
@@ -43,6 +46,18 @@ class Part:
         return tuple(event.kind for event in self.accepts)
 
 
+class Watcher(Observer, Protocol):
+    """An observer that is also told, each time, that rows cannot be claimed; raises nothing."""
+
+    def stalled(self, error: Exception) -> None: ...
+
+
+class Unwatched(Unobserved):
+    """A watcher that looks away."""
+
+    def stalled(self, error: Exception) -> None: ...
+
+
 def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     """
     An app that runs these stages until it is told to stop; without settings it loads them.
@@ -50,10 +65,14 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     A wrong configuration ends the process at once, and says what is wrong.
     """
     try:
-        house = House(parts, settings or load())
+        settings = settings or load()
+        logs.configure(settings.log.level, settings.log.format)
+        transport = nats_transport(settings)
+        kit = Kit(settings, "+".join(part.name for part in parts))
+        house = House(parts, kit, transport)
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
-    app = FastStream(house.transport.broker, logger=None)
+    app = FastStream(transport.broker, logger=None)
     app.on_startup(house.open)
     app.after_startup(house.begin)
     app.on_shutdown(house.finish)
@@ -62,15 +81,21 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
 
 
 class House:
-    """Everything that lives as long as the app."""
+    """
+    Everything that lives as long as the app, whichever transport its stages are on.
 
-    def __init__(self, parts: Sequence[Part], settings: Settings) -> None:
-        logs.configure(settings.log.level, settings.log.format)
-        self.parts, self.settings = parts, settings
-        self.transport = nats_transport(settings)
-        self.kit = Kit(settings, "+".join(part.name for part in parts))
-        self.metrics, self.logged = self.kit.metrics, LogObserver()
-        self.brakes = FleetPause(self.transport)
+    Besides the log and the metrics, ``watcher`` is told of every batch, and if rows cannot be
+    claimed. Starting and stopping the transport, between :meth:`open` and :meth:`begin` and
+    between :meth:`finish` and :meth:`close`, is its owner's.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], kit: Kit, transport: Transport, watcher: Watcher | None = None
+    ) -> None:
+        self.parts, self.kit, self.transport = parts, kit, transport
+        self.settings, self.metrics = kit.settings, kit.metrics
+        self.logged, self.watcher = LogObserver(), watcher or Unwatched()
+        self.brakes = FleetPause(transport)
         self.stopping = asyncio.Event()
         self.table: TableSource | None = None
         self.health = self._health_server()
@@ -105,6 +130,11 @@ class House:
         await self.kit.stack.aclose()
         log.info("stopped", stage=self.kit.name)
 
+    def status(self) -> dict[str, Any]:
+        """What runs here, how much of it is in hand, and how its hints come through."""
+        in_hand = {part.name: self.metrics.progress(part.name)[0] for part in self.parts}
+        return {"in_hand": in_hand, **({"wakeups": self.table.status()} if self.table else {})}
+
     def stuck(self) -> str | None:
         """Which stage has a batch in hand that will never end; None if none."""
         for part in self.parts:
@@ -116,7 +146,7 @@ class House:
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
-        observers = Observers(self.metrics, self.logged, self.brakes)
+        observers = Observers(self.metrics, self.logged, self.brakes, self.watcher)
         actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
         source.subscribe(part.name, part.kinds, policy, actor)
@@ -124,14 +154,29 @@ class House:
     async def _source(self, part: Part) -> Source:
         if not part.from_table:
             return self.transport
+        wakeups = self.kit.wakeups()
+        if wakeups:
+            self.metrics.watch(lambda: wakeups.connection)
         self.table = TableSource(
             await self.kit.store(),
-            self.kit.wakeups(),
-            lambda: self.transport.waiting(DOWNSTREAM),
+            wakeups,
+            lambda: self.transport.waiting(self._bounded()),
+            lambda: self.transport.waiting(RETRACTING),
             self.settings.ingest,
             self.metrics,
+            self.watcher.stalled,
         )
         return self.table
+
+    def _bounded(self) -> Sequence[str]:
+        """
+        Whose backlog bounds what is claimed.
+
+        Where it is all in memory, everybody's, but of those that have a bound of their own.
+        """
+        if self.transport.features.persistent:
+            return DOWNSTREAM
+        return [part.name for part in self.parts if part.name not in RETRACTING]
 
     def _health_server(self) -> HealthServer:
         checks = {
@@ -142,7 +187,12 @@ class House:
         }
         options, render = self.settings.health, self.metrics.render
         return HealthServer(
-            options.host, options.port, checks=checks, live=self.stuck, metrics=render
+            options.host,
+            options.port,
+            checks=checks,
+            live=self.stuck,
+            status=self.status,
+            metrics=render,
         )
 
     async def _ingest_ready(self) -> str | None:

@@ -2,16 +2,27 @@
 Everything that may differ between two installations, read and checked once at start.
 
 TOML first (``XNOVU_CONFIG``, else ``configs/xnovu.toml`` if there is one), then the environment:
-``XNOVU_<TABLE>__<KEY>``. Secrets are not settings: see :mod:`xnovu.compose.secrets`.
+``XNOVU_<TABLE>__<KEY>``, and ``XNOVU_LOG_LEVEL`` for the log's level. Secrets are not settings: see
+:mod:`xnovu.compose.secrets`.
 """
 
 import os
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -20,12 +31,14 @@ from pydantic_settings import (
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
+from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.compose import secrets
 from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
 
 CONFIG = "XNOVU_CONFIG"
+LOG_LEVEL = "XNOVU_LOG_LEVEL"
 DEFAULT_PATH = Path("configs/xnovu.toml")
 
 UNCLEAR = {"backoff": 60.0, "backoff_max": 60.0}
@@ -35,10 +48,11 @@ before its claim lapses (2 minutes), with which the attempts would be counted an
 """
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "ingest": {"batch": 200, "slots": 1},
+    "ingest": {"batch": 200, "slots": 1, "pause_max": 1.0},
     "hydrate": {},
     "trigger": {"slots": 4, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
     "status": {},
+    "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
 }
 
 
@@ -56,11 +70,41 @@ class LogOptions(BaseModel, extra="forbid", frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _lower(cls, given: Any) -> Any:
+        return given.lower() if isinstance(given, str) else given
+
+
+def _kind(given: Any) -> Any:
+    """Which store a table is about, also one without a kind."""
+    if isinstance(given, dict):
+        return cast("dict[str, Any]", given).get("kind", "postgres")
+    return getattr(given, "kind", None)
+
+
+StoreOptions = Annotated[
+    Annotated[PostgresOptions, Tag("postgres")] | Annotated[SupabaseOptions, Tag("supabase")],
+    Discriminator(
+        _kind,
+        custom_error_type="store_kind",
+        custom_error_message="kind is postgres or supabase",
+    ),
+]
+"""Which way to the database: direct, or over Supabase's REST API."""
+
 
 class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
-    """Who says that rows may be due: Postgres by NOTIFY, or nobody but the sweep."""
+    """
+    Who says that rows may be due.
 
-    kind: Literal["notify", "sweep"] = "notify"
+    Postgres (``notify``, ``wal``), Supabase (``realtime``), or nobody, and the ``sweep`` looks
+    alone. ``auto`` is what the store's own connection can do.
+    ``enterprises`` gives each of these a Realtime channel; none: one channel for all.
+    """
+
+    kind: Literal["auto", "notify", "wal", "realtime", "sweep"] = "auto"
+    enterprises: Enterprises = frozenset()
 
 
 def _default(name: str) -> Policy:
@@ -74,6 +118,7 @@ class Stages(BaseModel, extra="forbid", frozen=True):
     hydrate: Policy = _default("hydrate")
     trigger: Policy = _default("trigger")
     status: Policy = _default("status")
+    retract: Policy = _default("retract")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -90,7 +135,7 @@ class Settings(BaseSettings):
         env_prefix="XNOVU_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    store: PostgresOptions = PostgresOptions()
+    store: StoreOptions = PostgresOptions()
     transport: NatsOptions = NatsOptions()
     provider: NovuOptions = NovuOptions()
     ingest: TableOptions = TableOptions()
@@ -111,7 +156,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         toml = TomlConfigSettingsSource(settings_cls, _path())
-        return init_settings, env_settings, toml
+        level = os.environ.get(LOG_LEVEL)
+        short = InitSettingsSource(settings_cls, {"log": {"level": level}} if level else {})
+        return init_settings, env_settings, short, toml
 
     def policy(self, name: str) -> Policy:
         """What the stage of that name may do, or the consumer of one's own."""
@@ -152,7 +199,7 @@ def _told(error: ValidationError) -> str:
 
 def _refuse_unknown_variables() -> None:
     tables = {name.upper() for name in Settings.model_fields}
-    known = {CONFIG, *(n for s in SECRETS for n in (s, f"{s}_FILE"))} | LOCAL
+    known = {CONFIG, LOG_LEVEL, *(n for s in SECRETS for n in (s, f"{s}_FILE"))} | LOCAL
     for name in os.environ:
         if name.startswith("XNOVU_") and name not in known:
             table = name.removeprefix("XNOVU_").split("__")[0]
@@ -165,7 +212,13 @@ def _unknown(name: str, known: set[str], tables: set[str]) -> str:
     return f"unknown variable {name}; there are {', '.join(sorted(known))}, and {tables_told}"
 
 
-SECRETS = (secrets.DATABASE_URL, secrets.NATS_URL, secrets.NOVU_KEY)
+SECRETS = (
+    secrets.DATABASE_URL,
+    secrets.NATS_URL,
+    secrets.NOVU_KEY,
+    secrets.SUPABASE_KEY,
+    secrets.SUPABASE_URL,
+)
 
-LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN"}
+LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN", "XNOVU_POSTGREST_BIN"}
 """Variables of the embedded servers."""

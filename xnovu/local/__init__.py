@@ -1,1 +1,1 @@
-"""Servers run beside XNovu on one machine: Postgres, NATS and a stand-in for Novu."""
+"""Servers run beside XNovu on one machine: Postgres, NATS, stand-ins for Novu and Supabase."""

@@ -5,14 +5,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from xnovu.local.errors import LocalServerError
 from xnovu.local.folder import Folder
+from xnovu.local.health import says_ready
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.process import Child, Command
 
@@ -140,13 +139,4 @@ class EmbeddedNats:
 
 def healthy(monitor_port: int) -> bool:
     """Whether the server on this monitoring port says that its JetStream is ready."""
-    connection = HTTPConnection(LOOPBACK, monitor_port, timeout=1)
-    try:
-        connection.request("GET", "/healthz?js-enabled-only=true")
-        response = connection.getresponse()
-        response.read()
-        return response.status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+    return says_ready(monitor_port, "/healthz?js-enabled-only=true")

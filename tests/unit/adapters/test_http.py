@@ -3,12 +3,15 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from tests.conftest import eventually
 from xnovu.adapters.http import SETTING, HealthServer
+from xnovu.connection import Connection, Link
 from xnovu.errors import ConfigurationError, Paused
 
 Check = Callable[[], Awaitable[str | None]]
@@ -28,7 +31,9 @@ async def serving(
     live: Callable[[], str | None] = lambda: None,
     metrics: Callable[[], tuple[str, bytes]] = lambda: ("text/plain; version=0.0.4", b"up 1\n"),
 ) -> AsyncIterator[httpx.AsyncClient]:
-    server = HealthServer("127.0.0.1", 0, checks=checks or {}, live=live, metrics=metrics)
+    server = HealthServer(
+        "127.0.0.1", 0, checks=checks or {}, live=live, status=dict, metrics=metrics
+    )
     await server.start()
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=10
@@ -187,7 +192,7 @@ async def test_a_port_in_use_is_a_configuration_error_that_says_what_to_change()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = HealthServer(
-            "127.0.0.1", port, checks={}, live=lambda: None, metrics=lambda: ("", b"")
+            "127.0.0.1", port, checks={}, live=lambda: None, status=dict, metrics=lambda: ("", b"")
         )
         with pytest.raises(ConfigurationError) as caught:
             await server.start()
@@ -197,7 +202,9 @@ async def test_a_port_in_use_is_a_configuration_error_that_says_what_to_change()
 
 
 async def test_stops_at_once_with_connections_open_and_frees_the_port():
-    server = HealthServer("127.0.0.1", 0, checks={}, live=lambda: None, metrics=lambda: ("", b""))
+    server = HealthServer(
+        "127.0.0.1", 0, checks={}, live=lambda: None, status=dict, metrics=lambda: ("", b"")
+    )
     await server.start()
     port = server.port
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -220,7 +227,12 @@ async def test_stop_does_not_wait_for_a_hung_check():
         return None
 
     server = HealthServer(
-        "127.0.0.1", 0, checks={"database": hung}, live=lambda: None, metrics=lambda: ("", b"")
+        "127.0.0.1",
+        0,
+        checks={"database": hung},
+        live=lambda: None,
+        status=dict,
+        metrics=lambda: ("", b""),
     )
     await server.start()
     async with httpx.AsyncClient(
@@ -233,7 +245,9 @@ async def test_stop_does_not_wait_for_a_hung_check():
 
 
 async def test_stops_before_it_has_started_and_twice():
-    server = HealthServer("127.0.0.1", 0, checks={}, live=lambda: None, metrics=lambda: ("", b""))
+    server = HealthServer(
+        "127.0.0.1", 0, checks={}, live=lambda: None, status=dict, metrics=lambda: ("", b"")
+    )
     await server.stop()
     await server.start()
     await server.stop()
@@ -245,3 +259,21 @@ async def test_signals_stay_with_the_process():
     async with serving() as client:
         await client.get("/healthz")
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+async def test_status_is_shown_as_json():
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    server = HealthServer(
+        "127.0.0.1",
+        0,
+        checks={},
+        live=lambda: None,
+        status=lambda: {"wakeups": asdict(Connection(Link.CONNECTED, since))},
+        metrics=lambda: ("", b""),
+    )
+    await server.start()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{server.port}/status")
+    await server.stop()
+    assert answer.json()["wakeups"]["state"] == "connected"
+    assert datetime.fromisoformat(answer.json()["wakeups"]["since"]) == since

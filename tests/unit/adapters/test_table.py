@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.builders import captured
+from tests.builders import ENTERPRISE, captured
 from tests.conftest import eventually
 from xnovu.adapters.table import TableOptions, TableSource
+from xnovu.connection import Connection, Link
 from xnovu.envelope import decode
 from xnovu.errors import Paused
+from xnovu.events import RetractRequested
 from xnovu.policy import Dead, Done, Policy, Retry
 from xnovu.ports import Claim
 
@@ -23,6 +25,7 @@ class Table:
 
     def __init__(self, rows=0) -> None:
         self.due = list(range(1, rows + 1))
+        self.retracted: list[int] = []
         self.claimed, self.released, self.limits = 0, [], []
         self.fail: Exception | None = None
         self.next: float | None = None
@@ -35,6 +38,12 @@ class Table:
         taken, self.due = self.due[:limit], self.due[limit:]
         return [Claim(captured(n).event, datetime(2030, 1, 1, tzinfo=UTC)) for n in taken]
 
+    async def claim_retractions(self, limit, lease):
+        if self.fail:
+            raise self.fail
+        taken, self.retracted = self.retracted[:limit], self.retracted[limit:]
+        return [a_retraction(n) for n in taken]
+
     async def release(self, keys):
         self.released += [key.notification_id for key in keys]
 
@@ -42,12 +51,22 @@ class Table:
         return self.next
 
 
+def a_retraction(id: int) -> RetractRequested:
+    return RetractRequested(
+        notification_id=id, enterprise_id=ENTERPRISE, transaction_id="t", recipients=1
+    )
+
+
 class Bell:
     def __init__(self) -> None:
-        self.ring = None
+        self.ring, self.missed_rows = None, 0
+        self.connection = Connection(Link.CONNECTED, datetime(2026, 1, 1, tzinfo=UTC))
 
     async def start(self, wake):
         self.ring = wake
+
+    def missed(self, rows):
+        self.missed_rows += rows
 
     async def stop(self):
         self.ring = None
@@ -67,6 +86,14 @@ class Counts:
         self.waiting = messages
 
 
+class Stalls:
+    def __init__(self) -> None:
+        self.told = []
+
+    def __call__(self, error):
+        self.told.append(error)
+
+
 class Handler:
     def __init__(self, fate=None) -> None:
         self.seen, self.fate = [], fate or Done()
@@ -77,12 +104,18 @@ class Handler:
 
 
 @asynccontextmanager
-async def running(table, handler, options=SLOW, *, waiting=lambda: 0, bell=None, slots=1):
+async def running(
+    table, handler, options=SLOW, *, waiting=lambda: 0, retracting=lambda: 0, bell=None, slots=1
+):
     async def backlog() -> int:
         return waiting()
 
     counts = Counts()
-    source = TableSource(table, bell, backlog, options, counts)
+
+    async def retractions() -> int:
+        return retracting()
+
+    source = TableSource(table, bell, backlog, retractions, options, counts, Stalls())
     source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
     await source.start()
     try:
@@ -109,13 +142,26 @@ async def test_a_hint_is_answered_at_once():
     assert counts.missed == 0
 
 
-async def test_the_sweep_finds_what_nobody_told_of_and_counts_it():
-    table, handler = Table(), Handler()
-    async with running(table, handler, QUICK, bell=Bell()) as (_, counts):
+async def test_the_sweep_finds_what_nobody_told_of_and_says_so():
+    table, handler, bell = Table(), Handler(), Bell()
+    async with running(table, handler, QUICK, bell=bell) as (source, counts):
         await eventually(lambda: table.claimed > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
-    assert counts.missed == 1
+    assert counts.missed == bell.missed_rows == source.status()["missed_wakeups"] == 1
+    assert source.status()["state"] is Link.CONNECTED
+
+
+async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_end(caplog):
+    table, handler = Table(), Handler()
+    table.fail = Paused("the key is refused")
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.status() and caplog.records)
+        assert await source.ready() == "the key is refused"
+        table.fail, table.due = None, [7]
+        await eventually(lambda: handler.seen)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["claiming: the key is refused", "claiming: connected again"]
 
 
 async def test_without_wake_ups_nothing_is_missed():
@@ -190,7 +236,8 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
     table.fail = Paused("the database is away")
     async with running(table, handler, QUICK) as (source, _):
         await eventually(source.ready)
-        assert await source.ready() == "the database is away"
+        assert await source.ready() == source.trouble == "the database is away"
+        assert source.stalled.told[0] is table.fail
         table.fail = None
         await eventually(lambda: handler.seen)
 
@@ -198,6 +245,40 @@ async def test_a_database_that_is_away_is_told_and_waited_for():
             return await source.ready() is None
 
         await eventually(well)
+
+
+async def test_without_wake_ups_its_connection_is_what_claiming_says():
+    table, handler = Table(1), Handler()
+    async with running(table, handler, QUICK) as (source, _):
+        await eventually(lambda: source.connection.state is Link.CONNECTED)
+        assert source.connection.last_event is not None
+        table.fail = Paused("the database is away")
+        await eventually(lambda: source.connection.state is Link.RECONNECTING)
+        assert source.connection.reason == "the database is away"
+        table.fail = None
+        await eventually(lambda: source.connection.reconnects == 1)
+    assert source.connection.state is Link.STOPPED
+
+
+async def test_with_wake_ups_it_is_theirs():
+    bell = Bell()
+    async with running(Table(), Handler(), bell=bell) as (source, _):
+        assert source.connection is bell.connection
+
+
+async def test_a_stop_that_is_cancelled_stops_the_wake_ups_all_the_same():
+    bell, began = Bell(), asyncio.Event()
+
+    async def for_ever(deliveries):
+        began.set()
+        await asyncio.Event().wait()
+
+    async with running(Table(1), for_ever, bell=bell) as (source, _):
+        await eventually(began.is_set)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await source.stop()
+        assert bell.ring is None
 
 
 async def test_a_broker_that_is_away_claims_nothing():
@@ -208,6 +289,44 @@ async def test_a_broker_that_is_away_claims_nothing():
     async with running(table, Handler(), QUICK, waiting=away) as (source, _):
         await eventually(source.ready)
     assert table.claimed == 0
+
+
+async def test_retractions_arrive_as_well_and_before_the_rows():
+    table, handler = Table(5), Handler()
+    table.retracted = [7, 8]
+    async with running(table, handler) as (_, counts):
+        await eventually(lambda: len(handler.seen) == 7)
+    assert [e.event for e in handler.seen[:2]] == [a_retraction(7), a_retraction(8)]
+    assert {e.deadline for e in handler.seen[:2]} == {None}
+    assert counts.rows == 7
+
+
+async def test_a_retraction_waits_for_no_room_among_the_rows():
+    table, handler = Table(5), Handler()
+    table.retracted = [7]
+    async with running(table, handler, QUICK, waiting=lambda: 5000):
+        await eventually(lambda: handler.seen)
+    assert (table.claimed, handler.seen[0].event) == (0, a_retraction(7))
+
+
+async def test_there_is_a_bound_for_retractions_too():
+    table, handler, waiting = Table(), Handler(), 25
+    table.retracted = list(range(1, 101))
+    options = TableOptions(backlog=25, sweep_busy=0.01, sweep_idle=0.01)
+    async with running(table, handler, options, retracting=lambda: waiting):
+        await eventually(lambda: len(handler.seen) == 25)
+        table.due = [1000]
+        await eventually(lambda: handler.seen[-1].event.notification_id == 1000)
+        assert len(table.retracted) == 75
+        waiting = 0
+        await eventually(lambda: not table.retracted)
+
+
+async def test_a_retraction_that_could_not_be_carried_over_is_given_back():
+    table = Table()
+    table.retracted = [7]
+    async with running(table, Handler(Retry(0.0))):
+        await eventually(lambda: table.released == [7])
 
 
 async def test_several_slots_share_the_rows():

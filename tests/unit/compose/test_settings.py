@@ -1,11 +1,14 @@
 """What may be configured, and that whatever is wrong is named before anything starts."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from pipelines.trigger import SETTLE
+from xnovu.adapters.postgres.store import PostgresOptions
+from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.compose import settings
 from xnovu.compose.secrets import Secret
 from xnovu.errors import ConfigurationError, Retryable
@@ -48,6 +51,20 @@ def test_the_environment_goes_before_the_file(tmp_path, monkeypatch):
     assert settings.load().provider.rate == 9
 
 
+def test_the_level_of_the_log_has_a_short_name_too(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, '[log]\nlevel = "error"\nformat = "json"\n')
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "DEBUG")
+    assert (settings.load().log.level, settings.load().log.format) == ("debug", "json")
+    monkeypatch.setenv("XNOVU_LOG__LEVEL", "warning")
+    assert settings.load().log.level == "warning"
+    monkeypatch.delenv("XNOVU_LOG__LEVEL")
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "")
+    assert settings.load().log.level == "error"
+    monkeypatch.setenv("XNOVU_LOG_LEVEL", "loud")
+    with pytest.raises(ConfigurationError, match=r"log\.level"):
+        settings.load()
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -59,6 +76,10 @@ def test_the_environment_goes_before_the_file(tmp_path, monkeypatch):
         ("[stages.trigger.rules.timeout]\nattemps = 5\n", "attemps"),
         ("[stages.trigger]\nbatch = 0\n", "batch"),
         ("[transport]\nurl = 'nats://me:hidden@host'\n", "XNOVU_NATS_URL"),
+        ("[store]\nkind = 'mysql'\n", "postgres or supabase"),
+        ("[store]\nkind = 'supabase'\npool_max = 3\n", "supabase.pool_max"),
+        ("[store]\nmax_rows = 3\n", "postgres.max_rows"),
+        ("store = 3\n", "postgres or supabase"),
         ("not toml", "my.toml"),
     ],
 )
@@ -73,6 +94,15 @@ def test_a_value_is_never_repeated(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError) as caught:
         settings.load()
     assert "hidden" not in str(caught.value)
+
+
+def test_a_store_is_of_the_kind_that_is_named(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[store]\nkind = 'supabase'\nmax_rows = 50\n")
+    assert settings.load().store == SupabaseOptions(max_rows=50)
+    written(tmp_path, monkeypatch, "[store]\ntimeout = 3.0\n")
+    assert settings.load().store == PostgresOptions(timeout=3.0)
+    monkeypatch.setenv("XNOVU_STORE__KIND", "supabase")
+    assert settings.load().store == SupabaseOptions(timeout=3.0)
 
 
 @pytest.mark.parametrize("name", ["XNOVU_NOVU_KYE", "XNOVU_PROVIDR__RATE", "XNOVU_PROVIDER"])
@@ -137,6 +167,14 @@ def test_the_example_says_what_the_defaults_are(monkeypatch):
     default = settings.load()
     monkeypatch.setenv("XNOVU_CONFIG", str(Path(__file__).parents[3] / "configs/xnovu.toml"))
     assert settings.load() == default
+
+
+def test_the_example_of_the_other_store_says_what_its_defaults_are():
+    text = (Path(__file__).parents[3] / "configs/xnovu.toml").read_text()
+    _, _, block = text.partition("\n# [store]")
+    lines = [line.removeprefix("# ") for line in block.partition("\n\n")[0].splitlines()[1:]]
+    given = tomllib.loads("\n".join(lines))
+    assert given == SupabaseOptions().model_dump()
 
 
 def test_the_example_names_every_setting():

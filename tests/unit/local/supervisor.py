@@ -1,10 +1,11 @@
 """A process that starts an embedded server and waits, to be killed by a test; and its start."""
 
+import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +15,11 @@ REPOSITORY = Path(__file__).parents[3]
 
 @contextmanager
 def supervisor(
-    kind: str, folder: Path, python: str = sys.executable, user: str | None = None
+    kind: str,
+    folder: Path,
+    python: str = sys.executable,
+    user: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The running process and its server's address."""
     with subprocess.Popen(
@@ -24,7 +29,10 @@ def supervisor(
         text=True,
         cwd=REPOSITORY,
         user=user,
-        env={"PYTHONPATH": ":".join(map(str, (REPOSITORY, *filter(None, sys.path))))},
+        env={
+            "PYTHONPATH": ":".join(map(str, (REPOSITORY, *filter(None, sys.path)))),
+            **(environment or {}),
+        },
     ) as process:
         assert process.stdout
         address = process.stdout.readline().strip()
@@ -39,11 +47,18 @@ def reachable(address: str) -> bool:
         return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
 
 
-def main(kind: str, folder: str) -> None:
+def main(kind: str, folder: Path) -> None:
     from xnovu.local.nats import EmbeddedNats
     from xnovu.local.postgres import EmbeddedPostgres
+    from xnovu.local.supabase import Postgrest
 
-    server = EmbeddedPostgres(Path(folder)) if kind == "postgres" else EmbeddedNats(Path(folder))
+    match kind:
+        case "postgres":
+            server = EmbeddedPostgres(folder)
+        case "nats":
+            server = EmbeddedNats(folder)
+        case _:
+            server = Postgrest(folder, os.environ["DSN"], os.environ["JWT_SECRET"])
     starter = threading.Thread(target=server.start)
     starter.start()
     starter.join()  # the starting thread ends, which must not end the server
@@ -55,4 +70,4 @@ def main(kind: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], Path(sys.argv[2]))

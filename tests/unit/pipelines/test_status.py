@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from pipelines.status import Record
 from tests.builders import captured
 from xnovu.envelope import Envelope
@@ -63,9 +65,10 @@ async def test_what_the_database_knows_better_is_not_told():
     assert results[1].events[0].notification_id == 2
 
 
-async def test_what_the_status_stage_itself_gave_up_on_says_nothing_of_the_row():
+@pytest.mark.parametrize("stage", ["status", "retract"])
+async def test_what_comes_after_its_end_and_was_given_up_says_nothing_of_the_row(stage):
     book = Book()
-    assert await Record(book).handle([rejected(1, stage="status")]) == [Done()]
+    assert await Record(book).handle([rejected(1, stage=stage)]) == [Done()]
     assert book.calls == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipelines.trigger import SETTLE, Trigger
 from tests.builders import a_notification, captured
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, Permanent, Retryable
+from xnovu.errors import Expired, Paused, Permanent, Retryable
 from xnovu.events import Hydrated
 from xnovu.policy import Done
 
@@ -16,11 +16,21 @@ ROW_ID = "0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11"
 
 
 class Wanted:
-    def __init__(self, *unwanted: int) -> None:
-        self.unwanted = unwanted
+    """A store that wants all but some; ``late``: those past their deadline, and by how much."""
 
-    async def still_wanted(self, keys):
-        return frozenset(k for k in keys if k.notification_id not in self.unwanted)
+    def __init__(self, *unwanted: int, late: dict[int, float] | None = None) -> None:
+        self.unwanted, self.late = unwanted, late or {}
+
+    async def still_wanted(self, keys, hold):
+        gone = {*self.unwanted, *self.late}
+        return frozenset(k for k in keys if k.notification_id not in gone)
+
+    async def overdue(self, keys):
+        return {k: self.late[k.notification_id] for k in keys if k.notification_id in self.late}
+
+
+def a_stage(store, provider, quiet=60.0) -> Trigger:
+    return Trigger(store, provider, quiet)
 
 
 class Post:
@@ -50,21 +60,21 @@ def many(n: int) -> tuple[str, ...]:
 
 async def test_the_whole_batch_is_one_request_to_the_provider():
     post = Post()
-    results = await Trigger(Wanted(), post).handle([hydrated(1), hydrated(2)])
+    results = await a_stage(Wanted(), post).handle([hydrated(1), hydrated(2)])
     assert [r.events[0].transaction_id for r in results] == [ROW_ID, ROW_ID]
     assert len(post.calls) == 2
 
 
 async def test_what_is_no_longer_wanted_is_dropped():
     post = Post()
-    results = await Trigger(Wanted(1), post).handle([hydrated(1), hydrated(2)])
+    results = await a_stage(Wanted(1), post).handle([hydrated(1), hydrated(2)])
     assert results[0] == Done()
     assert [call.notification.id for call in post.calls] == [2]
 
 
 async def test_two_copies_in_one_batch_are_sent_once():
     post = Post()
-    results = await Trigger(Wanted(), post).handle([hydrated(1), hydrated(1)])
+    results = await a_stage(Wanted(), post).handle([hydrated(1), hydrated(1)])
     assert len(post.calls) == 1
     assert sorted(len(r.events) for r in results) == [0, 1]
 
@@ -76,19 +86,19 @@ async def test_two_copies_in_one_batch_are_sent_once():
 )
 async def test_what_may_have_been_sent_before_is_suspect(envelope, suspect):
     post = Post()
-    await Trigger(Wanted(), post).handle([envelope])
+    await a_stage(Wanted(), post).handle([envelope])
     assert post.calls[0].suspect is suspect
 
 
 async def test_one_copy_that_may_have_been_sent_before_makes_all_suspect():
     post = Post()
-    await Trigger(Wanted(), post).handle([hydrated(1, redelivered=True), hydrated(1)])
+    await a_stage(Wanted(), post).handle([hydrated(1, redelivered=True), hydrated(1)])
     assert [call.suspect for call in post.calls] == [True]
 
 
 async def test_many_people_are_several_calls_with_ids_of_their_own():
     post = Post()
-    [result] = await Trigger(Wanted(), post).handle([hydrated(recipients=many(250))])
+    [result] = await a_stage(Wanted(), post).handle([hydrated(recipients=many(250))])
     assert [len(call.recipients) for call in post.calls] == [100, 100, 50]
     ids = [call.transaction_id for call in post.calls]
     assert ids[0] == ROW_ID
@@ -99,19 +109,19 @@ async def test_many_people_are_several_calls_with_ids_of_their_own():
 async def test_the_calls_of_one_row_are_the_same_every_time():
     post = Post()
     for _ in range(2):
-        await Trigger(Wanted(), post).handle([hydrated(recipients=many(201))])
+        await a_stage(Wanted(), post).handle([hydrated(recipients=many(201))])
     assert post.calls[:3] == post.calls[3:]
 
 
 async def test_a_refusal_is_the_rows():
     refused = Permanent("no", code="provider_refused")
-    results = await Trigger(Wanted(), Post(None, refused)).handle([hydrated(1), hydrated(2)])
+    results = await a_stage(Wanted(), Post(None, refused)).handle([hydrated(1), hydrated(2)])
     assert isinstance(results[0], Done)
     assert results[1] is refused
 
 
 async def answer_to_parts(*answers):
-    [result] = await Trigger(Wanted(), Post(*answers)).handle([hydrated(recipients=many(300))])
+    [result] = await a_stage(Wanted(), Post(*answers)).handle([hydrated(recipients=many(300))])
     return result
 
 
@@ -152,12 +162,51 @@ async def test_a_row_refused_in_part_says_so():
 
 
 async def test_a_stale_claim_beside_the_current_one_is_told_apart():
-    class Current:
-        async def still_wanted(self, keys):
+    class Current(Wanted):
+        async def still_wanted(self, keys, hold):
             return frozenset(k for k in keys if k.claims == 2)
 
     post = Post()
     stale, current = hydrated(1, claims=1), hydrated(1, claims=2)
-    results = await Trigger(Current(), post).handle([stale, replace(current)])
+    results = await a_stage(Current(), post).handle([stale, replace(current)])
     assert [len(r.events) for r in results] == [0, 1]
     assert captured(1).event.notification_id == post.calls[0].notification.id
+
+
+async def test_what_is_past_its_deadline_is_not_sent_but_said_to_be_expired():
+    post = Post()
+    results = await a_stage(Wanted(late={1: 5.0}), post).handle([hydrated(1), hydrated(2)])
+    assert isinstance(results[0], Expired)
+    assert [call.notification.id for call in post.calls] == [2]
+
+
+@pytest.mark.parametrize("envelope", [hydrated(1, redelivered=True), hydrated(1, claims=2)])
+async def test_what_may_have_been_sent_before_its_deadline_is_looked_up_and_not_sent(envelope):
+    post = Post(None)
+    [result] = await a_stage(Wanted(late={1: 5.0}), post).handle([envelope])
+    assert [(call.suspect, call.overdue) for call in post.calls] == [(True, True)]
+    assert result.events[0].transaction_id == ROW_ID
+
+
+async def late_answer(late: float, *answers, recipients=("someone",)):
+    envelope = hydrated(1, redelivered=True, recipients=recipients)
+    stage = a_stage(Wanted(late={1: late}), Post(*answers), quiet=60.0)
+    [result] = await stage.handle([envelope])
+    return result
+
+
+async def test_it_is_expired_only_once_it_would_have_shown():
+    early = await late_answer(5.0, Expired("not there"))
+    assert isinstance(early, Retryable)
+    assert (early.after, early.bounded) == (55.0, False)
+    assert isinstance(await late_answer(60.0, Expired("not there")), Expired)
+
+
+async def test_what_was_sent_in_part_before_its_deadline_ends_expired_and_says_so():
+    answers = None, Expired("not there"), Expired("not there")
+    result = await late_answer(60.0, *answers, recipients=many(300))
+    assert isinstance(result, Expired)
+    assert "1 of 3 parts accepted" in str(result)
+    assert isinstance(await late_answer(1.0, *answers, recipients=many(300)), Retryable)
+    paused = await late_answer(60.0, Paused("429", after=1.0))
+    assert isinstance(paused, Paused)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
+from xnovu.adapters.logs.speech import logger
 from xnovu.events import Key
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
 from xnovu.ports import Report
@@ -76,7 +75,7 @@ class LogObserver:
     ) -> None:
         self._interval = interval
         self._clock = clock
-        self._log = structlog.stdlib.get_logger("xnovu")
+        self._log = logger()
         self._timer: asyncio.TimerHandle | None = None
         self._sums: dict[_Group, _Sum] = {}
         self._examples: Counter[str] = Counter()

@@ -8,9 +8,9 @@ from typing import Literal, TextIO
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
-from structlog.typing import Processor
 
 from xnovu.adapters.logs.lines import explain, hide, quote, stamp
+from xnovu.adapters.logs.speech import FIRST, Ours
 from xnovu.errors import ConfigurationError
 
 Output = Literal["json", "console", "auto"]
@@ -35,7 +35,7 @@ def configure(level: str = "info", output: Output = "auto") -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *_first(),
+            *FIRST,
             ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -58,14 +58,6 @@ def _is_json(output: Output) -> bool:
     return output == "json" or (output == "auto" and not sys.stderr.isatty())
 
 
-def _first() -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-    ]
-
-
 def _formatter(*, as_json: bool) -> ProcessorFormatter:
     """Everything that is written passes here, whoever said it: the one place to take care."""
     renderer = (
@@ -74,7 +66,7 @@ def _formatter(*, as_json: bool) -> ProcessorFormatter:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     return ProcessorFormatter(
-        foreign_pre_chain=_first(),
+        foreign_pre_chain=FIRST,
         processors=[
             quote,
             ProcessorFormatter.remove_processors_meta,
@@ -98,7 +90,7 @@ def _rewire(handler: logging.Handler, level: int) -> None:
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.NOTSET)
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(Ours, logging.StreamHandler[TextIO]):
     """A handler that, when a line cannot be written, does not print its arguments instead."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name

@@ -1,74 +1,37 @@
 """A database of record in dictionaries: what the store's contract means, in plain Python."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
-from uuid import UUID
+from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from xnovu.adapters.memory import retractions
+from xnovu.adapters.memory.records import (
+    Record,
+    Transition,
+    as_changed,
+    as_failed,
+    falls_due,
+    name_at_provider,
+    refusal,
+)
+from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
-from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
-from xnovu.ports import Claim, Outcome, Row
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, UUID) else value
-
-
-Text = Annotated[str, BeforeValidator(_plain)]
-
-
-class Record(BaseModel):
-    """One row of the table, by the names of its columns."""
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
-    id: int
-    enterprise_id: Text
-    name: str | None = None
-    notification_workflow_id: str | None = None
-    payload: dict[str, Any] = Field(default_factory=dict)
-    recipients: tuple[Text, ...] = ()
-    channels: tuple[str, ...] = ()
-    overrides: dict[str, Any] | None = None
-    tags: tuple[str, ...] = ()
-    notification_status: Status = Status.PENDING
-    transaction_id: Text | None = None
-    scheduled_for: datetime | None = None
-    processed_at: datetime | None = None
-    retracted_at: datetime | None = None
-    retraction_reason: str | None = None
-    error_details: Failure | None = None
-    workflow_version: str | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    generation: int = 0
-    claims: int = 0
-    claimed_until: datetime | None = None
-    priority: int = 0
-    expires_at: datetime | None = None
-
-    @property
-    def key(self) -> Key:
-        return Key(self.enterprise_id, self.id, self.generation, self.claims)
-
-
-class Transition(BaseModel):
-    """One line of the audit."""
-
-    notification_id: int
-    enterprise_id: str
-    generation: int
-    claims: int
-    from_status: Status
-    to_status: Status
-    at: datetime
-    actor: str
-    details: dict[str, Any] | None = None
+from xnovu.events import (
+    Captured,
+    Failure,
+    Key,
+    Notification,
+    Retraction,
+    RetractRequested,
+    Status,
+    StatusChanged,
+    Workflow,
+)
+from xnovu.ports import HOLD, Claim, Outcome, Row
+from xnovu.retraction import Retracted
 
 
 class MemoryStore:
@@ -76,13 +39,27 @@ class MemoryStore:
     ``Store`` and ``Desk`` in memory, for one process and its life. ``now`` tells the time.
 
     ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key.
+    With an ``enterprise_id`` the store is that enterprise's only; :meth:`only` makes such a one.
     """
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        enterprise_id: str | None = None,
+    ) -> None:
+        self.enterprise_id = enterprise_id
         self.records: dict[int, Record] = {}
         self.workflows: dict[tuple[str, str], Workflow] = {}
         self.transitions: list[Transition] = []
+        self.operations: list[Mapping[str, Any]] = []
         self._now = now
+
+    def only(self, enterprise_id: str) -> "MemoryStore":
+        """A store of one enterprise upon the same tables."""
+        store = MemoryStore(self._now, enterprise_id)
+        store.records, store.workflows = self.records, self.workflows
+        store.transitions, store.operations = self.transitions, self.operations
+        return store
 
     def register(self, workflow: Workflow) -> None:
         """Add a workflow, or replace it."""
@@ -95,59 +72,114 @@ class MemoryStore:
         taken = sorted([*lapsed, *pending][:limit])
         return [self._claim(record, lease) for _, _, record in taken]
 
+    async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
+        now = self._now()
+        times = ((retractions.since(record), record) for record in self._ours())
+        due = sorted((since, r.id, r) for since, r in times if since and since <= now)
+        for _, _, record in due[:limit]:
+            record.claims += 1
+            record.claimed_until = now + timedelta(seconds=lease)
+        return [retractions.requested(r, name_at_provider(r)) for _, _, r in due[:limit]]
+
     async def release(self, keys: Sequence[Key]) -> None:
         now = self._now()
-        for record in self._claimed(keys):
+        retracted = (r for r in self._claimed(keys, Status.RETRACTED) if r.claimed_until)
+        for record in (*self._claimed(keys), *retracted):
             record.claimed_until = now
 
     async def next_due(self) -> float | None:
-        due = min(filter(None, map(_due, self.records.values())), default=None)
+        due = min(filter(None, map(falls_due, self._ours())), default=None)
         return None if due is None else max(0.0, (due - self._now()).total_seconds())
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         found = ((key, self._find(key)) for key in keys)
         return {key: self._load(key, record) for key, record in found if record}
 
-    async def still_wanted(self, keys: Sequence[Key]) -> frozenset[Key]:
-        now, kept = self._now(), self._now() + timedelta(minutes=2)
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+        now, kept = self._now(), self._now() + timedelta(seconds=hold)
         wanted = [r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now]
         for record in wanted:
             record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
         return frozenset(record.key for record in wanted)
 
+    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        late = ((r.key, r.expires_at and self._now() - r.expires_at) for r in self._claimed(keys))
+        seconds = ((key, by.total_seconds()) for key, by in late if by)
+        return {key: by for key, by in seconds if by >= 0}
+
+    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
+        now, kept = self._now(), self._now() + timedelta(minutes=2)
+        found = list(self._claimed(keys, Status.RETRACTED))
+        for record in found:
+            record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
+        return {r.key: retractions.stands(r, self._trail(r), now) for r in found}
+
+    async def record_retractions(
+        self, outcomes: Mapping[Key, Retraction]
+    ) -> Sequence[StatusChanged]:
+        told = list(self._claimed(outcomes, Status.RETRACTED))
+        for record in told:
+            if record.retraction_outcome is None:
+                record.retraction_outcome = outcomes[record.key]
+                self._note(record, Status.RETRACTED, "retract", retractions.details(record))
+            record.claimed_until = None
+        return [retractions.changed(record, self._trail(record)) for record in told]
+
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
         told = sorted(outcomes, key=lambda outcome: outcome.failure is not None)  # SENT wins
         held = [record for outcome in told if (record := self._record(outcome))]
-        return [_changed(record) for record in {record.id: record for record in held}.values()]
+        return [as_changed(record) for record in {record.id: record for record in held}.values()]
 
-    async def redrive(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Send FAILED notifications again as a new generation; return the keys they now have."""
-        found = (record for key in keys if (record := self._find(key, key.generation)))
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        failed = (r for r in self._ours() if r.notification_status is Status.FAILED)
+        found = sorted(map(as_failed, failed), key=lambda each: (each.at, each.key.notification_id))
+        return [each for each in found if search.includes(each)][:limit]
+
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
         # One by one: a key given twice finds its row of another generation the second time.
-        return [self._redrive(r) for r in found if r.notification_status is Status.FAILED]
+        found = ((key, self._find(key, key.generation)) for key in keys)
+        return [
+            self._redrive(record, who or "redrive", payloads.get(key))
+            for key, record in found
+            if record and record.notification_status is Status.FAILED
+        ]
+
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        self.operations.append({"actor": who, "operation": what, "count": count, **details})
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
-        """Take notifications back, in whatever generation; return the keys of those changed."""
         retracted: list[Key] = []
         for record in (record for key in keys if (record := self._find(key))):
             if record.notification_status is not Status.RETRACTED:
-                record.retracted_at, record.retraction_reason = self._now(), reason
-                self._move(record, Status.RETRACTED, "retract", {"reason": reason})
+                now = self._now()
+                details = retractions.take_back(record, reason, now)
+                self._move(record, Status.RETRACTED, "retract", details)
+                record.claimed_until = now
                 retracted.append(record.key)
         return retracted
 
     async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         records = [self._read(row, place) for place, row in enumerate(rows, 1)]
+        if strangers := [record for record in records if not self._is_ours(record)]:
+            message = f"{len(strangers)} notifications are another enterprise's"
+            raise Permanent(message, code="invalid_row")
         self.records.update((record.id, record) for record in records)
         return [record.id for record in records]
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         record = self.records.get(notification_id)
-        if record is None:
+        if record is None or not self._is_ours(record):
             return None
-        workflow = self._workflow(record)
-        trail = [t for t in self.transitions if t.notification_id == notification_id]
+        workflow, trail = self._workflow(record), self._trail(record)
         return {
             "notification": record.model_dump(mode="json"),
             "workflow": workflow.model_dump(mode="json") if workflow else None,
@@ -157,27 +189,35 @@ class MemoryStore:
     def _due(self) -> Sequence[tuple[datetime, int, Record]]:
         """Rows that are due with the time when they fell due, first come first."""
         now = self._now()
-        times = ((_due(record), record) for record in self.records.values())
+        times = ((falls_due(record), record) for record in self._ours())
         return sorted((due, record.id, record) for due, record in times if due and due <= now)
+
+    def _is_ours(self, record: Record) -> bool:
+        return self.enterprise_id in (None, record.enterprise_id)
+
+    def _ours(self) -> Iterator[Record]:
+        return filter(self._is_ours, self.records.values())
 
     def _find(self, key: Key, generation: int | None = None) -> Record | None:
         """The row, if it is this enterprise's, and of this generation where one is given."""
         record = self.records.get(key.notification_id)
-        if record is None or record.enterprise_id != key.enterprise_id:
+        if not record or record.enterprise_id != key.enterprise_id or not self._is_ours(record):
             return None
         return record if generation in (None, record.generation) else None
 
-    def _claimed(self, keys: Iterable[Key]) -> Iterator[Record]:
+    def _claimed(self, keys: Iterable[Key], status: Status = Status.PROCESSING) -> Iterator[Record]:
         for key in keys:
             record = self._find(key)
-            processing = record and record.notification_status is Status.PROCESSING
-            if record and processing and record.key == key:
+            if record and record.notification_status is status and record.key == key:
                 yield record
+
+    def _trail(self, record: Record) -> Sequence[Transition]:
+        return [t for t in self.transitions if t.notification_id == record.id]
 
     def _claim(self, record: Record, lease: float) -> Claim:
         record.claims += 1
         record.claimed_until = self._now() + timedelta(seconds=lease)
-        record.transaction_id = record.transaction_id or _transaction_id(record)
+        record.transaction_id = name_at_provider(record)
         before, record.notification_status = record.notification_status, Status.PROCESSING
         self._note(record, before, "ingest", None)
         key = record.key
@@ -193,8 +233,7 @@ class MemoryStore:
     def _load(self, key: Key, record: Record) -> Row:
         columns = record.model_dump(exclude={"notification_workflow_id"})
         reference = record.notification_workflow_id or ""
-        transaction_id = record.transaction_id or _transaction_id(record)
-        named = {"workflow_key": reference, "transaction_id": transaction_id}
+        named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}
         notification = Notification.model_validate({**columns, **named})
         return Row(key, notification, self._workflow(record), record.expires_at)
 
@@ -213,12 +252,13 @@ class MemoryStore:
             self._move(record, status, "status", _details(failure))
         return record if record.notification_status is status else None
 
-    def _redrive(self, record: Record) -> Key:
+    def _redrive(self, record: Record, who: str, payload: Mapping[str, Any] | None) -> Key:
+        record.payload = record.payload if payload is None else dict(payload)
         record.generation += 1
         record.claims = 0
-        record.processed_at = record.error_details = None
-        record.transaction_id = _transaction_id(record)
-        self._move(record, Status.PENDING, "redrive", None)
+        record.processed_at = record.error_details = record.transaction_id = None
+        record.transaction_id = name_at_provider(record)
+        self._move(record, Status.PENDING, who, None)
         return record.key
 
     def _move(self, record: Record, to: Status, actor: str, details: dict[str, Any] | None) -> None:
@@ -249,52 +289,8 @@ class MemoryStore:
         try:
             return Record.model_validate({**made, **row})
         except ValidationError as error:
-            raise _refusal(error) from None
-
-
-def _due(record: Record) -> datetime | None:
-    """When a row falls due, or fell due; None if it never will."""
-    if record.notification_status is Status.PROCESSING:
-        return record.claimed_until
-    if record.notification_status is Status.PENDING:
-        return record.scheduled_for or record.created_at or LONG_AGO
-    return None
-
-
-def _transaction_id(record: Record) -> str:
-    """What the SQL function of that name says, too."""
-    name = f"{record.enterprise_id}/{record.id}/{record.generation}"
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
-    marked = number & ~(0xF << 76) & ~(3 << 62) | 8 << 76 | 2 << 62  # version 8, RFC 9562
-    return str(UUID(int=marked))
+            raise refusal(error) from None
 
 
 def _details(failure: Failure | None) -> dict[str, Any] | None:
     return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
-
-
-def _changed(record: Record) -> StatusChanged:
-    key = record.key
-    return StatusChanged(
-        notification_id=key.notification_id,
-        enterprise_id=key.enterprise_id,
-        generation=key.generation,
-        claims=key.claims,
-        status=record.notification_status,
-        previous=Status.PROCESSING,
-        at=record.processed_at or LONG_AGO,
-        transaction_id=record.transaction_id,
-        failure=record.error_details,
-    )
-
-
-def _refusal(error: ValidationError) -> Permanent:
-    """Why a row cannot be inserted: names the column, never the value."""
-    problem = error.errors(include_input=False)[0]
-    column = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        known = ", ".join(Record.model_fields)
-        message = f'there is no column "{column}"; there are: {known}'
-    else:
-        message = f'column "{column}" cannot hold the value given'
-    return Permanent(message, code="invalid_row")

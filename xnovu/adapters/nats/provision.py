@@ -8,13 +8,10 @@ the same configurations). Nothing that has not been settled is ever thrown away 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.address import Url, asked, bare_servers, credentials
 from xnovu.adapters.nats.connection import require_new_enough
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
@@ -27,7 +24,8 @@ from xnovu.adapters.nats.topology import (
     stream_config,
     stream_name,
 )
-from xnovu.errors import ConfigurationError, Paused
+from xnovu.adapters.nats.visit import visiting
+from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
 
 STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
@@ -41,7 +39,6 @@ CONSUMER_FIELDS = (
     "backoff",
 )
 CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
-CONNECT_TIMEOUT = 5
 
 Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
 
@@ -59,41 +56,11 @@ async def provision(
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
     ] + [UNDERTAKER]
-    client = await _connected(asked(url))
-    try:
+    async with visiting(url) as client:
         require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
         return streams + [await _consumer(jetstream, options, box) for box in boxes]
-    except APIError as error:
-        raise ConfigurationError(f"NATS refuses: {error.description} ({error.err_code})") from error
-    except (NatsError, OSError, TimeoutError) as error:
-        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
-    finally:
-        await client.close()
-
-
-async def _connected(url: Url) -> Client:
-    client, servers = Client(), bare_servers(url)
-
-    async def give_up(error: Exception) -> None:
-        raise error
-
-    try:
-        await client.connect(
-            servers,
-            allow_reconnect=False,
-            connect_timeout=CONNECT_TIMEOUT,
-            error_cb=give_up,
-            **credentials(url),
-        )
-    except (NatsError, OSError, TimeoutError) as error:
-        await client.close()
-        where = f"cannot connect to NATS at {', '.join(servers)}"
-        raise Paused(
-            f"{where}: {error or type(error).__name__}", code="broker_unavailable"
-        ) from error
-    return client
 
 
 async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) -> str:

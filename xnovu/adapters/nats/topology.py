@@ -102,6 +102,14 @@ def every_subject(prefix: str, kind: str) -> str:
     return f"{prefix}.{kind}.>"
 
 
+def some_subjects(
+    prefix: str, kind: str, enterprise_id: str | None = None, stage: str | None = None
+) -> str:
+    """The subject filter of a kind, of one enterprise or of one stage's dead letters."""
+    stages = [_token(stage) if stage else "*"] if kind == Rejected.kind else []
+    return ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
+
+
 def filter_of(prefix: str, mailbox: Mailbox) -> str:
     """The subjects that a consumer takes in."""
     match mailbox.lane:

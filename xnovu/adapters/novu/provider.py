@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
+from xnovu.adapters.novu.link import Link
 from xnovu.adapters.novu.options import NovuOptions
+from xnovu.adapters.novu.recall import Recalling
 from xnovu.adapters.novu.requests import Event, event_of
-from xnovu.adapters.novu.sending import Link, Round, Verdicts
+from xnovu.adapters.novu.sending import Round, Verdicts
 from xnovu.adapters.novu.wire import Wire
 from xnovu.errors import XNovuError
 from xnovu.ports import Trigger
+from xnovu.retraction import Recall, Recalled
 
 _NOBODY = "xnovu-ready"
 
@@ -61,8 +64,7 @@ class NovuProvider:
 
     async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
         """Make the calls; answers within twice ``timeout``, whatever Novu does."""
-        if not self._link:
-            raise RuntimeError("the provider is not open")
+        link, until = self._opened()
         verdicts: Verdicts = {}
         events: list[Event] = []
         for call in _unique(calls):
@@ -71,9 +73,22 @@ class NovuProvider:
                     events.append(event)
                 case refused:
                     verdicts[call.transaction_id] = refused
-        until = asyncio.get_running_loop().time() + self._options.timeout
-        verdicts |= await Round(self._link, until).run(events)
+        verdicts |= await Round(link, until).run(events)
         return [verdicts[call.transaction_id] for call in calls]
+
+    async def cancel(self, calls: Sequence[Recall]) -> Sequence[Recalled | XNovuError]:
+        """
+        Take the calls back; answers within twice ``timeout``, whatever Novu does.
+
+        Each costs a token or two of ``rate``, and look-ups.
+        """
+        return await Recalling(*self._opened()).run(calls)
+
+    def _opened(self) -> tuple[Link, float]:
+        """The link, and until when a request may begin (loop time)."""
+        if not self._link:
+            raise RuntimeError("the provider is not open")
+        return self._link, asyncio.get_running_loop().time() + self._options.timeout
 
 
 def _unique(calls: Sequence[Trigger]) -> Sequence[Trigger]:

@@ -1,8 +1,7 @@
 """One round of sending: a batch of calls from look-up to verdict."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -16,11 +15,9 @@ from xnovu.adapters.novu.answers import (
     single_verdict,
     too_large,
     too_large_index,
-    unavailable,
     unclear,
 )
-from xnovu.adapters.novu.options import NovuOptions
-from xnovu.adapters.novu.pace import Pace
+from xnovu.adapters.novu.link import Link
 from xnovu.adapters.novu.requests import (
     BULK,
     TRIGGER,
@@ -30,40 +27,14 @@ from xnovu.adapters.novu.requests import (
     parts,
     single_key,
 )
-from xnovu.adapters.novu.wire import LOOK_UPS, Wire
-from xnovu.errors import Paused, XNovuError
+from xnovu.errors import Expired, XNovuError
 from xnovu.redaction import redact
 
 Verdicts = dict[str, XNovuError | None]
 """By transaction id: None is accepted."""
 
-_BUSY = unavailable("no free connection in time")
 _GENERATIONS = 10
 """Replayed errors followed in one round; each attempt of a notification adds at most one."""
-
-
-@dataclass(slots=True)
-class Link:
-    """What all rounds share: the wire, the places on it, the pace, and if Novu has shown limits."""
-
-    options: NovuOptions
-    wire: Wire
-    pace: Pace
-    places: asyncio.Semaphore
-    look_ups: asyncio.Semaphore
-    limited: bool = False
-
-    @classmethod
-    def over(cls, wire: Wire, options: NovuOptions) -> "Link":
-        places = asyncio.Semaphore(options.concurrency)
-        return cls(options, wire, Pace(options.rate), places, asyncio.Semaphore(LOOK_UPS))
-
-    @property
-    def pays(self) -> float:
-        """From how many events on one bulk is better than singles."""
-        if self.options.bulk == "never" or self.options.bulk_cost > self.pace.most:
-            return float("inf")
-        return self.options.bulk_cost if self.options.bulk == "auto" and self.limited else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +51,13 @@ class Round:
     _looked_up: set[str] = field(default_factory=set[str])
 
     async def run(self, events: Sequence[Event]) -> Verdicts:
-        """What became of each event. Suspect ones never hold the others up."""
-        fresh = [event for event in events if not event.call.suspect]
-        suspect = [event for event in events if event.call.suspect]
-        return _merged(await _together([self._send(fresh), self._look_up_and_send(suspect)]))
+        """What became of each event. Suspect and overdue ones never hold the others up."""
+        overdue = [event for event in events if event.call.overdue]
+        wanted = [event for event in events if not event.call.overdue]
+        fresh = [event for event in wanted if not event.call.suspect]
+        suspect = [event for event in wanted if event.call.suspect]
+        runs = (self._send(fresh), self._look_up_and_send(suspect), self._look_up_alone(overdue))
+        return _merged(await _together(runs))
 
     async def _send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
         requests = parts(events, self.link.pays)
@@ -103,11 +77,16 @@ class Round:
         missing = [event for event in events if event.id not in verdicts]
         return verdicts | await self._send(missing, generation)
 
+    async def _look_up_alone(self, events: Sequence[Event]) -> Verdicts:
+        """Too late to send: either Novu has it, or nobody ever will."""
+        late = Expired("its deadline has passed, and Novu does not have it")
+        return self._all(events, late) | _merged(await _together(map(self._look_up, events)))
+
     async def _look_up(self, event: Event) -> Verdicts:
         """Accepted if Novu has it, nothing if it has not; once a round is enough."""
         if event.id in self._looked_up:
             return {}
-        async with self._place(self.link.look_ups) as late:
+        async with self.link.place(self.link.look_ups, self.until) as late:
             found = late or await self.link.wire.look_up(event.id)
         if isinstance(found, XNovuError):
             return {event.id: found}
@@ -159,13 +138,10 @@ class Round:
         self, path: str, body: bytes, key: str, cost: int
     ) -> httpx.Response | XNovuError:
         """One request in its turn: an answer about the events (or a replay), or an error."""
-        link = self.link
-        if limited := await link.pace.admit(cost, self.until):
-            return limited
-        async with self._place(link.places) as late:
-            if late := late or link.pace.closed():
+        async with self.link.turn(cost, self.until) as late:
+            if late:
                 return late
-            response = await link.wire.post(path, body, key)
+            response = await self.link.wire.post(path, body, key)
             return response if isinstance(response, XNovuError) else self._noted(response)
 
     def _noted(self, response: httpx.Response) -> httpx.Response | XNovuError:
@@ -173,23 +149,8 @@ class Round:
         if is_replay_of_error(response):
             return response
         error = obstacle(response, self.link.options.settle)
-        if isinstance(error, Paused) and error.code == "rate_limited":
-            self.link.pace.close(error.after or 0.0)
+        self.link.heed(error)
         return error or response
-
-    @asynccontextmanager
-    async def _place(self, places: asyncio.Semaphore) -> AsyncGenerator[XNovuError | None]:
-        """A place among the requests under way; an error if none came free in time."""
-        try:
-            async with asyncio.timeout_at(self.until):
-                await places.acquire()
-        except TimeoutError:
-            yield _BUSY
-            return
-        try:
-            yield _BUSY if asyncio.get_running_loop().time() >= self.until else None
-        finally:
-            places.release()
 
     def _mask(self, event: Event) -> Mask:
         """Takes out of a text what is the event's, and the key."""

@@ -1,12 +1,14 @@
 """The one HTTP client to Novu, and Novu's own SDK upon it for what that does without loss."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
-from pydantic_core import from_json
 
+from xnovu.adapters.novu.activity import Page, page_of
 from xnovu.adapters.novu.answers import obstacle, unavailable, unclear
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.errors import Paused, Retryable, XNovuError
@@ -14,7 +16,10 @@ from xnovu.errors import Paused, Retryable, XNovuError
 LOOK_UPS = 4
 """Look-ups under way at once, in places of their own."""
 
+T = TypeVar("T")
+
 _CONNECT = 5.0
+_NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 # Node closes an idle connection after 5 s: a shorter life here avoids most resets in mid-request.
 _KEEPALIVE = 4.0
 
@@ -41,9 +46,9 @@ class Wire:
             headers={"User-Agent": "xnovu"},
             transport=transport,
         )
-        from xnovu.adapters.novu.sdk import LookUp  # half a second
+        from xnovu.adapters.novu.sdk import Sdk  # half a second
 
-        self._find = LookUp(options.url, key, self._client)
+        self._sdk = Sdk(options.url, key, self._client)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -74,54 +79,84 @@ class Wire:
                 url = self._options.url + path
                 return await self._client.post(url, content=body, headers=headers)
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
-            return self._broken(error)
+            return _never_sent(error) or unclear(type(error).__name__, self._options.settle)
 
     async def look_up(self, transaction_id: str) -> bool | XNovuError:
         """Whether Novu has notifications of this transaction; costs a token of "global"."""
+        page = await self.page(transaction_id)
+        return page if isinstance(page, XNovuError) else bool(page.entries)
+
+    async def page(
+        self, transaction_id: str, number: int | None = None, limit: int | None = None
+    ) -> Page | XNovuError:
+        """Some of a transaction's notifications; costs a token of "global"."""
+        ask = partial(self._sdk.look_up, transaction_id, number, limit)
+        found = await self._asked("look-up", ask)
+        if isinstance(found, httpx.Response):
+            found = self._reread(found)
+        if isinstance(found, XNovuError) or found.is_of(transaction_id):
+            return found
+        return self._failed("look-up", "Novu answered for other transactions")
+
+    async def cancel(self, transaction_id: str) -> bool | XNovuError:
+        """Cancel what still waits of a transaction; whether anything did."""
+        what = "cancellation"
+        ask = partial(self._sdk.cancel, transaction_id)
+        return self._done(what, await self._asked(what, ask))
+
+    async def take_back(self, transaction_id: str) -> bool | XNovuError:
+        """Delete a transaction's messages from inboxes; False where Novu does not offer it."""
+        what = "deletion"
+        answer = await self._asked(what, partial(self._sdk.take_back, transaction_id))
+        if isinstance(answer, httpx.Response) and answer.status_code in _NOT_OFFERED:
+            return False
+        return self._done(what, answer)
+
+    async def _asked(
+        self, what: str, ask: Callable[[], Awaitable[T | httpx.Response]]
+    ) -> T | httpx.Response | XNovuError:
+        """What the SDK says, or the answer that it could not use."""
         if isinstance(key := self.key(), Paused):
             return key
-        found = await self._listed(transaction_id)
-        if isinstance(found, XNovuError):
-            return found
-        if set(found) <= {transaction_id}:
-            return bool(found)
-        return self._failed("Novu answered for other transactions")
-
-    async def _listed(self, transaction_id: str) -> list[str] | XNovuError:
-        """The transaction ids of the notifications that a look-up finds."""
         try:
             async with asyncio.timeout(self._options.timeout):
-                found = await self._find(transaction_id)
+                return await ask()
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
-            broken = self._broken(error)
-            return broken if isinstance(broken, Paused) else self._failed(type(error).__name__)
-        return found if isinstance(found, list) else self._reread(found)
+            return _never_sent(error) or self._failed(what, type(error).__name__)
 
-    def _reread(self, response: httpx.Response) -> list[str] | XNovuError:
+    def _done(self, what: str, answer: bool | httpx.Response | XNovuError) -> bool | XNovuError:
+        """Novu's word for what was to be done; a refusal is a No."""
+        if not isinstance(answer, httpx.Response):
+            return answer
+        error = obstacle(answer, self._options.settle)
+        if isinstance(error, Paused):
+            return error
+        if answer.is_client_error and not error:
+            return False
+        return self._failed(what, f"HTTP {answer.status_code}")
+
+    def _reread(self, response: httpx.Response) -> Page | XNovuError:
         error = obstacle(response, self._options.settle)
         if isinstance(error, Paused):
             return error
-        try:
-            if response.status_code == HTTPStatus.OK:
-                return [str(each["transactionId"]) for each in from_json(response.content)["data"]]
-        except (ValueError, LookupError, TypeError):
-            return self._failed("the answer cannot be read")
-        return self._failed(f"HTTP {response.status_code}")
+        if response.status_code != HTTPStatus.OK:
+            return self._failed("look-up", f"HTTP {response.status_code}")
+        return page_of(response) or self._failed("look-up", "the answer cannot be read")
 
-    def _failed(self, what: str) -> Retryable:
+    def _failed(self, what: str, why: str) -> Retryable:
         settle = self._options.settle
-        return Retryable(f"the look-up failed: {what}", code="provider_unclear", after=settle)
+        return Retryable(f"the {what} failed: {why}", code="provider_unclear", after=settle)
 
-    def _broken(self, error: Exception) -> XNovuError:
-        """What a failed exchange means: never sent, or sent with an unknown end."""
-        name = type(error).__name__
-        match error:
-            case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
-                return unavailable(name)
-            case httpx.ProxyError() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-                return unavailable(name)
-            case _:
-                return unclear(name, self._options.settle)
+
+def _never_sent(error: Exception) -> Paused | None:
+    """What a failed exchange means if nothing was sent; None where nobody knows."""
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return unavailable(type(error).__name__)
+        case httpx.ProxyError() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return unavailable(type(error).__name__)
+        case _:
+            return None
 
 
 def _no_key(what: str) -> Paused:

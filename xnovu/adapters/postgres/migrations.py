@@ -1,18 +1,16 @@
 """The schema's versions: which a database has, and how it gets the rest."""
 
-import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 
 import psycopg
 from psycopg.rows import kwargs_row
 
 from xnovu.adapters.postgres.errors import translate
 from xnovu.errors import ConfigurationError, XNovuError
+from xnovu.sql.schema import Migration, migrations
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -22,30 +20,8 @@ LOCK = b"SELECT pg_advisory_xact_lock(7817238011)"
 PATIENCE = (
     b"SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '0', true)"
 )
-LEDGER = b"""
-DO $$ BEGIN
-    IF to_regnamespace('notify') IS NULL THEN CREATE SCHEMA notify; END IF;
-END $$;
-CREATE TABLE IF NOT EXISTS notify.xnovu_migration (
-    version int PRIMARY KEY,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-)"""
 KNOWN = b"SELECT to_regclass('notify.xnovu_migration') IS NOT NULL"
 APPLIED = b"SELECT version, checksum, applied_at FROM notify.xnovu_migration"
-APPLY = b"INSERT INTO notify.xnovu_migration (version, name, checksum) VALUES (%s, %s, %s)"
-RELOAD = b"SELECT pg_notify('pgrst', 'reload schema')"  # PostgREST keeps the schema in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema; ``name`` is its file's, ``checksum`` the SHA-256 of its text."""
-
-    version: int
-    name: str
-    checksum: str
-    sql: bytes = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +39,6 @@ class _Applied:
     applied_at: datetime
 
 
-@cache
-def migrations() -> Sequence[Migration]:
-    """All migrations that this version of XNovu knows, in order."""
-    texts = files("xnovu.sql").joinpath("migrations").iterdir()
-    return tuple(
-        sorted(
-            (_migration(file.name, file.read_bytes()) for file in texts if ".sql" in file.name),
-            key=lambda migration: migration.version,
-        )
-    )
-
-
 def plan(dsn: str) -> Sequence[Step]:
     """
     What has been done to this database and what is to be done; changes nothing.
@@ -84,8 +48,7 @@ def plan(dsn: str) -> Sequence[Step]:
         Paused: the database cannot be reached.
     """
     with _connected(dsn) as database, database.transaction():
-        (known,) = database.execute(KNOWN).fetchone() or (False,)
-        return _steps(database) if known else [Step(m, None) for m in migrations()]
+        return _steps(database)
 
 
 def migrate(dsn: str) -> Sequence[Migration]:
@@ -106,11 +69,6 @@ def migrate(dsn: str) -> Sequence[Migration]:
     return applied
 
 
-def _migration(name: str, text: bytes) -> Migration:
-    stem = name.removesuffix(".sql")
-    return Migration(int(stem[:4]), stem, hashlib.sha256(text).hexdigest(), text)
-
-
 @contextmanager
 def _connected(dsn: str) -> Generator[Database]:
     try:
@@ -127,17 +85,17 @@ def _advance(database: Database) -> Migration | None:
     with database.transaction():
         database.execute(PATIENCE)
         database.execute(LOCK)
-        database.execute(LEDGER)
         pending = [step.migration for step in _steps(database) if step.applied_at is None]
         if not pending:
             return None
-        database.execute(pending[0].sql)
-        database.execute(APPLY, (pending[0].version, pending[0].name, pending[0].checksum))
-        database.execute(RELOAD)
+        database.execute(pending[0].script.encode())
         return pending[0]
 
 
 def _steps(database: Database) -> Sequence[Step]:
+    (known,) = database.execute(KNOWN).fetchone() or (False,)
+    if not known:
+        return [Step(migration, None) for migration in migrations()]
     with database.cursor(row_factory=kwargs_row(_Applied)) as cursor:
         applied = {row.version: row for row in cursor.execute(APPLIED)}
     return [_step(migration, applied.get(migration.version)) for migration in migrations()]

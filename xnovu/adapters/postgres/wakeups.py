@@ -1,15 +1,13 @@
 """Postgres's own hints: a NOTIFY whenever rows come that may be due."""
 
-import asyncio
-import random
 from collections.abc import Callable
-from contextlib import suppress
 
 import psycopg
 
-from xnovu.adapters.postgres.connection import PATIENCE
-from xnovu.connection import Connection, Line
-from xnovu.errors import describe
+from xnovu.adapters.postgres.connection import PATIENCE, Door
+from xnovu.adapters.postgres.errors import translated
+from xnovu.adapters.postgres.forever import Forever
+from xnovu.connection import Connection
 
 LISTEN = b"LISTEN xnovu_wake"
 
@@ -30,52 +28,33 @@ class NotifyWakeUps:
         backoff: float = 0.5,
         backoff_max: float = 30.0,
     ) -> None:
-        self._dsn = dsn
+        self._door = Door(dsn)
         self._application_name = application_name
-        self._backoff, self._backoff_max = backoff, backoff_max
-        self._failures = 0
-        self._line = Line()
-        self._task: asyncio.Task[None] | None = None
+        self._forever = Forever("wake-ups by NOTIFY", self._door, backoff, backoff_max)
 
     @property
     def connection(self) -> Connection:
-        return self._line.now
+        return self._forever.line.now
 
     async def start(self, wake: Callable[[], None]) -> None:
         """Begin to listen, in the background; raises nothing, then or later."""
-        self._task = asyncio.create_task(self._listen_for_ever(wake), name="xnovu-wake-ups")
+        self._forever.start(lambda: self._listen(wake))
+
+    def missed(self, rows: int) -> None:
+        """Nothing follows: a connection that is up tells everything, and its loss is noticed."""
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        self._line.stopped()
-
-    async def _listen_for_ever(self, wake: Callable[[], None]) -> None:
-        while True:
-            try:
-                await self._listen(wake)
-                self._line.lost("the database has ended the connection")
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
-                self._line.lost(f"cannot listen: {describe(error)}")
-            self._failures += 1
-            await asyncio.sleep(self._pause())
+        await self._forever.stop()
 
     async def _listen(self, wake: Callable[[], None]) -> None:
-        dsn = self._dsn if isinstance(self._dsn, str) else self._dsn()
-        async with await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, application_name=self._application_name, **PATIENCE
-        ) as connection:
-            await connection.execute(LISTEN)
-            self._failures = 0
-            self._line.connected()
-            wake()
-            async for _ in connection.notifies():
-                self._line.heard()
+        dsn = await self._door.address()
+        with translated():
+            async with await psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, application_name=self._application_name, **PATIENCE
+            ) as connection:
+                await connection.execute(LISTEN)
+                self._forever.up()
                 wake()
-
-    def _pause(self) -> float:
-        ceiling = min(self._backoff_max, self._backoff * 2.0 ** min(self._failures - 1, 60))
-        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spread, not secrecy
+                async for _ in connection.notifies():
+                    self._forever.line.heard()
+                    wake()

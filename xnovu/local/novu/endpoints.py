@@ -1,7 +1,6 @@
 """Novu's event API over HTTP: turns requests into calls and outcomes into responses."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -11,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
+
+from xnovu.local.serving import cut, gone
 
 from .answers import Answer, Outcome, Problem, Reset, Silence
 from .calls import Call, Endpoint, trigger_call
@@ -23,7 +24,6 @@ _METHODS: dict[Endpoint, tuple[str, str]] = {
     "notifications": ("GET", "/v1/notifications"),
     "messages": ("DELETE", "/v1/messages/transaction/{transaction}"),
 }
-CutConnection = Callable[[Scope], bool]
 
 
 class BodyTooLargeError(Exception):
@@ -112,20 +112,6 @@ async def send_half(answer: Answer, send: Send) -> None:
     await start(answer, send)
     part = answer.body[: len(answer.body) // 2]
     await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def gone(receive: Receive) -> None:
-    """Waits until the client has closed the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def cut(scope: Scope, receive: Receive) -> None:
-    """Cuts the connection; under a server that cannot (a test client), raises what it would."""
-    cut_connection: CutConnection | None = getattr(scope["app"].state, "cut_connection", None)
-    if cut_connection is None or not cut_connection(scope):
-        raise ConnectionResetError("the local Novu cut the connection")
-    await gone(receive)
 
 
 def event_routes(novu: LocalNovu) -> list[BaseRoute]:

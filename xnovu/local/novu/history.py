@@ -7,6 +7,7 @@ from typing import Any
 from .answers import Answer, Problem, as_json, timestamp
 from .calls import Call
 from .inbox import Inbox
+from .jobs import jobs
 from .ledger import Ledger, Transaction
 from .workflows import Workflows
 
@@ -77,6 +78,7 @@ def _notification(
         "createdAt": moment,
         "updatedAt": moment,
         "channels": list(workflow.channels) if workflow else [],
+        "jobs": jobs(entry, workflow),
         "subscriber": {"_id": person, "subscriberId": subscriber},
         "template": {
             "_id": template,

@@ -15,12 +15,13 @@ class Transaction:
 
     asked: triggers that named it, whatever the answer. accepted: those answered `processed`.
     dropped: accepted copies the worker threw away as duplicates. fan_outs: copies delivered.
-    notified: persons notified, summed over all fan-outs. cancelled: at least one message was.
+    notified: persons notified, summed over all fan-outs. stages: how many of the workflow's have
+    gone out. cancelled: at least one message was.
     """
 
     __slots__ = (
         "_heard", "accepted", "asked", "at", "cancelled", "dropped", "fan_outs", "notified",
-        "recipients", "workflow",
+        "recipients", "stages", "workflow",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class Transaction:
         self.dropped = 0
         self.fan_outs = 0
         self.notified = 0
+        self.stages = 0
         self.cancelled = False
         self.at = 0.0
         self.workflow = ""
@@ -118,6 +120,11 @@ class Ledger:
         entry.at = entry.at or at
         known = entry.recipients
         entry.recipients = tuple(dict.fromkeys(known + recipients)) if known else recipients
+
+    def went_out(self, transaction: str, stages: int) -> None:
+        """So many stages of the workflow have gone out by now."""
+        entry = self._entry(transaction)
+        entry.stages = max(entry.stages, stages)
 
     def notified(self, transaction: str, subscribers: tuple[str, ...]) -> None:
         self.totals.notified += len(subscribers)

@@ -119,6 +119,7 @@ class Worker:
             del self._due[transaction]
 
     def _send(self, accepted: Accepted, stage: Stage, now: float) -> None:
+        self._ledger.went_out(accepted.transaction, accepted.workflow.stages.index(stage) + 1)
         if stage is accepted.workflow.stages[0]:
             self._ledger.notified(accepted.transaction, accepted.subscribers)
         if self._inbox.remembers:

@@ -31,6 +31,7 @@ def call(
     recipients: tuple[str, ...] = ("ada@example.org",),
     *,
     suspect: bool = False,
+    overdue: bool = False,
     **fields: Any,
 ) -> Trigger:
     notification = Notification(
@@ -44,7 +45,7 @@ def call(
             **fields,
         }
     )
-    return Trigger(transaction(number), notification, recipients, suspect)
+    return Trigger(transaction(number), notification, recipients, suspect, overdue)
 
 
 def taken(request: httpx.Request) -> httpx.Response:

@@ -142,3 +142,21 @@ async def test_a_bulk_with_a_replayed_error_sends_only_what_is_missing() -> None
     sent = [event["transactionId"] for event in json.loads(novu.requests[-1].content)["events"]]
     assert sent == [transaction(0), transaction(2)]
     assert novu.keys[-1].endswith(":1")
+
+
+async def test_what_is_overdue_is_looked_up_and_never_sent() -> None:
+    novu = Scripted(*[lambda r: listing(transaction(1)) if one(r) else listing()] * 3)
+    async with opened(novu) as provider:
+        made = [call(1, suspect=True, overdue=True), call(2, overdue=True)]
+        verdicts = await provider.trigger(made)
+    assert codes(verdicts) == [None, "expired"]
+    assert novu.paths == [NOTIFICATIONS] * 2
+
+
+def one(request: httpx.Request) -> bool:
+    return request.url.params["transactionId"] == transaction(1)
+
+
+async def test_a_look_up_of_what_is_overdue_that_fails_does_not_expire_it() -> None:
+    async with opened(Scripted(problem(500))) as provider:
+        assert codes(await provider.trigger([call(1, overdue=True)])) == ["provider_unclear"]

@@ -73,6 +73,7 @@ async def test_looks_notifications_up(running: RunningNovu, sdk: Novu) -> None:
     found = (await sdk.notifications.list_async(request=asked, retries=None)).result
     assert [one.transaction_id for one in found.data] == ["t1", "t1"]
     assert {one.subscriber.subscriber_id for one in found.data if one.subscriber} == {"ada", "bob"}
+    assert [job.status for job in found.data[0].jobs or ()][:2] == ["completed", "completed"]
     assert found.has_more is False
     none = models.NotificationsControllerListNotificationsRequest(transaction_id="t9")
     assert (await sdk.notifications.list_async(request=none, retries=None)).result.data == []

@@ -115,6 +115,31 @@ async def test_finds_a_transaction_only_after_its_fan_out(stand: Stand) -> None:
     assert (await stand.seen("unknown"))["data"] == []
 
 
+async def test_tells_how_far_each_step_has_got(stand: Stand) -> None:
+    steps = (Step("in_app"), Step("email", delay=10), Step("sms", delay=5))
+    stand.register(Workflow("welcome", steps=steps))
+    await stand.bulk(event("t1"), event("t2"))
+    stand.clock.advance()
+    assert await jobs(stand, "t1") == "in_app completed, delay delayed, email pending, " + (
+        "delay pending, sms pending"
+    )
+    stand.clock.advance(10)
+    await stand.cancel("t1")
+    assert await jobs(stand, "t1") == "in_app completed, delay completed, email completed, " + (
+        "delay canceled, sms canceled"
+    )
+    stand.clock.advance(10)
+    assert "sms completed" in await jobs(stand, "t2")
+    assert "sms canceled" in await jobs(stand, "t1")
+
+
+async def jobs(stand: Stand, transaction: str) -> str:
+    [found] = (await stand.seen(transaction))["data"]
+    trigger, *steps = (f"{job['type']} {job['status']}" for job in found["jobs"])
+    assert trigger == "trigger completed"
+    return ", ".join(steps)
+
+
 async def test_turns_the_pages_of_a_look_up(stand: Stand) -> None:
     await stand.trigger(event("t1", to=[f"user-{number}" for number in range(25)]))
     stand.clock.advance()

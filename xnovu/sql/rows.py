@@ -1,40 +1,55 @@
 """What the database's functions take and give, as the pipeline's own types, and back."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from xnovu.desk import Failed
 from xnovu.errors import Permanent
-from xnovu.events import Captured, Failure, Key, Notification, Status, StatusChanged, Workflow
+from xnovu.events import (
+    Captured,
+    Failure,
+    Key,
+    Notification,
+    Retraction,
+    RetractRequested,
+    Status,
+    StatusChanged,
+    Workflow,
+)
 from xnovu.ports import Claim, Outcome, Row
+from xnovu.retraction import Retracted
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 Record = Mapping[str, Any]
-"""One row that a function returned, by column; JSON still as bytes."""
+"""
+One row that a function returned, by column.
+
+JSON may still be bytes (a batch often carries one workflow a hundred times over), and a time still
+text, where the way to the database is JSON itself.
+"""
 
 
-class RawJson(Loader):
-    """JSON left as it came: a batch often carries one workflow a hundred times over."""
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
-def keys_json(keys: Iterable[Key]) -> str:
+def keys(wanted: Iterable[Key]) -> list[dict[str, Any]]:
     """Keys as the functions take them."""
-    return to_json([_fields(key) for key in keys]).decode()
+    return [_fields(key) for key in wanted]
 
 
-def outcomes_json(outcomes: Iterable[Outcome]) -> str:
+def outcomes(told: Iterable[Outcome]) -> list[dict[str, Any]]:
     """Outcomes as `notify.record` takes them."""
-    told = ({**_fields(o.key), "error_details": _details(o.failure)} for o in outcomes)
-    return to_json(list(told)).decode()
+    return [{**_fields(o.key), "error_details": _details(o.failure)} for o in told]
 
 
-def columns_json(rows: Sequence[Mapping[str, Any]]) -> str:
+def retractions(told: Mapping[Key, Retraction]) -> list[dict[str, Any]]:
+    """Outcomes as `notify.record_retractions` takes them."""
+    return [{**_fields(key), "outcome": outcome.value} for key, outcome in told.items()]
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     Rows to insert, as `notify.enqueue` takes them.
 
@@ -42,7 +57,7 @@ def columns_json(rows: Sequence[Mapping[str, Any]]) -> str:
         Permanent: ``invalid_row``: a value that JSON cannot express; names its column.
     """
     try:
-        return to_json([dict(row) for row in rows]).decode()
+        return from_json(to_json([dict(row) for row in rows]))
     except (PydanticSerializationError, ValueError):
         culprit = next((name for row in rows for name in row if not _fits(row[name])), "?")
         message = f'the value of column "{culprit}" cannot be written as JSON'
@@ -57,32 +72,62 @@ def key(record: Record) -> Key:
 def claim(record: Record) -> Claim:
     """What `notify.claim` says of a row."""
     captured = Captured(notification_id=record["id"], **_shared(record))
-    return Claim(captured, record["expires_at"], record["claimed_before"])
+    return Claim(captured, _time(record["expires_at"]), record["claimed_before"])
+
+
+def retraction(record: Record) -> RetractRequested:
+    """What `notify.claim_retractions` says of a row."""
+    recipients = record["recipients"]
+    return RetractRequested(notification_id=record["id"], recipients=recipients, **_shared(record))
+
+
+def retracted(record: Record) -> Retracted:
+    """What `notify.retracted` says of a row."""
+    outcome = record["outcome"]
+    return Retracted(
+        Status(record["previous"]), record["quiet"], Retraction(outcome) if outcome else None
+    )
 
 
 def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
     """What `notify.load` returned; each distinct workflow is read once."""
-    workflows: dict[bytes | None, Workflow | None] = {None: None}
+    workflows: dict[bytes, Workflow | None] = {}
     loaded: dict[Key, Row] = {}
     for record in records:
-        raw = record["workflow"]
-        if raw not in workflows:
+        which, raw = key(record), record["workflow"]
+        if isinstance(raw, bytes) and raw not in workflows:
             workflows[raw] = _workflow(record, raw)
-        which = key(record)
-        loaded[which] = Row(which, _notification(record), workflows[raw], record["expires_at"])
+        workflow = workflows[raw] if isinstance(raw, bytes) else _workflow(record, raw)
+        loaded[which] = Row(which, _notification(record), workflow, _time(record["expires_at"]))
     return loaded
 
 
 def change(record: Record) -> StatusChanged:
-    """What `notify.record` says is now so."""
+    """What `notify.record` or `notify.record_retractions` says is now so."""
     return StatusChanged(
         notification_id=record["id"],
         status=Status(record["status"]),
         previous=Status(record["previous"]),
-        at=record["at"],
-        failure=_failure(record["error_details"]),
+        at=_time(record["at"]) or EPOCH,
+        failure=_failure(record.get("error_details")),
+        retraction=record.get("retraction"),
         **_shared(record),
     )
+
+
+def failed(record: Record) -> Failed:
+    """What `notify.failed` says of a row."""
+    return Failed(key(record), record["code"] or "", _time(record["at"]) or EPOCH)
+
+
+def json_of(value: Any) -> Any:
+    """
+    JSON as Python has it, whether it came as bytes or was read on its way.
+
+    Raises:
+        ValueError: nested too deeply.
+    """
+    return from_json(value) if isinstance(value, bytes) else value
 
 
 def _fields(which: Key) -> dict[str, Any]:
@@ -103,11 +148,15 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
     return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
 
 
-def _failure(raw: bytes | None) -> Failure | None:
+def _time(value: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _failure(raw: Any) -> Failure | None:
     """The reason of a failure; None for one in other words than ours."""
     try:
-        return Failure.model_validate_json(raw) if raw else None
-    except ValidationError:
+        return Failure.model_validate(json_of(raw)) if raw else None
+    except ValueError:
         return None
 
 
@@ -121,15 +170,18 @@ def _notification(record: Record) -> Notification:
 
 def _json(record: Record, column: str) -> Any:
     try:
-        return from_json(record[column]) if record[column] else None
+        return json_of(record[column])
     except ValueError:  # nested too deeply
         message = f"notification {record['id']} has an unusable {column}"
         raise Permanent(message, code="invalid_row") from None
 
 
-def _workflow(record: Record, raw: bytes) -> Workflow:
+def _workflow(record: Record, raw: Any) -> Workflow | None:
+    if raw is None:
+        return None
     try:
-        return Workflow.model_validate_json(raw)
+        read = Workflow.model_validate_json if isinstance(raw, bytes) else Workflow.model_validate
+        return read(raw)
     except ValidationError as error:
         raise _misfit(f"the workflow of notification {record['id']}", error) from None
 

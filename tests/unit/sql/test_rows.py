@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from xnovu.adapters.postgres import rows as read
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key
 from xnovu.ports import Outcome
+from xnovu.sql import rows as read
 
 KEY = Key("acme", 7, 1, 2)
 DEEP = b'{"secret":' * 300 + b"1" + b"}" * 300
@@ -72,7 +72,7 @@ def test_outcomes_say_why_only_where_they_failed() -> None:
     failure = Failure(
         code="c", stage="s", message="m", attempts=1, at=datetime(2026, 1, 1, tzinfo=UTC)
     )
-    sent, failed = json.loads(read.outcomes_json([Outcome(KEY), Outcome(KEY, failure)]))
+    sent, failed = read.outcomes([Outcome(KEY), Outcome(KEY, failure)])
     assert sent["error_details"] is None
     assert failed["error_details"] == {
         "code": "c",
@@ -95,5 +95,5 @@ def test_a_failure_in_other_words_is_no_failure_of_ours() -> None:
 
 def test_a_value_that_is_no_json_is_named_by_its_column() -> None:
     with pytest.raises(Permanent, match='"payload"') as refused:
-        read.columns_json([{"enterprise_id": "acme"}, {"payload": {"secret": object()}}])
+        read.columns([{"enterprise_id": "acme"}, {"payload": {"secret": object()}}])
     assert "secret" not in str(refused.value)

@@ -1,0 +1,1 @@
+"""Measurements and trials of the whole system: not part of the product."""

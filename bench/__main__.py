@@ -1,0 +1,42 @@
+"""The command `xnovu-bench`, run as ``./run bench``."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(name="xnovu-bench", help="Trials of the whole system.", no_args_is_help=True)
+
+
+@cli.callback()
+def main() -> None:
+    """Trials of the whole system."""
+
+
+@cli.command()
+def chaos(
+    seeds: Annotated[str, typer.Option(help="One, or a range such as 1-200.")] = "1-5",
+    log: Annotated[Path | None, typer.Option(help="Gets a line of JSON for each seed.")] = None,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Print it, run nothing.")] = False,
+) -> None:
+    """Run whole installations under random faults; exit code 1 if a ledger is not clean."""
+    from bench.chaos.plan import plan
+    from bench.chaos.report import summary
+    from bench.chaos.run import run_seeds
+    from bench.chaos.run import schedule as shown
+
+    first, _, last = seeds.partition("-")
+    chosen = range(int(first), int(last or first) + 1)
+    if schedule:
+        for seed in chosen:
+            print(shown(plan(seed)))
+        return
+    results = asyncio.run(run_seeds(chosen, log, verbose=len(chosen) == 1))
+    print(summary(results))
+    sys.exit(not all(result.clean for result in results))
+
+
+if __name__ == "__main__":
+    cli()

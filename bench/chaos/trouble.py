@@ -1,0 +1,126 @@
+"""Carries out the strikes of a plan, and mends everything at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import nats
+import psycopg
+
+from bench.chaos.plan import Strike
+from bench.chaos.world import World
+from xnovu.local.novu import Fault
+
+NOVU = {
+    "novu 429": Fault("429", count=None, seconds=1.0),
+    "novu 500": Fault("500", count=None, probability=0.7),
+    "novu 503": Fault("503", count=None, seconds=1.0),
+    "novu 401": Fault("401", count=None),
+    "novu accepts and is silent": Fault("timeout_after_accept", count=None, probability=0.5),
+    "novu accepts and hangs up": Fault("reset_after_accept", count=None, probability=0.5),
+    "novu slow": Fault("latency", count=None, seconds=0.5),
+}
+
+
+class Trouble:
+    """One hand for every kind of strike."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.struck: list[str] = []
+
+    async def strike_all(self, strikes: tuple[Strike, ...]) -> None:
+        """Each at its time, however long the others last."""
+        async with asyncio.TaskGroup() as group:
+            for strike in strikes:
+                group.create_task(self._strike(strike))
+
+    async def _strike(self, strike: Strike) -> None:
+        await asyncio.sleep(strike.at)
+        self.struck.append(strike.kind)
+        await self._hand(strike)(strike)
+
+    def _hand(self, strike: Strike) -> Callable[[Strike], Awaitable[None]]:
+        if strike.kind in NOVU:
+            return self._novu
+        verb, what = strike.kind.split(" ", 1)
+        if verb in ("cut", "hole"):
+            return self._cut if verb == "cut" else self._hole
+        return {"stage": self._stage, "nats": self._server, "postgres": self._server}.get(
+            what, self._wipe
+        )
+
+    async def _stage(self, strike: Strike) -> None:
+        fleet, number = self._world.fleet, strike.process
+        if strike.kind.startswith("kill"):
+            await asyncio.to_thread(fleet.kill, number)
+            await asyncio.sleep(strike.seconds)
+            fleet.mend()
+        else:
+            fleet.freeze(number)
+            await asyncio.sleep(strike.seconds)
+            fleet.thaw(number)
+
+    async def _server(self, strike: Strike) -> None:
+        verb, name = strike.kind.split(" ")
+        servers = self._world.servers
+        server = servers.nats if name == "nats" else servers.postgres
+        if verb == "kill":
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(strike.seconds)
+            if not server.running:
+                await asyncio.to_thread(server.start)
+        else:
+            server.pause()
+            await asyncio.sleep(strike.seconds)
+            server.resume()
+
+    async def _cut(self, strike: Strike) -> None:
+        self._world.wires[strike.kind.split(" ")[1]].cut()
+
+    async def _hole(self, strike: Strike) -> None:
+        wire = self._world.wires[strike.kind.split(" ")[1]]
+        wire.close()
+        await asyncio.sleep(strike.seconds)
+        wire.open()
+
+    async def _wipe(self, _: Strike) -> None:
+        """Every stream is deleted, with all that is on its way."""
+        try:
+            async with asyncio.timeout(5):
+                client = await nats.connect(self._world.servers.nats.url, connect_timeout=1)
+        except (OSError, TimeoutError, nats.errors.Error):
+            return  # it is away just now, which is trouble enough
+        try:
+            jetstream = client.jetstream(timeout=1)
+            for stream in await jetstream.streams_info():
+                if (stream.config.name or "").startswith(self._world.prefix.upper() + "_"):
+                    await jetstream.delete_stream(stream.config.name or "")
+        except (OSError, TimeoutError, nats.errors.Error):
+            return
+        finally:
+            await client.close()
+
+    async def _novu(self, strike: Strike) -> None:
+        self._world.novu.script(NOVU[strike.kind])
+        await asyncio.sleep(strike.seconds)
+        self._world.novu.faults.clear()
+
+    async def mend(self) -> list[int]:
+        """Everything works again; says which stages had ended though nobody had killed them."""
+        self._world.novu.faults.clear()
+        for wire in self._world.wires.values():
+            wire.open()
+        for server in (self._world.servers.nats, self._world.servers.postgres):
+            server.resume()
+            if not server.running:
+                await asyncio.to_thread(server.start)
+        return self._world.fleet.mend()
+
+
+def is_up(dsn: str) -> bool:
+    """Whether the database answers."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=2):
+            return True
+    except psycopg.OperationalError:
+        return False

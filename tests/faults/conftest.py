@@ -1,0 +1,5 @@
+"""The fixtures of the fault suites."""
+
+from tests.supabase_fixtures import postgrest_program, project, supabase
+
+__all__ = ["postgrest_program", "project", "supabase"]

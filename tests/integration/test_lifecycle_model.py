@@ -1,0 +1,249 @@
+"""
+Whatever several workers and people do to a row, in whatever order, its life stays lawful.
+
+The store in memory is the model; Postgres has to agree with it after every step.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
+from xnovu.adapters.memory.store import MemoryStore
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import postgres_store
+from xnovu.events import Key, Retraction, RetractRequested
+from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
+
+LAWFUL = {
+    ("PENDING", "PROCESSING"),
+    ("PROCESSING", "PROCESSING"),  # claimed again after its claim had lapsed
+    ("PROCESSING", "SENT"),
+    ("PROCESSING", "FAILED"),
+    ("FAILED", "PENDING"),
+    *((status, "RETRACTED") for status in ("PENDING", "PROCESSING", "SENT", "FAILED")),
+    ("RETRACTED", "RETRACTED"),  # its outcome is known
+}
+ROWS = 4
+STATE = """
+SELECT id, notification_status::text, generation, claims, transaction_id,
+       claimed_until IS NOT NULL AS held, retraction_outcome
+FROM notify.ent_notification ORDER BY id
+"""
+TRAIL = """
+SELECT notification_id, from_status, to_status, generation, claims
+FROM notify.ent_notification_audit WHERE notification_id IS NOT NULL ORDER BY id
+"""
+rows = st.integers(0, ROWS - 1)
+any_of_them = st.integers(0, 99)
+
+
+class Life(RuleBasedStateMachine):
+    """Workers remember every claim they ever had, and act on any of them, however stale."""
+
+    dsn = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.database = psycopg.connect(self.dsn, autocommit=True)
+        self.database.execute("TRUNCATE notify.ent_notification RESTART IDENTITY")
+        self.audited = self._last_line()
+        self.memory, self.postgres = MemoryStore(), postgres_store(self.dsn)
+        self.run(self.postgres.open())
+        batch = [{"enterprise_id": ACME}, {"enterprise_id": GLOBEX}] * (ROWS // 2)
+        for store in (self.memory, self.postgres):
+            self.run(store.insert(batch))
+        self.keys: list[Key] = []
+        self.out: set[tuple[int, int, int]] = set()
+        self.names: dict[tuple[int, int], str] = {}
+
+    def teardown(self) -> None:
+        self.run(self.postgres.close())
+        self.database.close()
+        self.runner.close()
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    def both(self, ask: Any) -> Any:
+        """Ask both stores; they have to say the same."""
+        expected, said = (self.run(ask(store)) for store in (self.memory, self.postgres))
+        assert sorted(map(str, said)) == sorted(map(str, expected))
+        return said
+
+    @rule(limit=st.integers(1, ROWS))
+    def claim(self, limit: int) -> None:
+        async def claimed(store: MemoryStore | SqlStore) -> list[Key]:
+            return [claim.captured.key for claim in await store.claim(limit, LONG)]
+
+        for key in self.both(claimed):
+            once = (key.notification_id, key.generation, key.claims)
+            assert once not in self.out, "given out twice"
+            self.out.add(once)
+            self.keys.append(key)
+
+    @rule(limit=st.integers(1, ROWS))
+    def claim_retractions(self, limit: int) -> None:
+        async def claimed(store: MemoryStore | SqlStore) -> list[RetractRequested]:
+            return list(await store.claim_retractions(limit, LONG))
+
+        for event in self.both(claimed):
+            key = event.key
+            once = (key.notification_id, key.generation, key.claims)
+            assert once not in self.out, "given out twice"
+            self.out.add(once)
+            self.keys.append(key)
+
+    @rule(which=any_of_them, outcome=st.sampled_from(Retraction), stranger=st.booleans())
+    def record_retraction(self, which: int, outcome: Retraction, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+
+            async def recorded(store: MemoryStore | SqlStore) -> list[tuple[Any, ...]]:
+                changes = await store.record_retractions({key: outcome})
+                return [(c.key, c.status, c.previous, c.retraction) for c in changes]
+
+            assert not (self.both(recorded) and stranger)
+
+    @rule(which=any_of_them, stranger=st.booleans())
+    def ask_where_a_retraction_stands(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+
+            async def standing(store: MemoryStore | SqlStore) -> list[tuple[Any, ...]]:
+                found = await store.retracted([key])
+                return [(key, row.previous, row.outcome) for key, row in found.items()]
+
+            assert not (self.both(standing) and stranger)
+
+    @rule(row=rows)
+    def lapse(self, row: int) -> None:
+        """The worker that had it is gone."""
+        record = self.memory.records[row + 1]
+        if record.claimed_until:
+            record.claimed_until = record.created_at
+            self.database.execute(
+                "UPDATE notify.ent_notification SET claimed_until = created_at WHERE id = %s",
+                [row + 1],
+            )
+
+    @rule(which=any_of_them, failed=st.booleans(), stranger=st.booleans())
+    def record(self, which: int, failed: bool, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+            outcome = Outcome(key, FAILURE if failed else None)
+
+            async def recorded(store: MemoryStore | SqlStore) -> list[tuple[Key, str]]:
+                return [(change.key, change.status) for change in await store.record([outcome])]
+
+            assert not (self.both(recorded) and stranger)
+
+    @rule(which=any_of_them, stranger=st.booleans())
+    def ask_if_wanted(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+            assert not (self.both(lambda store: store.still_wanted([key])) and stranger)
+
+    @rule(which=any_of_them, stranger=st.booleans())
+    def retract(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+            assert not (self.both(lambda store: store.retract([key], "why")) and stranger)
+
+    @rule(which=any_of_them, stranger=st.booleans())
+    def redrive(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+            assert not (self.both(lambda store: store.redrive([key])) and stranger)
+
+    @rule(which=any_of_them)
+    def release(self, which: int) -> None:
+        if key := self._chosen(which, stranger=False):
+            self.run(self.memory.release([key]))
+            self.run(self.postgres.release([key]))
+
+    @invariant()
+    def both_agree(self) -> None:
+        found = self.database.execute(STATE).fetchall()
+        records = sorted(self.memory.records.values(), key=lambda record: record.id)
+        assert found == [
+            (
+                r.id,
+                r.notification_status.value,
+                r.generation,
+                r.claims,
+                r.transaction_id,
+                r.claimed_until is not None,
+                r.retraction_outcome,
+            )
+            for r in records
+        ]
+
+    @invariant()
+    def one_generation_has_one_name_at_the_provider(self) -> None:
+        for number, _, generation, _, name, *_ in self.database.execute(STATE):
+            if name:
+                assert self.names.setdefault((number, generation), name) == name
+        assert len(set(self.names.values())) == len(self.names)
+
+    @invariant()
+    def each_step_is_lawful_and_audited_once(self) -> None:
+        now = {row[0]: row[1:4] for row in self.database.execute(STATE)}
+        then = dict.fromkeys(now, ("PENDING", 0, 0))
+        new = f"{TRAIL.split('ORDER')[0]} AND id > %s ORDER BY id"
+        for number, before, after, generation, claims in self.database.execute(new, [self.audited]):
+            assert (before, after) in LAWFUL
+            assert before == then[number][0]
+            assert (generation, claims) > then[number][1:] or after != "PROCESSING"
+            then[number] = (after, generation, claims)
+        assert _moved(then) == _moved(now)
+
+    def _chosen(self, which: int, stranger: bool) -> Key | None:
+        if not self.keys:
+            return None
+        key = self.keys[which % len(self.keys)]
+        other = GLOBEX if key.enterprise_id == ACME else ACME
+        return replace(key, enterprise_id=other) if stranger else key
+
+    def _last_line(self) -> int:
+        query = "SELECT coalesce(max(id), 0) FROM notify.ent_notification_audit"
+        found = self.database.execute(query).fetchone()
+        return found[0] if found else 0
+
+
+State = tuple[str, int, int]
+
+
+def _moved(rows: dict[int, State]) -> dict[int, State]:
+    """Rows that something has happened to. That a retraction was claimed is no step."""
+    moved = {number: state for number, state in rows.items() if state[0] != "PENDING"}
+    return {n: (*s[:2], 0) if s[0] == "RETRACTED" else s for n, s in moved.items()}
+
+
+@pytest.fixture
+def migrated(database: str) -> Iterator[str]:
+    migrate(database)
+    yield database
+
+
+def test_no_interleaving_breaks_the_life_of_a_row(migrated: str) -> None:
+    machine = type("Life", (Life,), {"dsn": migrated})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

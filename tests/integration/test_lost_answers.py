@@ -1,0 +1,158 @@
+"""A claim whose answer never came is not lost, and nothing that is asked again is done twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.contract.store_fixtures import ACME, FAILURE
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.store import PostgresFunctions
+from xnovu.errors import Paused
+from xnovu.events import Key, Retraction
+from xnovu.ports import Outcome
+from xnovu.sql.store import SqlStore
+
+LONG = 600.0
+
+
+class Forgetful:
+    """The real functions, but for the answers that are lost once the work is done."""
+
+    most = None
+
+    def __init__(self, functions: PostgresFunctions) -> None:
+        self._functions = functions
+        self.open, self.close, self.renew = functions.open, functions.close, functions.renew
+        self.loses: list[str] = []
+        self.early: list[str] = []
+
+    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
+        if function in self.early:
+            self.early.remove(function)
+            raise Paused("never got there")
+        answer = await self._functions.call(function, **arguments)
+        if function in self.loses:
+            self.loses.remove(function)
+            raise Paused("the answer was lost")
+        return answer
+
+
+@pytest.fixture
+async def functions(database: str) -> AsyncIterator[Forgetful]:
+    migrate(database)
+    functions = Forgetful(PostgresFunctions(database))
+    await functions.open()
+    yield functions
+    await functions.close()
+
+
+@pytest.fixture
+async def store(functions: Forgetful) -> SqlStore:
+    store = SqlStore(functions)
+    await store.insert([{"enterprise_id": ACME}] * 3)
+    return store
+
+
+async def test_the_next_claim_returns_what_the_lost_answer_said(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.loses = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    again = await store.claim(1, LONG)
+    assert len(again) == 2
+    assert {claim.captured.claims for claim in again} == {1}
+    assert len(await store.claim(9, LONG)) == 1
+    assert list(await store.claim(9, LONG)) == []
+
+
+async def test_even_if_that_answer_is_lost_too(functions: Forgetful, store: SqlStore) -> None:
+    functions.loses = ["claim", "claimed"]
+    for _ in range(2):
+        with pytest.raises(Paused):
+            await store.claim(3, LONG)
+    assert len(await store.claim(3, LONG)) == 3
+
+
+async def test_two_that_ask_at_once_do_not_both_get_it(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.loses = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    claims = await asyncio.gather(store.claim(1, LONG), store.claim(1, LONG))
+    assert sorted(map(len, claims)) == [1, 2]
+    assert len({claim.captured.key for found in claims for claim in found}) == 3
+
+
+async def test_a_claim_that_never_came_there_stands_in_nobodys_way(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    functions.early = ["claim"]
+    with pytest.raises(Paused):
+        await store.claim(2, LONG)
+    assert len(await store.claim(2, LONG)) == 2
+    assert len(await store.claim(2, LONG)) == 1
+
+
+async def a_retraction(store: SqlStore) -> Key:
+    claim, *_ = await store.claim(1, LONG)
+    await store.retract([claim.captured.key])
+    return claim.captured.key
+
+
+async def test_a_claim_of_retractions_is_heard_in_the_end(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    first, second = await a_retraction(store), await a_retraction(store)
+    functions.loses = ["claim_retractions", "claim_retractions"]
+    for _ in range(2):
+        with pytest.raises(Paused):
+            await store.claim_retractions(1, LONG)
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(first, claims=2), "and under the claim that was lost"
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(second, claims=2)
+    assert list(await store.claim_retractions(9, LONG)) == []
+
+
+async def test_a_claim_of_retractions_that_never_came_there_stands_in_nobodys_way(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    key = await a_retraction(store)
+    functions.early = ["claim_retractions"]
+    with pytest.raises(Paused):
+        await store.claim_retractions(9, LONG)
+    (event,) = await store.claim_retractions(9, LONG)
+    assert event.key == replace(key, claims=2)
+
+
+async def test_the_outcome_of_a_retraction_told_again_says_the_same(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    await a_retraction(store)
+    (event,) = await store.claim_retractions(9, LONG)
+    functions.loses = ["record_retractions"]
+    with pytest.raises(Paused):
+        await store.record_retractions({event.key: Retraction.CANCELLED})
+    (told,) = await store.record_retractions({event.key: Retraction.TOO_LATE})
+    assert told.retraction is Retraction.CANCELLED
+
+
+async def test_an_outcome_told_again_says_the_same(functions: Forgetful, store: SqlStore) -> None:
+    sent, failed, _ = [claim.captured.key for claim in await store.claim(3, LONG)]
+    outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
+    functions.loses = ["record"]
+    with pytest.raises(Paused):
+        await store.record(outcomes)
+    told = await store.record(outcomes)
+    assert [change.key for change in told] == [sent, failed]
+    functions.loses = ["redrive"]
+    with pytest.raises(Paused):
+        await store.redrive([failed])
+    assert list(await store.redrive([failed])) == []
+    (again,) = await store.claim(3, LONG)
+    assert again.captured.generation == failed.generation + 1

@@ -1,0 +1,233 @@
+"""The stream of changes, from a real server."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import FAST, eventually
+from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.sql.pgoutput import UNCHANGED, Change, Changes, replicate
+
+TABLES = """
+CREATE TABLE note (id int PRIMARY KEY, text text, large text);
+ALTER TABLE note ALTER large SET STORAGE EXTERNAL;
+CREATE TABLE private (id int);
+CREATE PUBLICATION notes FOR TABLE note;
+"""
+SLOTS = "SELECT slot_name, temporary, active FROM pg_replication_slots WHERE database = %s"
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        await connection.execute(TABLES)
+        yield connection
+
+
+@pytest.fixture
+async def changes(database: str, connection: psycopg.AsyncConnection) -> AsyncIterator[Changes]:
+    del connection
+    async with replicate(database, "notes") as changes:
+        yield changes
+
+
+async def some(changes: Changes, count: int) -> list[Change]:
+    return [await anext(changes) for _ in range(count)]
+
+
+async def test_tells_what_is_inserted_updated_deleted_and_truncated(
+    connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    await connection.execute("INSERT INTO note VALUES (1, 'a', NULL)")
+    await connection.execute("UPDATE note SET text = 'b'")
+    await connection.execute("DELETE FROM note")
+    await connection.execute("TRUNCATE note")
+    told = await some(changes, 4)
+    assert [change.kind for change in told] == ["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+    assert [change.columns.get("text") for change in told] == ["a", "b", None, None]
+    assert told[2].old == {"id": "1"}
+    assert {(change.schema, change.table) for change in told} == {("public", "note")}
+    assert len({change.lsn for change in told}) == 4
+
+
+async def test_tells_transactions_whole_and_in_the_order_of_their_commits(
+    database: str, connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database) as slow:
+        await slow.execute("INSERT INTO note VALUES (1)")
+        await connection.execute("INSERT INTO note VALUES (2)")
+        async with connection.transaction(force_rollback=True):
+            await connection.execute("INSERT INTO note VALUES (3)")
+        await slow.execute("INSERT INTO note VALUES (4)")
+        await slow.commit()
+    told = await some(changes, 3)
+    assert [change.columns["id"] for change in told] == ["2", "1", "4"]
+    first, *second = [(change.transaction, change.lsn, change.commit_time) for change in told]
+    assert second[0] == second[1] != first
+
+
+async def test_carries_large_values_and_marks_those_left_alone(
+    connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    await connection.execute("INSERT INTO note VALUES (1, '', repeat('ö', 5000000))")
+    await connection.execute("UPDATE note SET text = 'b'")
+    inserted, updated = await some(changes, 2)
+    assert inserted.columns["large"] == "ö" * 5_000_000
+    assert updated.columns["large"] is UNCHANGED
+
+
+async def test_keeps_up_with_many_without_keeping_others_waiting(
+    connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    await connection.execute("INSERT INTO note SELECT generate_series(1, 20000)")
+    turns = 0
+
+    async def beside() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(beside())
+    told = await some(changes, 20_000)
+    others.cancel()
+    assert [change.columns["id"] for change in told] == [str(n + 1) for n in range(20_000)]
+    assert turns > 100
+
+
+async def test_leaves_out_what_is_not_published(
+    connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    await connection.execute("INSERT INTO private VALUES (1)")
+    await connection.execute("INSERT INTO note VALUES (2)")
+    assert (await anext(changes)).columns["id"] == "2"
+
+
+async def test_acknowledges_what_was_taken_and_what_is_not_ours(
+    database: str, connection: psycopg.AsyncConnection
+) -> None:
+    async def nothing_is_kept() -> bool:
+        cursor = await connection.execute(
+            "SELECT FROM pg_replication_slots WHERE database = current_database()"
+            " AND confirmed_flush_lsn >= pg_current_wal_lsn()"
+        )
+        return cursor.rowcount == 1
+
+    async with replicate(database, "notes", beat=0.02) as changes:
+        reading = asyncio.create_task(some(changes, 3))
+        await connection.execute("INSERT INTO note VALUES (1), (2)")
+        await eventually(nothing_is_kept)
+        await connection.execute("INSERT INTO private SELECT generate_series(1, 1000)")
+        await eventually(nothing_is_kept)
+        assert not reading.done()
+        await connection.execute("INSERT INTO note VALUES (3)")
+        assert len(await reading) == 3
+
+
+async def test_its_slot_is_temporary_and_goes_with_it(
+    database: str, connection: psycopg.AsyncConnection
+) -> None:
+    async def slots() -> list[tuple]:
+        name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+        return await (await connection.execute(SLOTS, [name])).fetchall()
+
+    async with replicate(lambda: database, "notes"):
+        ((_, temporary, active),) = await slots()
+        assert temporary
+        assert active
+
+    async def gone() -> bool:
+        return not await slots()
+
+    await eventually(gone)
+
+
+async def test_several_read_side_by_side(
+    database: str, connection: psycopg.AsyncConnection, changes: Changes
+) -> None:
+    async with replicate(database, "notes", application_name="another") as others:
+        await connection.execute("INSERT INTO note VALUES (1)")
+        assert await anext(others) == await anext(changes)
+
+
+async def test_a_missing_publication_is_named(
+    database: str, connection: psycopg.AsyncConnection
+) -> None:
+    with pytest.raises(psycopg.errors.UndefinedObject, match='publication "it\'s" does not exist'):
+        async with replicate(database, "it's"):
+            raise AssertionError("opened")
+
+
+async def test_an_odd_name_is_quoted(database: str, connection: psycopg.AsyncConnection) -> None:
+    await connection.execute("""CREATE PUBLICATION "it's ""odd"", really" FOR TABLE note""")
+    async with replicate(database, 'it\'s "odd", really') as changes:
+        await connection.execute("INSERT INTO note VALUES (1)")
+        assert (await anext(changes)).kind == "INSERT"
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedPostgres]:
+    with (
+        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
+        EmbeddedPostgres(Path(folder), settings=FAST) as server,
+    ):
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            connection.execute(TABLES)
+        yield server
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_the_end_of_the_server_is_an_error(own_server: EmbeddedPostgres, end: str) -> None:
+    async with replicate(own_server.dsn, "notes") as changes:
+        reading = asyncio.create_task(anext(changes))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(getattr(own_server, end))
+        with pytest.raises(psycopg.OperationalError, match=r"server|terminating"):
+            await reading
+
+
+async def test_a_server_that_falls_silent_is_given_up(own_server: EmbeddedPostgres) -> None:
+    async with replicate(own_server.dsn, "notes", beat=0.02, silence=0.2) as changes:
+        own_server.pause()
+        with pytest.raises(psycopg.OperationalError, match=r"silent for 0\.2 s"):
+            await anext(changes)
+
+
+async def test_an_idle_server_is_not_silent(
+    database: str, connection: psycopg.AsyncConnection
+) -> None:
+    async with replicate(database, "notes", beat=0.05, silence=1.0) as changes:
+        reading = asyncio.create_task(anext(changes))
+        asked = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.get_running_loop().time() > asked + 1.5)
+        assert not reading.done()
+        await connection.execute("INSERT INTO note VALUES (1)")
+        assert (await reading).kind == "INSERT"
+
+
+async def test_can_be_called_off_while_it_opens(
+    database: str, connection: psycopg.AsyncConnection
+) -> None:
+    """A transaction that is writing keeps a new slot waiting."""
+    async with await psycopg.AsyncConnection.connect(database) as writing:
+        await writing.execute("INSERT INTO note VALUES (1)")
+
+        async def open_it() -> None:
+            async with replicate(database, "notes"):
+                raise AssertionError("opened")
+
+        opening = asyncio.create_task(open_it())
+
+        async def waits() -> bool:
+            query = "SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%%'"
+            return bool((await connection.execute(query)).rowcount)
+
+        await eventually(waits)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await writing.rollback()

@@ -1,0 +1,169 @@
+"""One subscription's queue in memory, and the slots that share it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from xnovu.events import KINDS
+from xnovu.policy import Dead, Done, Fate, Policy, Retry
+from xnovu.ports import Delivery, Handler
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER = 0.1
+"""Seconds until a batch whose handler raised comes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A message that was not settled; ``at_once`` is False if it was to wait before it came."""
+
+    delivery: Delivery
+    at_once: bool
+
+
+class Mailbox:
+    """
+    What waits for one handler.
+
+    ``past`` is True if all its kinds tell of what has happened already. ``settled`` is told the
+    id of each message that is done with, or dead.
+    """
+
+    def __init__(
+        self,
+        kinds: tuple[str, ...],
+        policy: Policy,
+        handler: Handler,
+        settled: Callable[[str], None],
+    ) -> None:
+        self.kinds = kinds
+        self.past = all(kind in KINDS and KINDS[kind].past for kind in kinds)
+        self.unsettled = 0
+        self._left: list[Left] = []
+        self._policy, self._handler, self._settled = policy, handler, settled
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._later: dict[asyncio.TimerHandle, Left] = {}
+        self._slots: list[asyncio.Task[None]] = []
+        self._closed = self._stopping = False
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pause_end: asyncio.TimerHandle | None = None
+
+    @property
+    def paused(self) -> bool:
+        return not self._flowing.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Give nothing out for so many seconds, or until :meth:`resume`."""
+        self.resume()
+        self._flowing.clear()
+        self._pause_end = asyncio.get_running_loop().call_later(seconds, self._flowing.set)
+
+    def resume(self) -> None:
+        if self._pause_end:
+            self._pause_end.cancel()
+        self._flowing.set()
+
+    def put(self, delivery: Delivery) -> None:
+        self.unsettled += 1
+        self._queue.put_nowait(delivery)
+
+    def start(self, name: str) -> None:
+        self._slots = [
+            asyncio.create_task(self._serve(), name=f"slot of {name}")
+            for _ in range(self._policy.slots)
+        ]
+
+    def close(self, *, emptied: bool) -> None:
+        """
+        Begin nothing more; or ``emptied``, nothing but what is here by now.
+
+        What comes back from then on is left, and with it what is behind it.
+        """
+        if self._closed:
+            return
+        self._closed, self._stopping = True, not emptied
+        self.resume()
+        for timer, delayed in self._later.items():
+            timer.cancel()
+            self._left.append(delayed)
+        self._later.clear()
+        for _ in self._slots:
+            self._queue.put_nowait(None)
+
+    async def ended(self) -> None:
+        """Wait for batches in hand, once it is closed."""
+        await asyncio.gather(*self._slots)
+
+    def left(self) -> Sequence[Left]:
+        """Tell what is here and was not settled, once it has ended."""
+        while not self._queue.empty():
+            if delivery := self._queue.get_nowait():
+                self._left.append(Left(delivery, at_once=True))
+        return self._left
+
+    async def abort(self) -> None:
+        """Cancel what is in hand."""
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        """Run one slot: take a batch, have it handled, settle it, until told to stop."""
+        while batch := await self._take():
+            for delivery, fate in zip(batch, await self._fates(batch), strict=True):
+                self._settle(delivery, fate)
+
+    async def _take(self) -> list[Delivery]:
+        """A first message, however long it takes, and its company; nothing when stopping."""
+        batch: list[Delivery] = []
+        with suppress(TimeoutError):
+            if first := await self._queue.get():
+                await self._flowing.wait()
+                batch.append(first)
+                async with asyncio.timeout(self._policy.linger):
+                    await self._gather(batch)
+        if self._stopping:
+            self._left += [Left(delivery, at_once=True) for delivery in batch]
+            return []
+        return batch
+
+    async def _gather(self, batch: list[Delivery]) -> None:
+        while len(batch) < self._policy.batch:
+            another = await self._queue.get()
+            if another is None:  # the end, which this batch's slot has yet to see
+                self._queue.put_nowait(None)
+                return
+            batch.append(another)
+
+    async def _fates(self, batch: Sequence[Delivery]) -> Sequence[Fate]:
+        try:
+            return await self._handler(batch)
+        except Exception as error:  # noqa: BLE001 - the port's promise: all of it comes again
+            log.error("a handler raised %s", type(error).__name__)
+            return [Retry(AGAIN_AFTER)] * len(batch)
+
+    def _settle(self, delivery: Delivery, fate: Fate) -> None:
+        match fate:
+            case Retry(after=after, spent=spent):
+                again = replace(delivery, attempt=delivery.attempt + spent, suspect=True)
+                self._again(again, after)
+            case Done() | Dead():
+                self.unsettled -= 1
+                self._settled(delivery.headers.get("id", ""))
+
+    def _again(self, delivery: Delivery, after: float) -> None:
+        def due() -> None:
+            self._later.pop(timer, None)
+            self._queue.put_nowait(delivery)
+
+        delayed = Left(delivery, at_once=after <= 0)
+        if self._closed:
+            self._stopping = True
+            self._left.append(delayed)
+            return
+        timer = asyncio.get_running_loop().call_later(max(after, 0.0), due)
+        self._later[timer] = delayed

@@ -1,0 +1,124 @@
+"""The tables in memory: their rows, by the names of the columns, and what can be told of one."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from xnovu.desk import Failed
+from xnovu.errors import Permanent
+from xnovu.events import Failure, Key, Retraction, Status, StatusChanged
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
+
+
+Text = Annotated[str, BeforeValidator(_plain)]
+
+
+class Record(BaseModel):
+    """One row of the table, by the names of its columns."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    id: int
+    enterprise_id: Text
+    name: str | None = None
+    notification_workflow_id: str | None = None
+    payload: dict[str, Any] = Field(default_factory=dict)
+    recipients: tuple[Text, ...] = ()
+    channels: tuple[str, ...] = ()
+    overrides: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    notification_status: Status = Status.PENDING
+    transaction_id: Text | None = None
+    scheduled_for: datetime | None = None
+    processed_at: datetime | None = None
+    retracted_at: datetime | None = None
+    retraction_reason: str | None = None
+    retraction_outcome: Retraction | None = None
+    error_details: Failure | None = None
+    workflow_version: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    generation: int = 0
+    claims: int = 0
+    claimed_until: datetime | None = None
+    priority: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.enterprise_id, self.id, self.generation, self.claims)
+
+
+class Transition(BaseModel):
+    """One line of the audit."""
+
+    notification_id: int
+    enterprise_id: str
+    generation: int
+    claims: int
+    from_status: Status
+    to_status: Status
+    at: datetime
+    actor: str
+    details: dict[str, Any] | None = None
+
+
+def falls_due(record: Record) -> datetime | None:
+    """When a row falls due, or fell due; None if it never will."""
+    if record.notification_status is Status.PROCESSING:
+        return record.claimed_until
+    if record.notification_status is Status.PENDING:
+        return record.scheduled_for or record.created_at or LONG_AGO
+    return None
+
+
+def as_failed(record: Record) -> Failed:
+    """A row that failed, as the desk tells it."""
+    code = record.error_details.code if record.error_details else ""
+    return Failed(record.key, code, record.processed_at or record.updated_at or LONG_AGO)
+
+
+def name_at_provider(record: Record) -> str:
+    """Its own transaction id, or what the SQL function of that name says, too."""
+    if record.transaction_id:
+        return record.transaction_id
+    name = f"{record.enterprise_id}/{record.id}/{record.generation}"
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16])
+    marked = number & ~(0xF << 76) & ~(3 << 62) | 8 << 76 | 2 << 62  # version 8, RFC 9562
+    return str(UUID(int=marked))
+
+
+def as_changed(record: Record) -> StatusChanged:
+    """A row that has ended, as the world is told."""
+    key = record.key
+    return StatusChanged(
+        notification_id=key.notification_id,
+        enterprise_id=key.enterprise_id,
+        generation=key.generation,
+        claims=key.claims,
+        status=record.notification_status,
+        previous=Status.PROCESSING,
+        at=record.processed_at or LONG_AGO,
+        transaction_id=record.transaction_id,
+        failure=record.error_details,
+    )
+
+
+def refusal(error: ValidationError) -> Permanent:
+    """Why a row cannot be inserted: names the column, never the value."""
+    problem = error.errors(include_input=False)[0]
+    column = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(Record.model_fields)
+        message = f'there is no column "{column}"; there are: {known}'
+    else:
+        message = f'column "{column}" cannot hold the value given'
+    return Permanent(message, code="invalid_row")

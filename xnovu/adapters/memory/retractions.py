@@ -1,0 +1,71 @@
+"""Retracted rows in memory: what the database's trigger and functions make of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from xnovu.adapters.memory.records import Record, Transition
+from xnovu.events import Retraction, RetractRequested, Status, StatusChanged
+from xnovu.retraction import Retracted
+
+
+def take_back(record: Record, reason: str | None, now: datetime) -> dict[str, Any]:
+    """Mark a row as the trigger does, before its status changes; returns the audit's details."""
+    never_claimed = record.notification_status is Status.PENDING and record.claims == 0
+    record.retracted_at, record.retraction_reason = now, reason
+    record.retraction_outcome = Retraction.STOPPED if never_claimed else None
+    return details(record)
+
+
+def details(record: Record) -> dict[str, Any]:
+    """What the audit says of a retraction."""
+    outcome = record.retraction_outcome
+    return {"reason": record.retraction_reason, **({"outcome": outcome.value} if outcome else {})}
+
+
+def since(record: Record) -> datetime | None:
+    """When a retraction fell due, or will again; None if it is told, or if there is none."""
+    return record.claimed_until if record.notification_status is Status.RETRACTED else None
+
+
+def requested(record: Record, transaction_id: str) -> RetractRequested:
+    """What whoever is to cancel it has to know."""
+    return RetractRequested(
+        notification_id=record.id,
+        enterprise_id=record.enterprise_id,
+        generation=record.generation,
+        claims=record.claims,
+        transaction_id=transaction_id,
+        recipients=len(record.recipients),
+    )
+
+
+def stands(record: Record, trail: Sequence[Transition], now: datetime) -> Retracted:
+    """Where it stands, by what has happened to it."""
+    taken = _taken(trail)
+    moves = (t for t in trail if t.generation == record.generation and t.to_status != t.from_status)
+    left_hand = [t.at for t in moves if t.from_status is Status.PROCESSING]
+    quiet = now - (left_hand[-1] if left_hand else taken.at)
+    return Retracted(taken.from_status, quiet.total_seconds(), record.retraction_outcome)
+
+
+def changed(record: Record, trail: Sequence[Transition]) -> StatusChanged:
+    """The same fact, whoever states it."""
+    taken = _taken(trail)
+    return StatusChanged(
+        notification_id=record.id,
+        enterprise_id=record.enterprise_id,
+        generation=record.generation,
+        claims=record.claims,
+        status=Status.RETRACTED,
+        previous=taken.from_status,
+        at=taken.at,
+        transaction_id=record.transaction_id,
+        retraction=record.retraction_outcome,
+    )
+
+
+def _taken(trail: Sequence[Transition]) -> Transition:
+    """The transition that took it back."""
+    moves = [t for t in trail if t.to_status != t.from_status]
+    return [t for t in moves if t.to_status is Status.RETRACTED][-1]

@@ -1,0 +1,106 @@
+"""Messages that a stream still holds, handed to a consumer once more."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
+from xnovu.adapters.nats.arrival import ATTEMPTS
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.topology import LATER, Lane, stream_name
+
+WINDOW = 200
+"""Messages sent before their answers are waited for, and the backlog is looked at again."""
+LOOK_AGAIN = 0.2
+"""Seconds until a full mailbox is looked at again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject."""
+
+    stage: str | None = None
+    subject: str | None = None
+    room: int = 5000
+
+
+class Replay:
+    """
+    One run. What it hands to a stage is a copy that may have been handled before, and says so.
+
+    ``rate`` is messages a second at the most (0: as fast as the mailbox empties). Once ``stopping``
+    is set it ends after what it has begun; ``last`` is the number of the last message handed over.
+    """
+
+    def __init__(self, client: Client, options: NatsOptions, target: Target, rate: float) -> None:
+        self._archive = Archive(client, options)
+        self._client = client
+        self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+        self._options = options
+        self._target = target
+        self._rate = rate
+        self._run = uuid4().hex[:12]
+        self.stopping = asyncio.Event()
+        self.last = 0
+
+    async def count(self, selection: Selection) -> int:
+        """How many messages would be handed over."""
+        return await self._archive.count(selection)
+
+    async def run(self, selection: Selection, progress: Callable[[int], None]) -> int:
+        """Hand all over; says how many it were, also as it goes on."""
+        done, began = 0, asyncio.get_running_loop().time()
+        async for window in self._windows(selection):
+            await self._have_room()
+            await asyncio.gather(*map(self._hand_over, window))
+            done, self.last = done + len(window), window[-1].number
+            progress(done)
+            if self._rate:
+                due = began + done / self._rate - asyncio.get_running_loop().time()
+                await self._rest(due)
+            if self.stopping.is_set():
+                break
+        return done
+
+    async def _windows(self, selection: Selection) -> AsyncGenerator[list[Kept]]:
+        size = min(WINDOW, max(1, int(self._rate))) if self._rate else WINDOW
+        window: list[Kept] = []
+        async for kept in self._archive.read(selection):
+            window.append(kept)
+            if len(window) == size:
+                yield window
+                window = []
+        if window:
+            yield window
+
+    async def _have_room(self) -> None:
+        """Wait while the mailbox is full: the replay must not push aside what is new."""
+        while self._target.stage and not self.stopping.is_set():
+            stream = stream_name(self._options.prefix, LATER)
+            info = await self._jetstream.consumer_info(stream, self._target.stage)
+            if (info.num_pending or 0) + (info.num_ack_pending or 0) < self._target.room:
+                return
+            await self._rest(LOOK_AGAIN)
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.wait([asyncio.ensure_future(self.stopping.wait())], timeout=seconds)
+
+    async def _hand_over(self, kept: Kept) -> None:
+        """To a stage it is confirmed; a subject of one's own need not be a stream's."""
+        headers = {name: value for name, value in kept.headers.items() if name != ATTEMPTS}
+        if self._target.subject:
+            await self._client.publish(self._target.subject, kept.body, headers=headers)
+        else:
+            headers[ATTEMPTS] = "0"
+            subject = self._copy_of(kept)
+            await self._jetstream.publish(subject, kept.body, headers=headers)
+
+    def _copy_of(self, kept: Kept) -> str:
+        enterprise = kept.subject.rpartition(".")[2]
+        words = (LATER, Lane.DUE, self._target.stage or "", enterprise)
+        return ".".join([self._options.prefix, *words, f"replay-{self._run}-{kept.number}"])

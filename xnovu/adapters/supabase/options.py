@@ -1,0 +1,43 @@
+"""How a Supabase project's REST API and its Realtime are used."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
+"""What can stand in a filter and in a channel's name without being quoted."""
+
+
+Enterprises = Annotated[frozenset[Enterprise], Field(max_length=100)]
+"""A connection holds 100 channels at most (Supabase's ``max_channels_per_client``)."""
+
+
+class SupabaseOptions(BaseModel):
+    """
+    How the store uses the project's REST API.
+
+    ``timeout`` seconds for one call, waiting for a connection included; ``connections`` at most.
+    ``max_rows`` is the project's own setting of that name: no call asks for more rows than it, for
+    a longer answer would be cut off after its work was done.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["supabase"] = "supabase"
+    timeout: PositiveFloat = 15.0
+    connections: PositiveInt = 8
+    max_rows: PositiveInt = 1000
+
+
+class RealtimeOptions(BaseModel):
+    """
+    Whose rows are listened for: those of ``enterprises``, by a channel for each, else everyone's.
+
+    They should be those whose rows this process claims: others' rows are found by the sweep, and
+    taken for a sign that Realtime is mute.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["realtime"] = "realtime"
+    enterprises: Enterprises = frozenset()

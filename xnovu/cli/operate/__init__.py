@@ -1,0 +1,1 @@
+"""What operators do to put right what people or systems did wrong."""

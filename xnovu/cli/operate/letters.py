@@ -1,0 +1,81 @@
+"""Dead letters as an operator asks for them."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from xnovu.adapters.nats.archive import Archive, Kept, Selection
+from xnovu.adapters.nats.visit import visiting
+from xnovu.compose.kit import nats_url
+from xnovu.compose.settings import Settings
+from xnovu.envelope import decode
+from xnovu.errors import Permanent
+from xnovu.events import Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which dead letters: by number, or by stage, enterprise, error code and time; none: all."""
+
+    numbers: tuple[int, ...] = ()
+    stage: str | None = None
+    enterprise_id: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def told(self) -> dict[str, object]:
+        """What was asked for, for the audit."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if value}
+
+    def includes(self, letter: "Letter") -> bool:
+        """Whether the letter is meant, beyond what the stream itself can tell."""
+        numbered = not self.numbers or letter.number in self.numbers
+        return numbered and self.code in (None, letter.rejected.failure.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter; ``number`` is its place in the stream, by which it can be named."""
+
+    number: int
+    at: datetime
+    rejected: Rejected
+
+
+@asynccontextmanager
+async def archive(settings: Settings) -> AsyncGenerator[Archive]:
+    """The streams of these settings, for a visit."""
+    async with visiting(nats_url(settings)) as client:
+        yield Archive(client, settings.transport)
+
+
+async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> Sequence[Letter]:
+    """Up to ``most`` of the wanted letters, the oldest first."""
+    selection = Selection(
+        kind=Rejected.kind,
+        enterprise_id=wanted.enterprise_id,
+        stage=wanted.stage,
+        since=wanted.since,
+        until=wanted.until,
+        first=min(wanted.numbers, default=None),
+    )
+    found: list[Letter] = []
+    async for kept in archive.read(selection):
+        letter = _letter(kept)
+        if letter and wanted.includes(letter):
+            found.append(letter)
+        if len(found) == (len(wanted.numbers) or most):
+            break
+    return found
+
+
+def _letter(kept: Kept) -> Letter | None:
+    """None for what somebody else has put there."""
+    try:
+        event = decode(kept.headers, kept.body).event
+    except Permanent:
+        return None
+    return Letter(kept.number, kept.at, event) if isinstance(event, Rejected) else None

@@ -1,0 +1,82 @@
+"""What people ask of the database, beside what the stages do: a port like the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from xnovu.events import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A notification that ended FAILED: which, with what error code, and when."""
+
+    key: Key
+    code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which failed notifications: None is any; times are from ``since`` on, before ``until``."""
+
+    enterprise_id: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def includes(self, failed: Failed) -> bool:
+        """Whether this one is meant."""
+        return (
+            self.enterprise_id in (None, failed.key.enterprise_id)
+            and self.code in (None, failed.code)
+            and (self.since is None or failed.at >= self.since)
+            and (self.until is None or failed.at < self.until)
+        )
+
+
+class Desk(Protocol):
+    """What people ask of the database: insert, look up, send again, take back."""
+
+    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """
+        Insert notifications (column → value), return their ids in order.
+
+        Not to be repeated where the answer was lost: they may be there.
+        """
+        ...
+
+    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
+        """One notification with its workflow and every transition; None if there is none."""
+        ...
+
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        """Up to ``limit`` failed notifications, the first to fail first."""
+        ...
+
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
+        """
+        Send FAILED notifications again as a new generation; return the keys they now have.
+
+        Those that are not FAILED in that generation are left alone, so asking twice does it once.
+        ``who`` is the audit's actor; ``payloads`` replaces the payload of some.
+        """
+        ...
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
+        """Take notifications back, in whatever generation; return the keys of those changed."""
+        ...
+
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        """Write into the audit what an operator did, to how many, and how they were chosen."""
+        ...

@@ -1,0 +1,20 @@
+"""Whether a local server says over HTTP that it is ready."""
+
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+
+from xnovu.local.ports import LOOPBACK
+
+
+def says_ready(port: int, path: str) -> bool:
+    """Whether this page of the server on this port answers 200, within a second."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=1)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response.status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,24 @@
+"""A Supabase of your own: roles, PostgREST and a gateway over any Postgres database."""
+
+from .background import LocalSupabase
+from .faults import Fault, FaultScript
+from .keys import Keys
+from .postgrest import Postgrest, PostgrestOptions
+from .postgrest_binary import PostgrestMissing, find_postgrest
+from .roles import prepare
+from .running import Realtime, RunningSupabase, running_supabase
+
+__all__ = [
+    "Fault",
+    "FaultScript",
+    "Keys",
+    "LocalSupabase",
+    "Postgrest",
+    "PostgrestMissing",
+    "PostgrestOptions",
+    "Realtime",
+    "RunningSupabase",
+    "find_postgrest",
+    "prepare",
+    "running_supabase",
+]

@@ -1,0 +1,20 @@
+"""A Supabase Realtime of your own: Postgres changes over websockets, with faults on purpose."""
+
+from .faults import Entry, Faults, Log
+from .keys import Claims, Keys
+from .options import RealtimeOptions
+from .server import RunningRealtime, local_realtime, running_realtime
+from .state import LocalRealtime
+
+__all__ = [
+    "Claims",
+    "Entry",
+    "Faults",
+    "Keys",
+    "LocalRealtime",
+    "Log",
+    "RealtimeOptions",
+    "RunningRealtime",
+    "local_realtime",
+    "running_realtime",
+]

@@ -1,0 +1,282 @@
+"""
+The store in terms of the database's functions, whichever way leads to them.
+
+A way (a direct connection, PostgREST) only has to call a function of schema ``notify``.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from xnovu.desk import Failed, Search
+from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
+from xnovu.ports import HOLD, Claim, Outcome, Row
+from xnovu.retraction import Retracted
+from xnovu.sql import rows as read
+from xnovu.sql.errors import AnswerLost
+from xnovu.sql.schema import migrations
+
+LATE = 60.0
+"""Seconds in which a claim whose answer was lost may still be on its way to the database."""
+
+
+class Functions(Protocol):
+    """A way to the functions of schema ``notify``."""
+
+    async def open(self) -> None:
+        """Begin to connect; does not wait for it."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def renew(self) -> None:
+        """Use every connection once more at the most, then make it anew: a secret has changed."""
+        ...
+
+    @property
+    def most(self) -> int | None:
+        """Rows at the most in one call; None: as many as one likes."""
+        ...
+
+    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
+        """
+        What a function returns: records by column, or the values of one that returns no columns.
+
+        Arguments that are lists or dicts are JSON. Raises one of xnovu.errors.
+        """
+        ...
+
+
+class SqlStore:
+    """
+    ``Store`` and ``Desk`` upon the functions; of one enterprise only where one is named.
+
+    Every method raises:
+        Paused: the database cannot be reached, or does not answer.
+        Retryable: it was busy: a deadlock, a lock held for too long.
+        Permanent: it refused a value; names the column, never the value. Of ``insert`` also: not
+            all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
+        ConfigurationError: it is not migrated.
+    """
+
+    def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
+        self._functions = functions
+        self.enterprise_id = enterprise_id
+        self._unanswered: dict[str, float] = {}
+        self._unheard: list[str] = []
+
+    async def open(self) -> None:
+        """Begin to connect; does not wait for it."""
+        await self._functions.open()
+
+    async def close(self) -> None:
+        await self._functions.close()
+
+    async def renew(self) -> None:
+        """Make every connection anew once it is free: a secret has changed."""
+        await self._functions.renew()
+
+    async def ready(self) -> str | None:
+        """What is wrong with the database, in words; None if nothing is."""
+        try:
+            state = read.json_of((await self._functions.call("state"))[0])
+        except XNovuError as error:
+            return str(error)
+        if (state["version"] or 0) < migrations()[-1].version:
+            return "the database is not up to date: run `xnovu migrate`"
+        if state["hidden"]:
+            return f"row-level security hides notify.ent_notification from role {state['role']}"
+        return None
+
+    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        return await self._lost_claims() or await self._claim(limit, lease)
+
+    async def release(self, keys: Sequence[Key]) -> None:
+        await self._of_keys("release", keys)
+
+    async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
+        """An answer may be lost: asked again with its token, the database says the same."""
+        token, again = (self._unheard.pop(), True) if self._unheard else (str(uuid4()), False)
+        try:
+            records = await self._functions.call(
+                "claim_retractions",
+                max_rows=min(limit, self._functions.most or limit),
+                lease_seconds=lease,
+                token=token,
+                of_enterprise=self.enterprise_id,
+                again=again,
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._unheard.append(token)
+            raise
+        return [read.retraction(record) for record in records]
+
+    async def next_due(self) -> float | None:
+        (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
+        return seconds
+
+    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
+        return read.rows(await self._of_keys("load", keys))
+
+    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+        found = await self._of_keys("still_wanted", keys, hold_seconds=hold)
+        return frozenset(map(read.key, found))
+
+    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        found = await self._of_keys("overdue", keys)
+        return {read.key(row): row["seconds"] for row in found}
+
+    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
+        found = await self._of_keys("retracted", keys)
+        return {read.key(row): read.retracted(row) for row in found}
+
+    async def record_retractions(
+        self, outcomes: Mapping[Key, Retraction]
+    ) -> Sequence[StatusChanged]:
+        ours = {key: told for key, told in outcomes.items() if self._ours(key.enterprise_id)}
+        told = read.retractions(ours)
+        return [
+            read.change(row) for row in await self._in_parts("record_retractions", "outcomes", told)
+        ]
+
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+        """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
+        # SENT wins over FAILED for the same row, also where the two fall into different calls.
+        sent_first = sorted(outcomes, key=lambda outcome: outcome.failure is not None)
+        told = read.outcomes(o for o in sent_first if self._ours(o.key.enterprise_id))
+        return [read.change(row) for row in await self._in_parts("record", "outcomes", told)]
+
+    async def redrive(
+        self,
+        keys: Sequence[Key],
+        *,
+        who: str | None = None,
+        payloads: Mapping[Key, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Sequence[Key]:
+        ours = [key for key in keys if self._ours(key.enterprise_id)]
+        asked = [
+            {**entry, **({"payload": payloads[key]} if key in payloads else {})}
+            for key, entry in zip(ours, read.keys(ours), strict=True)
+        ]
+        return [read.key(row) for row in await self._in_parts("redrive", "keys", asked, who=who)]
+
+    async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
+        return [read.key(row) for row in await self._of_keys("retract", keys, reason=reason)]
+
+    async def note_operation(
+        self, who: str, what: str, count: int, details: Mapping[str, Any]
+    ) -> None:
+        await self._functions.call(
+            "note_operation", who=who, what=what, affected=count, details=dict(details)
+        )
+
+    async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
+        found = await self._functions.call(
+            "failed",
+            max_rows=min(limit, self._functions.most or limit),
+            of_enterprise=self.enterprise_id or search.enterprise_id,
+            of_code=search.code,
+            since=search.since and search.since.isoformat(),
+            until=search.until and search.until.isoformat(),
+        )
+        return [each for each in map(read.failed, found) if self._asked(each, search)]
+
+    async def insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        if strangers := [row for row in rows if not self._ours(str(row.get("enterprise_id")))]:
+            message = f"{len(strangers)} notifications are another enterprise's"
+            raise Permanent(message, code="invalid_row")
+        ids: list[int] = []
+        for part in self._parts(read.columns(rows)):
+            try:
+                ids += await self._functions.call("enqueue", notifications=part)
+            except XNovuError as error:
+                raise _of_insert(error, ids) from None
+        return ids
+
+    async def history(self, notification_id: int) -> Mapping[str, Any] | None:
+        found = await self._functions.call(
+            "history", notification_id=notification_id, of_enterprise=self.enterprise_id
+        )
+        return read.json_of(found[0]) if found else None
+
+    async def _claim(self, limit: int, lease: float) -> Sequence[Claim]:
+        """An answer may be lost: the token tells the rows that were taken all the same."""
+        token = str(uuid4())
+        try:
+            records = await self._functions.call(
+                "claim",
+                max_rows=min(limit, self._functions.most or limit),
+                lease_seconds=lease,
+                token=token,
+                of_enterprise=self.enterprise_id,
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._unanswered[token] = time.monotonic() + LATE
+            raise
+        return [read.claim(record) for record in records]
+
+    async def _lost_claims(self) -> Sequence[Claim]:
+        """What a call without an answer has taken, be it that it was still under way till now."""
+        for token, until in list(self._unanswered.items()):
+            # One asks for each: two would both return what it has taken.
+            if self._unanswered.pop(token, None) and (claims := await self._taken(token, until)):
+                return claims
+        return ()
+
+    async def _taken(self, token: str, until: float) -> Sequence[Claim]:
+        """What this token has taken; while that may still change, it stays in the books."""
+        try:
+            records = await self._functions.call("claimed", token=token)
+        except BaseException:
+            self._unanswered[token] = until
+            raise
+        if not records and time.monotonic() < until:
+            self._unanswered[token] = until
+        return [read.claim(record) for record in records]
+
+    async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
+        ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
+        return await self._in_parts(function, "keys", ours, **more)
+
+    async def _in_parts(
+        self, function: str, name: str, entries: Sequence[Any], **more: Any
+    ) -> list[Any]:
+        results: list[Any] = []
+        for part in self._parts(entries):
+            results += await self._functions.call(function, **{name: part, **more})
+        return results
+
+    def _parts(self, entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """All at once, or in as many calls as the most rows of one require."""
+        size = self._functions.most or len(entries) or 1
+        return (entries[at : at + size] for at in range(0, len(entries), size))
+
+    @staticmethod
+    def _asked(failed: Failed, search: Search) -> bool:
+        """A store of one enterprise, asked for another's, has searched its own."""
+        return search.enterprise_id in (None, failed.key.enterprise_id)
+
+    def _ours(self, enterprise_id: str) -> bool:
+        """Whether it is of the one enterprise; a UUID has several spellings, a database one."""
+        ours = self.enterprise_id
+        return ours in (None, enterprise_id) or _uuid(ours) == _uuid(enterprise_id) is not None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _of_insert(error: XNovuError, ids: Sequence[int]) -> XNovuError:
+    """What keeps anyone from inserting twice: repeating it is for who has looked."""
+    before = f"{len(ids)} notifications were inserted, {ids[-1]} the last, then: " if ids else ""
+    if isinstance(error, AnswerLost):
+        message = f"{before}{error}; they may have been inserted: look before you repeat it"
+        return Permanent(message, code="insert_unclear")
+    return Permanent(f"{before}{error}", code="insert_unfinished") if ids else error

@@ -1,0 +1,108 @@
+"""The pipeline of one enterprise in this process, from one start to its stop."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from pipelines import hydrate, ingest, retract, status, trigger
+from xnovu.adapters.memory.mailbox import Left
+from xnovu.adapters.memory.transport import MemoryTransport
+from xnovu.adapters.table import TableSource
+from xnovu.compose import Kit, Part
+from xnovu.compose.kit import Database
+from xnovu.compose.serve import DOWNSTREAM, House
+from xnovu.envelope import key_of
+from xnovu.errors import XNovuError
+from xnovu.events import Captured, Hydrated, Key, RetractRequested
+from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
+
+log = logging.getLogger("xnovu.subscription")
+
+PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)
+
+AT_ONCE = (Captured.kind, RetractRequested.kind)
+"""Whoever takes these up next may begin at once."""
+
+
+class Run:
+    """The same stages as everywhere, on the memory transport; begins and ends once."""
+
+    def __init__(self, kit: Kit, callbacks: Callbacks) -> None:
+        async def listener(_: Kit) -> Listener:
+            return Listener(callbacks)
+
+        beside = Part(Listener.name, Listener.accepts, listener)
+        self._kit, self.callbacks = kit, callbacks
+        self._transport = MemoryTransport()
+        self._house = House((*PIPELINE, beside), kit, self._transport, Troubles(callbacks.trouble))
+
+    async def begin(self) -> None:
+        """Start everything, or nothing; does not wait for the database."""
+        try:
+            await self._house.open()
+            await self._transport.start()
+            await self._house.begin()
+        except BaseException:
+            await self._cut_off()
+            raise
+
+    async def end(self) -> None:
+        """Finish what is in hand, and give back to the database what only waits here."""
+        self.callbacks.hurry()
+        self._transport.close()
+        try:
+            await self._house.finish()
+            await self._transport.stop()
+            await self._give_back()
+            await self.callbacks.close()
+        except BaseException:
+            await self._cut_off()
+            raise
+        await self._house.close()
+
+    async def store(self) -> Database:
+        return await self._kit.store()
+
+    @property
+    def in_hand(self) -> int:
+        """How many notifications the stages are working on."""
+        return sum(self._kit.metrics.progress(stage)[0] for stage in DOWNSTREAM)
+
+    @property
+    def unsettled(self) -> int:
+        """How many are claimed and not at their end, in hand or waiting."""
+        return self._transport.unsettled(DOWNSTREAM)
+
+    @property
+    def table(self) -> TableSource:
+        """Where the rows come from; there from :meth:`begin` on."""
+        if self._house.table is None:
+            raise RuntimeError("not begun")
+        return self._house.table
+
+    async def _give_back(self) -> None:
+        """If that fails, the claims lapse."""
+        if keys := list(_unsent(self._transport.left)):
+            log.debug("giving back %d notifications", len(keys))
+            with suppress(XNovuError):
+                await (await self.store()).release(keys)
+
+    async def _cut_off(self) -> None:
+        self.callbacks.abandon()
+        await self._transport.abort()
+        await self._house.finish()
+        await self._house.close()
+
+
+def _unsent(left: Iterable[Left]) -> Iterator[Key]:
+    """
+    What surely nobody is sending.
+
+    What is to wait before it is sent again may have been sent just now: its claim holds until a
+    look-up would find it. And what is at its end already is found when its claim has lapsed.
+    """
+    for each in left:
+        kind = each.delivery.headers["id"].partition(":")[0]
+        key = key_of(each.delivery.headers)
+        if key and (kind in AT_ONCE or (kind == Hydrated.kind and each.at_once)):
+            yield key
