@@ -1,6 +1,7 @@
 """The pull loop under stress, on a real server: nothing lost, nothing delivered twice."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,11 +11,12 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo, StreamConfig
+from nats.js.errors import NotFoundError
 
 from tests.builders import a_notification, captured, namespace
 from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.topology import stream_name
+from xnovu.adapters.nats.topology import kinds_of, stream_name
 from xnovu.envelope import Envelope
 from xnovu.errors import Retryable
 from xnovu.events import Event, Hydrated
@@ -188,9 +190,9 @@ async def test_a_deleted_consumer_is_declared_again(
 async def wipe(options: NatsOptions) -> None:
     """Delete every stream, with its consumers."""
     async with looking(options.url) as jetstream:
-        for info in await jetstream.streams_info():
-            if (info.config.name or "").startswith(options.prefix.upper()):
-                await jetstream.delete_stream(info.config.name or "")
+        for kind in kinds_of([]):
+            with contextlib.suppress(NotFoundError):
+                await jetstream.delete_stream(stream_name(options.prefix, kind))
 
 
 async def is_ready(transport: NatsTransport) -> bool:
