@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -140,7 +140,7 @@ class Installation(Platform):
     @asynccontextmanager
     async def at_work(self, **patience: float) -> AsyncIterator[AtWork]:
         """All stages, connected to everything."""
-        wanted = Patience(**{**QUICK, **patience})
+        wanted = replace(QUICK, **patience)
         kit = OverheardKit(self.around.settings, "all", patience=wanted)
         async with stages_at_work(kit) as house:
             assert kit.told
