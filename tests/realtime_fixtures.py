@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from tests.conftest import eventually
 from xnovu.adapters.supabase.options import RealtimeOptions
@@ -11,7 +12,7 @@ from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.connection import Connection, Line, Link
 
 KEY = "sb_secret_nobody_may_see"
-QUICK = {"backoff": 0.01, "backoff_max": 0.05, "ping": 0.05, "key": 0.02}
+QUICK = Patience(backoff=0.01, backoff_max=0.05, ping=0.05, key=0.02)
 
 Text = Callable[[], str]
 
@@ -85,6 +86,7 @@ async def listening(
     enterprises: tuple[str, ...] = (),
     *,
     token: Text | None = None,
+    usual: Patience = QUICK,
     **patience: float,
 ) -> AsyncIterator[Listening]:
     """Started; in the end stopped, with no task left behind."""
@@ -93,7 +95,7 @@ async def listening(
         key,
         RealtimeOptions(enterprises=frozenset(enterprises)),
         token=token,
-        patience=Patience(**{**QUICK, **patience}),
+        patience=replace(usual, **patience),
     )
     told = Listening(wakeups)
     await wakeups.start(told.ear)

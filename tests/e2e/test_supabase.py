@@ -1,23 +1,32 @@
 """Everything but the migrations without a connection to the database: through Supabase's API."""
 
+import json
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from tests.conftest import eventually
 from tests.e2e.conftest import Shell, clean_environment, stop
+from tests.e2e.test_stages import an_enterprise, insert, states
 from tests.supabase_fixtures import postgrest_program
 from xnovu.adapters.postgres.migrations import migrate
+from xnovu.cli.demo.novu import ledger
 from xnovu.cli.dev import EXAMPLE, WELCOME
 from xnovu.cli.stack import Stack
 from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
+from xnovu.local.ports import free_port
 from xnovu.local.supabase import LocalSupabase, prepare
+from xnovu.local.supabase.realtime import local_realtime
 
 __all__ = ["postgrest_program"]
 
 PERSON = "6f1f4a0e-2f0b-4b67-9a55-0d1f2f4a9a01"
+CLAIMED = "xnovu_claimed_total "
 ROW = ("send", "-e", str(EXAMPLE), "-w", "welcome", "-r", PERSON)
 
 
@@ -30,7 +39,8 @@ def project(
     migrate(dsn)
     with psycopg.connect(dsn) as database:
         database.execute(WELCOME, {"enterprise": EXAMPLE})
-    with LocalSupabase(dsn, tmp_path_factory.mktemp("supabase")) as supabase:
+    folder = tmp_path_factory.mktemp("supabase")
+    with LocalSupabase(dsn, folder, realtime=local_realtime) as supabase:
         yield supabase
 
 
@@ -94,3 +104,49 @@ def test_what_is_sent_arrives(on_supabase: Shell, started):
     shown = on_supabase.xnovu("show", sent.stdout.split()[0])
     assert "SENT" in shown.stdout, shown.stderr
     assert "sb_secret" not in stop(at_work)
+
+
+async def test_two_ingest_processes_share_the_rows(
+    on_supabase: Shell, project: LocalSupabase, servers: Stack, started
+):
+    platform = Shell(on_supabase.folder, {DATABASE_URL: project.running.dsn})
+    enterprise = an_enterprise(platform)
+    before = ledger(servers.novu_url)["totals"]["accepted"]
+    ports, command = (free_port(), free_port()), (sys.executable, "-m", "xnovu", "run")
+    for port in ports:
+        started(on_supabase.start(*command, "ingest", "--port", str(port)))
+    started(on_supabase.start(*command, "hydrate", "trigger", "status", "--port", "0"))
+    rows = 0
+
+    async def both_have_claimed() -> bool:
+        nonlocal rows
+        rows += 300
+        insert(platform, enterprise, 300)
+        await eventually(lambda: states(platform, enterprise) == {"SENT": rows}, within=90)
+        return all(claimed(port) for port in ports)
+
+    await eventually(lambda: all(is_told(port) for port in ports), within=60)
+    await eventually(both_have_claimed, within=90)
+    assert sum(claimed(port) for port in ports) == rows
+    book = ledger(servers.novu_url)
+    assert (book["totals"]["accepted"] - before, book["doubled"]) == (rows, [])
+
+
+def shown(port: int, path: str) -> str:
+    """By the health server of a process; nothing while there is none."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def is_told(port: int) -> bool:
+    """Whether Realtime's hints come through to it."""
+    status: dict[str, Any] = json.loads(shown(port, "/status") or "{}")
+    return status.get("wakeups", {}).get("state") == "connected"
+
+
+def claimed(port: int) -> int:
+    (line,) = (x for x in shown(port, "/metrics").splitlines() if x.startswith(CLAIMED))
+    return int(float(line.removeprefix(CLAIMED)))

@@ -16,6 +16,15 @@ import pytest
 
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME
+from tests.faults.realtime_faults import (
+    BRIEF,
+    DEAF,
+    LASTING,
+    TEXT_OVER_1_MIB,
+    UNAUTHORIZED,
+    Closed,
+    RealtimeFault,
+)
 from tests.realtime_fixtures import Listening, Text, listening
 from tests.realtime_project import PRIVATE, Project, project, supabase_realtime
 from xnovu.adapters.metrics import Metrics
@@ -29,7 +38,6 @@ __all__ = ["project", "supabase_realtime"]
 WITHIN = 10.0
 SERVERS = ("asyncio", "uvicorn", "websockets.server")
 SECRETS = (PRIVATE, "sb_secret_", "sb_publishable_", "eyJ")
-CODES = (1000, 1001, 1006, 1008, 1011, 1012, 4000)
 
 
 @pytest.fixture(autouse=True)
@@ -107,35 +115,27 @@ async def recovered(project: Project, told: Listening, times: int = 2) -> None:
     await woken(project, told)
 
 
-@pytest.mark.parametrize("code", CODES)
-async def test_a_connection_that_is_closed(supabase_realtime: Project, code: int) -> None:
-    async with up(supabase_realtime) as told:
-        supabase_realtime.realtime.drop(code)
+@pytest.mark.parametrize("fault", BRIEF, ids=str)
+async def test_a_connection_that_ends(supabase_realtime: Project, fault: RealtimeFault) -> None:
+    async with up(supabase_realtime, **fault.patience) as told:
+        fault.strike(supabase_realtime.realtime)
         await supabase_realtime.insert()
-        await told.lost(f"({code})")
+        await told.lost(fault.says, within=5)
         await recovered(supabase_realtime, told)
 
 
-async def test_an_outage_longer_than_the_client_would_wait(supabase_realtime: Project) -> None:
-    realtime = supabase_realtime.realtime
-    async with up(supabase_realtime) as told:
-        realtime.outage(math.inf)
-        refused = realtime.log.count("refused")
-        await eventually(lambda: realtime.log.count("refused") > refused + 12)
-        await told.down("cannot connect")
+@pytest.mark.parametrize("fault", LASTING, ids=str)
+async def test_a_server_that_lets_nobody_in(supabase_realtime: Project, fault: Closed) -> None:
+    async with up(supabase_realtime, **fault.patience) as told:
+        tried = fault.tried(supabase_realtime.realtime)
+        fault.strike(supabase_realtime.realtime)
+        await eventually(tried)
+        await told.down(fault.says)
         assert (told.now.state, told.now.reconnects) == (Link.RECONNECTING, 1)
         await supabase_realtime.insert()
-        realtime.outage(0)
+        fault.mend(supabase_realtime.realtime)
         await recovered(supabase_realtime, told)
         assert told.now.reconnects == 1
-
-
-async def test_a_connection_whose_other_end_is_gone(supabase_realtime: Project) -> None:
-    async with up(supabase_realtime, answer=0.5) as told:
-        supabase_realtime.realtime.fall_silent()
-        await supabase_realtime.insert()
-        await told.lost("no heartbeat was answered for 0.5 s", within=5)
-        await recovered(supabase_realtime, told)
 
 
 async def test_a_server_that_answers_and_tells_nothing(supabase_realtime: Project) -> None:
@@ -153,32 +153,21 @@ async def test_a_server_that_answers_and_tells_nothing(supabase_realtime: Projec
         await woken(supabase_realtime, told)
 
 
-async def found_out(project: Project, told: Listening) -> None:
-    """The sweep finds rows, if not always before it reckons with them, and the loss is told."""
+@pytest.mark.parametrize("fault", DEAF, ids=str)
+async def test_the_sweep_finds_out_that_nothing_is_told(
+    supabase_realtime: Project, fault: RealtimeFault
+) -> None:
+    async with sweeping(supabase_realtime, **fault.patience) as told:
 
-    async def lost() -> bool:
-        await project.insert(3)
-        return bool(told.diary.losses)
+        async def lost() -> bool:
+            """It finds rows, if not always before it reckons with them."""
+            await supabase_realtime.insert(3)
+            return bool(told.diary.losses)
 
-    await eventually(lost)
-    assert told.diary.losses[0] == "rows came and nothing was told of them for 0.05 s"
-
-
-async def test_the_sweep_finds_out_that_the_server_is_mute(supabase_realtime: Project) -> None:
-    realtime = supabase_realtime.realtime
-    async with sweeping(supabase_realtime, mute=0.05) as told:
-        realtime.faults.mute = True
-        await found_out(supabase_realtime, told)
-        realtime.faults.mute = False
-        await recovered(supabase_realtime, told)
-
-
-async def test_the_sweep_finds_out_that_changes_are_skipped(supabase_realtime: Project) -> None:
-    realtime = supabase_realtime.realtime
-    async with sweeping(supabase_realtime, mute=0.05) as told:
-        realtime.faults.skip = 1_000_000
-        await found_out(supabase_realtime, told)
-        realtime.faults.skip = 0
+        fault.strike(supabase_realtime.realtime)
+        await eventually(lost)
+        assert told.diary.losses[0] == fault.says
+        fault.mend(supabase_realtime.realtime)
         await recovered(supabase_realtime, told)
 
 
@@ -188,27 +177,6 @@ async def test_silence_for_too_long(supabase_realtime: Project) -> None:
         await told.connected(within=WITHIN)
         assert all("nothing was told for" in loss for loss in told.diary.losses)
         assert told.now.reconnects == 0
-
-
-async def test_a_join_that_is_refused(supabase_realtime: Project) -> None:
-    realtime = supabase_realtime.realtime
-    async with up(supabase_realtime) as told:
-        realtime.faults.refuse_joins = f"Unauthorized: not for {PRIVATE}"
-        realtime.drop()
-        await told.down("the server refuses: Unauthorized: not for …")
-        refused = realtime.log.count("join_refused")
-        await eventually(lambda: realtime.log.count("join_refused") > refused + 6)
-        assert told.now.reconnects == 1
-        realtime.faults.refuse_joins = ""
-        await recovered(supabase_realtime, told)
-
-
-async def test_a_channel_that_the_server_ends(supabase_realtime: Project) -> None:
-    async with up(supabase_realtime) as told:
-        supabase_realtime.realtime.shut_down("Too many messages per second")
-        await supabase_realtime.insert()
-        await told.lost("the server refuses: Too many messages per second")
-        await recovered(supabase_realtime, told)
 
 
 async def test_a_token_that_ends_and_is_not_replaced(supabase_realtime: Project) -> None:
@@ -246,25 +214,10 @@ async def test_a_token_that_is_replaced_in_time_costs_no_connection(
         assert (asked, told.diary.losses) == (2, [])
 
 
-async def test_a_subscription_that_is_confirmed_late(supabase_realtime: Project) -> None:
-    realtime = supabase_realtime.realtime
-    async with up(supabase_realtime, ready=1.0) as told:
-        realtime.faults.late_system = math.inf
-        joined = realtime.log.count("joined")
-        realtime.drop()
-        await eventually(lambda: realtime.log.count("joined") > joined)
-        assert told.now.state is Link.RECONNECTING
-        await supabase_realtime.insert()
-        await told.down("not subscribed within 1 s")
-        realtime.faults.late_system = 0.05
-        await recovered(supabase_realtime, told)
-        assert told.now.reconnects == 1
-
-
 async def test_rows_that_are_too_large(supabase_realtime: Project) -> None:
     async with up(supabase_realtime) as told:
         heard = told.ear.heard
-        await supabase_realtime.insert(payload={"to": PRIVATE, "text": "x" * 1_200_000})
+        await supabase_realtime.insert(payload={"to": PRIVATE, "text": TEXT_OVER_1_MIB})
         await eventually(lambda: told.ear.heard > heard)
         await woken(supabase_realtime, told)
         assert told.diary.losses == []
@@ -273,13 +226,12 @@ async def test_rows_that_are_too_large(supabase_realtime: Project) -> None:
 async def test_rows_that_it_may_not_see(supabase_realtime: Project) -> None:
     realtime = supabase_realtime.realtime
     async with up(supabase_realtime) as told:
-        realtime.faults.unauthorized = True
+        UNAUTHORIZED.strike(realtime)
         for times in (2, 3):
             await supabase_realtime.insert()
             await told.connected(times, WITHIN)
-        realtime.faults.unauthorized = False
-        reason = "the server may not show notify.ent_notification to this key or token"
-        assert told.diary.losses == [reason] * 2
+        UNAUTHORIZED.mend(realtime)
+        assert told.diary.losses == [UNAUTHORIZED.says] * 2
         await woken(supabase_realtime, told)
 
 

@@ -199,7 +199,8 @@ def _told(error: ValidationError) -> str:
 
 def _refuse_unknown_variables() -> None:
     tables = {name.upper() for name in Settings.model_fields}
-    known = {CONFIG, LOG_LEVEL, *(n for s in SECRETS for n in (s, f"{s}_FILE"))} | LOCAL
+    known = {CONFIG, LOG_LEVEL, *(n for s in SECRETS for n in (s, f"{s}_FILE"))}
+    known |= LOCAL | CONFORMANCE
     for name in os.environ:
         if name.startswith("XNOVU_") and name not in known:
             table = name.removeprefix("XNOVU_").split("__")[0]
@@ -219,6 +220,9 @@ SECRETS = (
     secrets.SUPABASE_KEY,
     secrets.SUPABASE_URL,
 )
+
+CONFORMANCE = {"XNOVU_SUPABASE_ANON_KEY", "XNOVU_SUPABASE_JWT_SECRET"}
+"""Variables of `./run conformance` alone."""
 
 LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN", "XNOVU_POSTGREST_BIN"}
 """Variables of the embedded servers."""

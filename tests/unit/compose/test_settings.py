@@ -112,6 +112,12 @@ def test_an_unknown_variable_is_named(monkeypatch, name):
         settings.load()
 
 
+def test_variables_that_no_stage_asks_for_do_no_harm(monkeypatch):
+    monkeypatch.setenv("XNOVU_SUPABASE_ANON_KEY", "sb_publishable_x")
+    monkeypatch.setenv("XNOVU_PG_BIN", "nowhere")
+    settings.load()
+
+
 def test_a_file_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("XNOVU_CONFIG", "nowhere.toml")
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):

@@ -2,14 +2,29 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
 Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
 """What can stand in a filter and in a channel's name without being quoted."""
 
+MOST_CHANNELS = 100
+"""Of one connection (Supabase's ``max_channels_per_client``)."""
 
-Enterprises = Annotated[frozenset[Enterprise], Field(max_length=100)]
-"""A connection holds 100 channels at most (Supabase's ``max_channels_per_client``)."""
+
+def _few_enough(enterprises: frozenset[str]) -> frozenset[str]:
+    if len(enterprises) > MOST_CHANNELS:
+        raise PydanticCustomError(
+            "too_many_channels",
+            "{count} enterprises, and a Realtime connection holds {most} channels:"
+            " name no more, or none, and one channel tells of all",
+            {"count": len(enterprises), "most": MOST_CHANNELS},
+        )
+    return enterprises
+
+
+Enterprises = Annotated[frozenset[Enterprise], AfterValidator(_few_enough)]
+"""Each of them gets a channel; none: one channel for all."""
 
 
 class SupabaseOptions(BaseModel):
