@@ -12,7 +12,8 @@ from psycopg.types.json import Jsonb
 
 from tests.conftest import eventually
 from tests.e2e.conftest import Shell, stop
-from tests.e2e.test_stages import an_enterprise, states
+from tests.e2e.test_stages import an_enterprise, insert, states
+from xnovu.cli.demo.novu import ledger
 from xnovu.compose.secrets import DATABASE_URL
 
 INSERT = """
@@ -163,3 +164,26 @@ def test_a_payload_that_is_none_is_refused_without_showing_it(at_work: Shell):
         done = at_work.xnovu("dead", "redrive", "1", "--payload", payload)
         assert done.returncode != 0
         assert "secret-value" not in done.stdout + done.stderr
+
+
+async def test_a_replay_of_what_was_sent_sends_nothing_twice(at_work, servers, database, running):
+    enterprise = an_enterprise(at_work)
+    insert(at_work, enterprise, 20)
+    await eventually(lambda: states(at_work, enterprise) == {"SENT": 20}, within=90)
+    accepted = ledger(servers.novu_url)["totals"]["accepted"]
+    only = ("replay", "hydrate", "-e", str(enterprise))
+    assert "dry run" in at_work.xnovu(*only).stderr
+    done = at_work.xnovu(*only, "--yes", "--as", "zoe")
+    assert "20 messages of xnovu.hydrate for stage trigger" in done.stdout, done.stderr
+    assert "replayed: 20" in done.stdout
+    elsewhere = at_work.xnovu("replay", "status", "-e", str(enterprise), "--to", "mine", "--yes")
+    assert "replayed: 20" in elsewhere.stdout, elsewhere.stderr
+    assert states(at_work, enterprise) == {"SENT": 20}
+    assert ledger(servers.novu_url)["totals"]["accepted"] == accepted
+    assert operations(database, "zoe") == [("replay", 20)]
+
+
+def test_a_subject_that_no_stage_consumes_needs_a_target(at_work: Shell):
+    done = at_work.xnovu("replay", "status", "--yes")
+    assert done.returncode == 1
+    assert "--to SUBJECT" in done.stderr
