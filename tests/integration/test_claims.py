@@ -23,7 +23,7 @@ ACME = str(uuid4())
 LONG = 600.0
 # Pages that a claim of 10 rows may touch, however many rows there are: two index descents, the
 # rows and their index entries, the audit. A scan of the 20,000 would be over 400.
-FEW_PAGES = 350
+FEW_PAGES = 400
 MANY = """
 INSERT INTO notify.ent_notification
     (enterprise_id, notification_status, scheduled_for, claimed_until)
