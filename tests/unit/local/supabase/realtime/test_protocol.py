@@ -3,6 +3,7 @@
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.conftest import eventually
 from xnovu.local.supabase.realtime import RunningRealtime
 from xnovu.local.supabase.realtime.filters import Filter, parsed
 from xnovu.local.supabase.realtime.frames import Frame, decoded
@@ -59,6 +60,7 @@ async def test_who_has_left_is_told_no_more(
     closed = await socket.receive()
     assert (closed["event"], closed["ref"]) == ("phx_close", "1")
     await notes.insert(1)
+    await eventually(lambda: running.realtime.log.count("change") == 1)
     await socket.subscribe()
     await notes.insert(2)
     assert (await socket.change())["record"]["id"] == 2
