@@ -9,12 +9,9 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import HOLD, Provider, Store
+from xnovu.ports import HOLD, SETTLE, Provider, Store
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import parts
-
-SETTLE = 30.0
-"""Seconds until a look-up at the provider surely finds what it has just accepted."""
 
 Answer = XNovuError | None
 
@@ -28,15 +25,23 @@ class Trigger:
     A notification for more than 100 recipients is several calls, each with a transaction id of
     its own, and ends as one. What is past its deadline is not sent any more, but looked up if it
     may have been sent before: ``quiet`` seconds after the deadline that has surely shown. What is
-    about to be sent keeps its claim for ``hold`` seconds.
+    about to be sent keeps its claim for ``hold`` seconds. ``settle`` seconds after the provider has
+    accepted something, it surely shows it.
     """
 
     name = "trigger"
     accepts = (Hydrated,)
 
-    def __init__(self, store: Store, provider: Provider, quiet: float, hold: float = HOLD) -> None:
+    def __init__(
+        self,
+        store: Store,
+        provider: Provider,
+        quiet: float,
+        hold: float = HOLD,
+        settle: float = SETTLE,
+    ) -> None:
         self._store, self._provider = store, provider
-        self._quiet, self._hold = quiet, hold
+        self._quiet, self._hold, self._settle = quiet, hold, settle
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         unique = _unique(batch)
@@ -60,10 +65,19 @@ class Trigger:
         split = [_calls(envelope, overdue=envelope.event.key in late) for envelope in asked]
         answers = iter(await self._provider.trigger([call for calls in split for call in calls]))
         results = {
-            envelope.event.key: _result(envelope.event, [next(answers) for _ in calls])
+            envelope.event.key: self._result(envelope.event, [next(answers) for _ in calls])
             for envelope, calls in zip(asked, split, strict=True)
         }
         return {key: self._for_sure(result, late.get(key)) for key, result in results.items()}
+
+    def _result(self, event: Hydrated, answers: Sequence[Answer]) -> Result:
+        refused = [answer for answer in answers if answer is not None]
+        if not refused:
+            return Done.then(_triggered(event, len(answers)))
+        if len(refused) == len(answers):
+            return _worst(refused)
+        accepted = len(answers) - len(refused)
+        return _in_part(_worst(refused), accepted, len(answers), self._settle)
 
     def _for_sure(self, result: Result, late: float | None) -> Result:
         """What was sent just before its deadline may not have shown yet."""
@@ -99,15 +113,6 @@ def _calls(envelope: Envelope[Hydrated], *, overdue: bool) -> list[Call]:
     ]
 
 
-def _result(event: Hydrated, answers: Sequence[Answer]) -> Result:
-    refused = [answer for answer in answers if answer is not None]
-    if not refused:
-        return Done.then(_triggered(event, len(answers)))
-    if len(refused) == len(answers):
-        return _worst(refused)
-    return _in_part(_worst(refused), len(answers) - len(refused), len(answers))
-
-
 def _triggered(event: Hydrated, calls: int) -> Triggered:
     return Triggered(
         notification_id=event.notification_id,
@@ -129,7 +134,7 @@ def _worst(refused: Sequence[XNovuError]) -> XNovuError:
     return min(refused, key=lambda answer: _ORDER.index(type(answer)))
 
 
-def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
+def _in_part(error: XNovuError, accepted: int, parts: int, settle: float) -> XNovuError:
     """
     Some people have it already, so the rest is looked up before it is sent again.
 
@@ -140,13 +145,14 @@ def _in_part(error: XNovuError, accepted: int, parts: int) -> XNovuError:
         return Permanent(message, code=error.code, violations=error.violations)
     if isinstance(error, Expired):
         return Expired(message)
-    wait = max(SETTLE, getattr(error, "after", None) or 0.0)
+    wait = max(settle, getattr(error, "after", None) or 0.0)
     bounded = not isinstance(error, Paused)
     return Retryable(message, code=error.code, after=wait, bounded=bounded)
 
 
 async def build(kit: Kit) -> Trigger:
-    return Trigger(await kit.store(), await kit.provider(), kit.quiet, kit.hold)
+    store, provider = await kit.store(), await kit.provider()
+    return Trigger(store, provider, kit.quiet, kit.hold, kit.settle)
 
 
 part = Part(Trigger.name, Trigger.accepts, build)

@@ -180,8 +180,11 @@ class Claim:
     claimed_before: bool = False
 
 
+SETTLE = 30.0
+"""Seconds until a look-up at a provider surely finds what it has just accepted."""
+
 HOLD = 120.0
-"""Seconds for which what is about to be sent keeps its claim: four times a provider's settling."""
+"""Seconds for which what is about to be sent keeps its claim: twice as long as it takes to show."""
 
 
 class Store(Retractions, Protocol):

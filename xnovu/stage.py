@@ -15,10 +15,7 @@ from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
 from xnovu.events import Event, Failure, Key
 from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
-from xnovu.ports import Delivery, Observer, Publisher, Report, Unobserved
-
-UNTOLD = 30.0
-"""Seconds before work comes again that was done but not told: time for the provider to know it."""
+from xnovu.ports import SETTLE, Delivery, Observer, Publisher, Report, Unobserved
 
 
 class Stage(Protocol):
@@ -56,11 +53,11 @@ class _Slip:
             return replace(self.envelope, redelivered=True)
         return self.envelope
 
-    def settled(self) -> Fate:
-        """What the source is to do; work that is done but untold comes again, and not at once."""
+    def settled(self, untold: float) -> Fate:
+        """What the source is to do; work that is done but ``untold`` comes again after that."""
         if self.fate and self.told:
             return self.fate
-        return Retry(UNTOLD if self.fate else 0.0, "given back", "stopping", spent=False)
+        return Retry(untold if self.fate else 0.0, "given back", "stopping", spent=False)
 
 
 def utc_now() -> datetime:
@@ -73,7 +70,8 @@ class Actor:
     """
     A stage bound to its policy and its publisher; hand it to ``Source.subscribe``.
 
-    Once ``stopping`` is set, held work is given back at once instead of waited for.
+    Once ``stopping`` is set, held work is given back at once instead of waited for; what was done
+    and could not be told comes again ``settle`` seconds later, when the provider surely knows it.
     """
 
     stage: Stage
@@ -81,6 +79,7 @@ class Actor:
     publisher: Publisher
     observer: Observer = field(default_factory=Unobserved)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    settle: float = SETTLE
     now: Callable[[], datetime] = utc_now
 
     async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Fate]:
@@ -92,7 +91,7 @@ class Actor:
         while held := [slip for slip in slips if slip.hold]:
             holds += 1
             await self._wait(held, holds)
-        fates = [slip.settled() for slip in slips]
+        fates = [slip.settled(self.settle) for slip in slips]
         pairs = [(slip.key, fate) for slip, fate in zip(slips, fates, strict=True)]
         self.observer.finished(Report(self.stage.name, pairs, time.perf_counter() - began))
         return fates

@@ -14,7 +14,7 @@ from xnovu.errors import Paused, Permanent, Retryable
 from xnovu.events import Captured, Key, Rejected, Triggered
 from xnovu.policy import Dead, Done, Policy, Retry, Rule
 from xnovu.ports import Delivery
-from xnovu.stage import UNTOLD, Actor
+from xnovu.stage import Actor
 
 
 class Outlet:
@@ -263,11 +263,11 @@ async def test_work_that_is_done_is_published_until_it_is_safe_and_never_repeate
 
 async def test_work_that_is_done_but_untold_comes_back_late_when_stopping():
     outlet, watcher = Outlet(*[Paused("away")] * 1000), Watcher()
-    actor = Actor(Scripted(triggered), Policy(backoff=3600), outlet, watcher)
+    actor = Actor(Scripted(triggered), Policy(backoff=3600), outlet, watcher, settle=7)
     task = asyncio.create_task(actor([sealed(captured(1))]))
     await eventually(lambda: watcher.holds)
     actor.stopping.set()
-    assert [f.after for f in await task] == [UNTOLD]
+    assert [f.after for f in await task] == [7]
 
 
 async def test_a_publisher_that_raises_has_told_nothing():

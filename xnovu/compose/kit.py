@@ -146,9 +146,23 @@ class Kit:
     _provider: NovuProvider | None = None
 
     @property
+    def settle(self) -> float:
+        """Seconds after which the provider surely shows what it has accepted."""
+        return self.settings.provider.settle
+
+    @property
     def quiet(self) -> float:
         """Seconds after which the provider surely shows what a trigger had in hand to send."""
-        return self.settings.policy("trigger").timeout + self.settings.provider.settle
+        return self.settings.policy("trigger").timeout + self.settle
+
+    @property
+    def hold(self) -> float:
+        """
+        Seconds for which what is about to be sent keeps its claim.
+
+        Until it surely shows, and as long again, for a retry of what was unclear.
+        """
+        return 2 * self.quiet
 
     async def store(self) -> Database:
         if self.given_store:
@@ -177,11 +191,6 @@ class Kit:
         for each in wakeup_secrets(self.settings):
             needed(each)
         return wakeups_of(self.settings, self.enterprise_id)
-
-    @property
-    def hold(self) -> float:
-        """Seconds for which what is about to be sent keeps its claim."""
-        return 4 * self.settings.provider.settle
 
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.trigger import SETTLE
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.compose import settings
 from xnovu.compose.secrets import Secret
 from xnovu.errors import ConfigurationError, Retryable
+from xnovu.ports import SETTLE
 
 
 @pytest.fixture(autouse=True)

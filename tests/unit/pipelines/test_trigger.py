@@ -5,13 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from pipelines.trigger import SETTLE, Trigger
+from pipelines.trigger import Trigger
 from tests.builders import a_notification, captured
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Permanent, Retryable
 from xnovu.events import Hydrated
 from xnovu.policy import Done
 
+SETTLE = 9.0
 ROW_ID = "0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11"
 
 
@@ -30,7 +31,7 @@ class Wanted:
 
 
 def a_stage(store, provider, quiet=60.0) -> Trigger:
-    return Trigger(store, provider, quiet)
+    return Trigger(store, provider, quiet, settle=SETTLE)
 
 
 class Post:
