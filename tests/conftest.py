@@ -21,6 +21,12 @@ POLL = 0.01
 T = TypeVar("T")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--exhaustive", action="store_true", help="sabotage every single passage of the stages"
+    )
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """One Postgres for the session (for each worker under xdist)."""
@@ -59,7 +65,9 @@ def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
         )
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 15.0) -> T:
+async def eventually(
+    check: Callable[[], T | Awaitable[T]], within: float = 15.0, every: float = POLL
+) -> T:
     """The first true value of `check()`, sync or async: the only way a test may wait.
 
     An AssertionError raised by the check counts as "not yet". After `within` seconds it fails.
@@ -73,7 +81,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 15.0
         if loop.time() > deadline:
             saw = f"raised {problem}" if problem else f"was {value!r}"
             raise AssertionError(f"not within {within} s: {_source(check)}; last it {saw}")
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(every)
 
 
 async def _look(check: Callable[[], object]) -> tuple[object, AssertionError | None]:
