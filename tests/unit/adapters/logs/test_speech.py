@@ -17,6 +17,7 @@ def host(untouched: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("xnovu")
     for each in (root, ours):
         monkeypatch.setattr(each, "handlers", [])
+    root.setLevel(logging.WARNING)  # Python's own; another test may have left another
     silent(ours)
     yield
     silent(ours)
