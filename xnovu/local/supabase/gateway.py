@@ -1,6 +1,7 @@
 """What stands in front of a Supabase project: checks the API key and passes requests on."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import responses
@@ -20,11 +21,14 @@ REST = "/rest/v1"
 REALTIME = "/realtime/v1/websocket"
 ANSWER_WITHIN = 60.0
 CONNECTIONS = 100
+TRIES = 6
+"""How often what only reads is passed on, as with Kong: five retries, and none for what writes."""
 # RFC 9110, 7.6.1: about one connection and not to be passed on.
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding"
     b" upgrade".split()
 )
+READING = ("GET", "HEAD")
 NO_KEY = {
     "message": "No API key found in request",
     "hint": "No `apikey` request header or url param was found.",
@@ -36,6 +40,8 @@ WRONG_KEY = {
 NO_ROUTE = {"message": "no Route matched with those values"}
 BAD_GATEWAY = {"message": "An invalid response was received from the upstream server"}
 TIMED_OUT = {"message": "The upstream server is timing out"}
+
+log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -113,14 +119,15 @@ class RestEndpoint:
             content=await request.body(),
             extensions={"target": _target(request.scope)},
         )
-        try:
-            got = await self._upstream.send(asked, stream=True)
-            body = b"".join([part async for part in got.aiter_raw()])
-        except httpx.TimeoutException:
-            return JSONResponse(TIMED_OUT, HTTPStatus.GATEWAY_TIMEOUT)
-        except httpx.TransportError:
-            return JSONResponse(BAD_GATEWAY, HTTPStatus.BAD_GATEWAY)
-        return _passed_back(got, body)
+        for _ in range(TRIES if request.method in READING else 1):
+            try:
+                got = await self._upstream.send(asked, stream=True)
+                return _passed_back(got, b"".join([part async for part in got.aiter_raw()]))
+            except httpx.TimeoutException:
+                return JSONResponse(TIMED_OUT, HTTPStatus.GATEWAY_TIMEOUT)
+            except httpx.TransportError as error:
+                log.warning("no answer to a %s: %s", request.method, type(error).__name__)
+        return JSONResponse(BAD_GATEWAY, HTTPStatus.BAD_GATEWAY)
 
 
 def _passed_back(got: httpx.Response, body: bytes) -> Response:

@@ -10,7 +10,8 @@ import pytest
 from postgrest import APIError
 
 from tests.conftest import eventually
-from xnovu.local.supabase import Fault, RunningSupabase
+from xnovu.local.supabase import Fault, FaultScript, Keys, RunningSupabase
+from xnovu.local.supabase.gateway import create_app
 
 from .conftest import Connect
 
@@ -93,6 +94,30 @@ async def test_without_postgrest_it_says_so(
     assert (await http.get(NOTE)).status_code == 502
     await asyncio.to_thread(supabase.postgrest.start)
     assert (await http.get(NOTE)).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "answers"), [("GET", 200), ("HEAD", 200), ("POST", 502)])
+async def test_what_only_reads_is_passed_on_again(method: str, answers: int) -> None:
+    """A connection that was kept may be one that PostgREST is just closing."""
+    asked: list[str] = []
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if len(asked) == 1:
+            raise httpx.RemoteProtocolError("Server disconnected", request=request)
+        return httpx.Response(200, stream=httpx.ByteStream(b""))
+
+    keys = Keys()
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(upstream), base_url="http://postgrest"
+    ) as behind:
+        app = create_app(behind, keys, FaultScript())
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://gateway"
+        ) as client:
+            answer = await client.request(method, NOTE, headers={"apikey": keys.secret})
+    assert answer.status_code == answers
+    assert asked == ([method] * 2 if answers == 200 else [method])
 
 
 async def test_away_does_nothing(supabase: RunningSupabase, http: httpx.AsyncClient) -> None:
