@@ -10,7 +10,7 @@ from xnovu.errors import Paused, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
-from xnovu.retraction import Recall, Recalled, Retracted, came_to, parts
+from xnovu.retraction import HOLD, Recall, Recalled, Retracted, came_to, parts
 
 REMEMBERED = 100_000
 """Calls of which it is kept in mind that they are through."""
@@ -26,20 +26,21 @@ class Retract:
 
     That is as soon as all of its people are known there, and for good ``quiet`` seconds after a
     stage last had it in hand: whatever was sent has shown by then. The database tells how long
-    that is; what waits comes back by the policy. Of many calls, those that are through are not
-    asked for again, so that a rate limit only makes it slow.
+    that is; what waits comes back by the policy, its claim kept for ``hold`` seconds meanwhile.
+    Of many calls, those that are through are not asked for again, so that a rate limit only makes
+    it slow.
     """
 
     name = "retract"
     accepts = (RetractRequested,)
 
-    def __init__(self, store: Store, provider: Provider, quiet: float) -> None:
-        self._store, self._provider, self._quiet = store, provider, quiet
+    def __init__(self, store: Store, provider: Provider, quiet: float, hold: float = HOLD) -> None:
+        self._store, self._provider, self._quiet, self._hold = store, provider, quiet, hold
         self._through: dict[Asked, Recalled] = {}
 
     async def handle(self, batch: Sequence[Envelope[RetractRequested]]) -> Sequence[Result]:
         events = {envelope.event.key: envelope.event for envelope in batch}
-        standing = await self._store.retracted(list(events))
+        standing = await self._store.retracted(list(events), self._hold)
         calls = {key: _calls(events[key], row) for key, row in standing.items()}
         answers = await self._answers(calls, standing)
         verdicts = {
@@ -114,7 +115,7 @@ def _result(verdict: Retraction | XNovuError | None, change: StatusChanged | Non
 
 
 async def build(kit: Kit) -> Retract:
-    return Retract(await kit.store(), await kit.provider(), kit.quiet)
+    return Retract(await kit.store(), await kit.provider(), kit.quiet, kit.hold)
 
 
 part = Part(Retract.name, Retract.accepts, build)

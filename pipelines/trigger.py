@@ -1,6 +1,8 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from faststream import FastStream
 
@@ -15,6 +17,9 @@ from xnovu.retraction import parts
 
 Answer = XNovuError | None
 
+Late = Mapping[Key, float]
+"""Past their deadline, and by how many seconds."""
+
 _ORDER = (Retryable, Paused, Expired, Permanent)
 
 
@@ -27,6 +32,9 @@ class Trigger:
     may have been sent before: ``quiet`` seconds after the deadline that has surely shown. What is
     about to be sent keeps its claim for ``hold`` seconds. ``settle`` seconds after the provider has
     accepted something, it surely shows it.
+
+    What somebody else may be sending is left to him for as long as he can need, ``quiet`` seconds,
+    and comes back then to be looked up.
     """
 
     name = "trigger"
@@ -45,23 +53,43 @@ class Trigger:
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         unique = _unique(batch)
-        wanted = await self._store.still_wanted(list(unique), self._hold)
-        late = await self._late([key for key in unique if key not in wanted])
-        results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
-        asked = [e for key, e in unique.items() if key in wanted or (key in late and e.doubtful)]
-        results |= await self._send(asked, late)
+        ours = await self._store.still_wanted(list(unique), self._hold, self._quiet)
+        try:
+            results, late = await self._left_alone([key for key in unique if key not in ours])
+        except XNovuError as error:
+            await self._let_go(dict.fromkeys(ours, Paused(str(error))))
+            raise
+        asked = [e for key, e in unique.items() if key in ours or (key in late and e.doubtful)]
+        sent = await self._send(asked, late)
+        await self._let_go({key: sent[key] for key in ours})
+        results |= sent
         first_time = set(unique)
         return [
             results.get(e.event.key, Done()) if _take(first_time, e.event.key) else Done()
             for e in batch
         ]
 
-    async def _late(self, unwanted: Sequence[Key]) -> Mapping[Key, float]:
-        return await self._store.overdue(unwanted) if unwanted else {}
+    async def _left_alone(self, keys: Sequence[Key]) -> tuple[dict[Key, Result], Late]:
+        """What becomes of those that are not to be sent, as far as anything does; and the late."""
+        if not keys:
+            return {}, {}
+        late = await self._store.overdue(keys)
+        busy = await self._store.being_sent([key for key in keys if key not in late])
+        results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
+        return results | {key: _being_sent(seconds) for key, seconds in busy.items()}, late
 
-    async def _send(
-        self, asked: Sequence[Envelope[Hydrated]], late: Mapping[Key, float]
-    ) -> dict[Key, Result]:
+    async def _let_go(self, sent: Mapping[Key, Result]) -> None:
+        """What was not sent, or is to be looked up after a time, is not kept from others longer."""
+        waits: dict[float, list[Key]] = defaultdict(list)
+        for key, result in sent.items():
+            if isinstance(result, Retryable | Paused):
+                unclear = isinstance(result, Retryable) and result.after
+                waits[unclear or 0.0].append(key)
+        for seconds, keys in waits.items():
+            with suppress(XNovuError):  # then they wait for as long as they would have
+                await self._store.let_go(keys, seconds)
+
+    async def _send(self, asked: Sequence[Envelope[Hydrated]], late: Late) -> dict[Key, Result]:
         split = [_calls(envelope, overdue=envelope.event.key in late) for envelope in asked]
         answers = iter(await self._provider.trigger([call for calls in split for call in calls]))
         results = {
@@ -85,6 +113,12 @@ class Trigger:
             return result
         wait = self._quiet - late
         return Retryable(str(result), code="provider_unclear", after=wait, bounded=False)
+
+
+def _being_sent(seconds: float) -> Retryable:
+    """Whoever it is looks it up after that, too, if this one comes first."""
+    what = "another worker may be sending it"
+    return Retryable(what, code="being_sent", after=seconds, bounded=False)
 
 
 def _unique(batch: Sequence[Envelope[Hydrated]]) -> dict[Key, Envelope[Hydrated]]:

@@ -10,7 +10,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
 from xnovu.policy import Fate, Hold, Policy
-from xnovu.retraction import Recaller, Retractions
+from xnovu.retraction import HOLD, Recaller, Retractions
 
 
 class Lease(Protocol):
@@ -183,9 +183,6 @@ class Claim:
 SETTLE = 30.0
 """Seconds until a look-up at a provider surely finds what it has just accepted."""
 
-HOLD = 120.0
-"""Seconds for which what is about to be sent keeps its claim: twice as long as it takes to show."""
-
 
 class Store(Retractions, Protocol):
     """
@@ -217,13 +214,24 @@ class Store(Retractions, Protocol):
         """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
         ...
 
-    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+    async def still_wanted(
+        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
+    ) -> frozenset[Key]:
         """
         Those still PROCESSING under this very claim and not past ``expires_at``.
 
         Their claims hold for ``hold`` seconds more at the least: nobody else is to begin while they
-        are being sent, nor before a look-up would find them.
+        are being sent, nor before a look-up would find them. And for ``alone`` seconds nobody else
+        is given them: what another call of anybody's was given so is left out.
         """
+        ...
+
+    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        """Those that a call for ``alone`` was given, and for how many seconds more."""
+        ...
+
+    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
+        """End that early: these were not sent, or it will show within so many ``seconds``."""
         ...
 
     async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:

@@ -11,6 +11,9 @@ from xnovu.events import Key, Retraction, RetractRequested, Status, StatusChange
 RECIPIENTS = 100
 """Recipients at the most in one call to the provider (Novu's event API)."""
 
+HOLD = 120.0
+"""Seconds for which a claim is kept that is in hand: four times a provider's settling."""
+
 
 def parts(transaction_id: str, recipients: int) -> Iterator[tuple[str, range]]:
     """
@@ -83,11 +86,11 @@ class Retractions(Protocol):
         """
         ...
 
-    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
+    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
         """
         Where they stand; one that another claim has by now, or that is gone, is left out.
 
-        Their claims hold for two minutes more at the least.
+        Their claims hold for ``hold`` seconds more at the least.
         """
         ...
 

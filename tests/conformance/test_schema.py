@@ -15,13 +15,15 @@ from xnovu.sql.store import SqlStore
 HARMLESS: dict[str, dict[str, Any]] = {
     "enqueue": {"notifications": []},
     "load": {"keys": []},
-    "still_wanted": {"keys": [], "hold_seconds": 1.0},
+    "still_wanted": {"keys": [], "hold_seconds": 1.0, "alone_seconds": 1.0, "tokens": []},
+    "being_sent": {"keys": []},
+    "let_go": {"keys": [], "seconds": 1.0},
     "overdue": {"keys": []},
     "record": {"outcomes": []},
     "release": {"keys": []},
     "redrive": {"keys": [], "who": None},
     "retract": {"keys": [], "reason": None},
-    "retracted": {"keys": []},
+    "retracted": {"keys": [], "hold_seconds": 1.0},
     "record_retractions": {"outcomes": []},
 }
 

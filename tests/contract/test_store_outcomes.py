@@ -15,7 +15,7 @@ from tests.contract.store_fixtures import (
     insert,
     others,
 )
-from xnovu.events import Failure, Key, Status, Workflow
+from xnovu.events import Failure, Key, Retraction, Status, Workflow
 from xnovu.ports import Outcome
 
 bench = store_fixtures.bench
@@ -133,6 +133,65 @@ class TestStillWanted:
 
     async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
         assert await bench.store.still_wanted([]) == frozenset()
+
+
+class TestBeingSent:
+    """One sender at a time."""
+
+    async def test_is_given_to_one_alone(self, bench: Bench) -> None:
+        keys = await claimed(bench, 2)
+        assert await bench.store.still_wanted(keys[:1], alone=LONG) == {keys[0]}
+        assert await bench.store.still_wanted([*keys, *keys], alone=LONG) == {keys[1]}
+        busy = await bench.store.being_sent([*keys, others(keys[0])])
+        assert set(busy) == set(keys)
+        assert all(LONG / 2 < seconds <= LONG for seconds in busy.values())
+
+    async def test_who_only_asks_takes_up_nothing(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        assert await bench.store.still_wanted([key]) == {key}
+        assert await bench.store.being_sent([key]) == {}
+        assert await bench.store.still_wanted([key], alone=LONG) == {key}
+        assert await bench.store.still_wanted([key]) == {key}
+
+    async def test_ends_by_itself(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        assert await bench.store.still_wanted([key], alone=1e-6) == {key}
+        assert await bench.store.being_sent([key]) == {}
+        assert await bench.store.still_wanted([key], alone=LONG) == {key}
+
+    async def test_ends_when_it_is_let_go(self, bench: Bench) -> None:
+        keys = await claimed(bench, 2)
+        await bench.store.still_wanted(keys, alone=LONG)
+        await bench.store.let_go([keys[0], others(keys[1]), replace(keys[1], generation=1)])
+        assert await bench.store.still_wanted(keys, alone=LONG) == {keys[0]}
+
+    async def test_may_be_let_go_after_a_while(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        await bench.store.still_wanted([key], alone=LONG)
+        await bench.store.let_go([key], 9.0)
+        busy = await bench.store.being_sent([key])
+        assert 0 < busy[key] <= 9.0
+
+    async def test_outlasts_its_claim(self, bench: Bench) -> None:
+        (stale,) = await claimed(bench, lease=0.0)
+        await bench.store.still_wanted([stale], hold=0.0, alone=LONG)
+        (current,) = await bench.store.claim(1, LONG)
+        assert await bench.store.still_wanted([current.captured.key], alone=LONG) == frozenset()
+
+    async def test_is_over_when_the_row_has_ended(self, bench: Bench) -> None:
+        keys = await claimed(bench, 3)
+        await bench.store.still_wanted(keys, alone=LONG)
+        await bench.store.record([Outcome(keys[0]), Outcome(keys[1], FAILURE)])
+        await bench.store.retract(keys[2:])
+        (event,) = await bench.store.claim_retractions(9, LONG)
+        assert set(await bench.store.being_sent(keys)) == {keys[2]}
+        await bench.store.record_retractions({event.key: Retraction.STOPPED})
+        assert await bench.store.being_sent(keys) == {}
+
+    async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
+        assert await bench.store.still_wanted([], alone=LONG) == frozenset()
+        assert await bench.store.being_sent([]) == {}
+        await bench.store.let_go([])
 
 
 class TestRecord:

@@ -200,7 +200,7 @@ def test_rows_in_hand_are_reached_by_id_even_with_plans_made_when_the_table_was_
 
 
 CROWD = [ACME, "PENDING", None, None]
-KEYED = ("load", "still_wanted", "record", "release", "redrive", "retract")
+KEYED = ("load", "still_wanted", "being_sent", "record", "release", "redrive", "retract")
 
 
 def pages(connection: psycopg.Connection[Any], query: str, rows: int | None = None) -> int:

@@ -6,49 +6,27 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
-from xnovu.ports import HOLD, Claim, Outcome, Row
-from xnovu.retraction import Retracted
+from xnovu.ports import Claim, Outcome, Row
+from xnovu.retraction import HOLD, Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
+from xnovu.sql.functions import Functions
 from xnovu.sql.schema import migrations
 
 LATE = 60.0
 """Seconds in which a claim whose answer was lost may still be on its way to the database."""
 
-
-class Functions(Protocol):
-    """A way to the functions of schema ``notify``."""
-
-    async def open(self) -> None:
-        """Begin to connect; does not wait for it."""
-        ...
-
-    async def close(self) -> None: ...
-
-    async def renew(self) -> None:
-        """Use every connection once more at the most, then make it anew: a secret has changed."""
-        ...
-
-    @property
-    def most(self) -> int | None:
-        """Rows at the most in one call; None: as many as one likes."""
-        ...
-
-    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
-        """
-        What a function returns: records by column, or the values of one that returns no columns.
-
-        Arguments that are lists or dicts are JSON. Raises one of xnovu.errors.
-        """
-        ...
+LOST_ANSWERS = 100
+"""Calls without an answer that are kept in mind: what they took up was not sent."""
 
 
 class SqlStore:
@@ -68,6 +46,7 @@ class SqlStore:
         self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
         self._unheard: list[str] = []
+        self._not_taken_up: deque[str] = deque(maxlen=LOST_ANSWERS)
 
     async def open(self) -> None:
         """Begin to connect; does not wait for it."""
@@ -122,16 +101,37 @@ class SqlStore:
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         return read.rows(await self._of_keys("load", keys))
 
-    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
-        found = await self._of_keys("still_wanted", keys, hold_seconds=hold)
+    async def still_wanted(
+        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
+    ) -> frozenset[Key]:
+        """An answer may be lost: by its token, what it took up is told from what others did."""
+        token = str(uuid4())
+        try:
+            found = await self._of_keys(
+                "still_wanted",
+                keys,
+                hold_seconds=hold,
+                alone_seconds=alone,
+                tokens=[token, *self._not_taken_up],
+            )
+        except (Paused, Retryable, asyncio.CancelledError):
+            self._not_taken_up.append(token)
+            raise
         return frozenset(map(read.key, found))
+
+    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        found = await self._of_keys("being_sent", keys)
+        return {read.key(row): row["seconds"] for row in found}
+
+    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
+        await self._of_keys("let_go", keys, seconds=seconds)
 
     async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
         found = await self._of_keys("overdue", keys)
         return {read.key(row): row["seconds"] for row in found}
 
-    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
-        found = await self._of_keys("retracted", keys)
+    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
+        found = await self._of_keys("retracted", keys, hold_seconds=hold)
         return {read.key(row): read.retracted(row) for row in found}
 
     async def record_retractions(

@@ -25,7 +25,7 @@ class Book:
         self.rows = {int(name.removeprefix("row")): row for name, row in standing.items()}
         self.told: list[dict] = []
 
-    async def retracted(self, keys):
+    async def retracted(self, keys, hold):
         return {k: self.rows[k.notification_id] for k in keys if k.notification_id in self.rows}
 
     async def record_retractions(self, outcomes):

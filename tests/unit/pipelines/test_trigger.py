@@ -17,14 +17,32 @@ ROW_ID = "0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11"
 
 
 class Wanted:
-    """A store that wants all but some; ``late``: those past their deadline, and by how much."""
+    """
+    A store that wants all but some.
 
-    def __init__(self, *unwanted: int, late: dict[int, float] | None = None) -> None:
-        self.unwanted, self.late = unwanted, late or {}
+    ``late``: those past their deadline, and by how much. ``busy``: those that somebody else may be
+    sending, and for how long.
+    """
 
-    async def still_wanted(self, keys, hold):
-        gone = {*self.unwanted, *self.late}
+    def __init__(
+        self,
+        *unwanted: int,
+        late: dict[int, float] | None = None,
+        busy: dict[int, float] | None = None,
+    ) -> None:
+        self.unwanted, self.late, self.busy = unwanted, late or {}, busy or {}
+        self.let_gone: dict[int, float] = {}
+
+    async def still_wanted(self, keys, hold, alone):
+        assert (hold, alone) == (120.0, 60.0)
+        gone = {*self.unwanted, *self.late, *self.busy}
         return frozenset(k for k in keys if k.notification_id not in gone)
+
+    async def being_sent(self, keys):
+        return {k: self.busy[k.notification_id] for k in keys if k.notification_id in self.busy}
+
+    async def let_go(self, keys, seconds):
+        self.let_gone |= {key.notification_id: seconds for key in keys}
 
     async def overdue(self, keys):
         return {k: self.late[k.notification_id] for k in keys if k.notification_id in self.late}
@@ -71,6 +89,53 @@ async def test_what_is_no_longer_wanted_is_dropped():
     results = await a_stage(Wanted(1), post).handle([hydrated(1), hydrated(2)])
     assert results[0] == Done()
     assert [call.notification.id for call in post.calls] == [2]
+
+
+async def test_what_somebody_else_may_be_sending_comes_back_after_that():
+    post, store = Post(), Wanted(busy={1: 42.0})
+    results = await a_stage(store, post).handle([hydrated(1, redelivered=True), hydrated(2)])
+    assert isinstance(results[0], Retryable)
+    assert (results[0].code, results[0].after, results[0].bounded) == ("being_sent", 42.0, False)
+    assert [call.notification.id for call in post.calls] == [2]
+    assert store.let_gone == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (Paused("Novu is away", after=5.0), 0.0),
+        (Retryable("try again"), 0.0),
+        (Retryable("unclear", after=30.0), 30.0),
+    ],
+)
+async def test_what_was_not_sent_is_not_kept_from_others(answer, seconds):
+    store = Wanted()
+    await a_stage(store, Post(answer, None, Permanent("refused", code="no"))).handle(
+        [hydrated(1), hydrated(2), hydrated(3)]
+    )
+    assert store.let_gone == {1: seconds}
+
+
+async def test_what_others_may_send_again_is_not_undone_by_a_store_that_is_away():
+    class Away(Wanted):
+        async def let_go(self, keys, seconds):
+            raise Paused("the database is away")
+
+    results = await a_stage(Away(), Post(Retryable("try again"))).handle([hydrated(1), hydrated(2)])
+    assert isinstance(results[0], Retryable)
+    assert isinstance(results[1], Done)
+
+
+async def test_a_store_that_fails_before_anything_was_sent_keeps_nothing_from_others():
+    class Failing(Wanted):
+        async def overdue(self, keys):
+            raise Paused("the database is away")
+
+    store, post = Failing(2), Post()
+    with pytest.raises(Paused):
+        await a_stage(store, post).handle([hydrated(1), hydrated(2)])
+    assert store.let_gone == {1: 0.0}
+    assert post.calls == []
 
 
 async def test_two_copies_in_one_batch_are_sent_once():
@@ -164,7 +229,7 @@ async def test_a_row_refused_in_part_says_so():
 
 async def test_a_stale_claim_beside_the_current_one_is_told_apart():
     class Current(Wanted):
-        async def still_wanted(self, keys, hold):
+        async def still_wanted(self, keys, hold, alone):
             return frozenset(k for k in keys if k.claims == 2)
 
     post = Post()

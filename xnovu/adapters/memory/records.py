@@ -1,7 +1,8 @@
 """The tables in memory: their rows, by the names of the columns, and what can be told of one."""
 
 import hashlib
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,7 +10,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from xnovu.desk import Failed
 from xnovu.errors import Permanent
-from xnovu.events import Failure, Key, Retraction, Status, StatusChanged
+from xnovu.events import (
+    Failure,
+    Key,
+    Notification,
+    Retraction,
+    Status,
+    StatusChanged,
+    Workflow,
+)
+from xnovu.ports import Row
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -49,12 +59,18 @@ class Record(BaseModel):
     generation: int = 0
     claims: int = 0
     claimed_until: datetime | None = None
+    sending_until: datetime | None = Field(default=None, exclude=True)
     priority: int = 0
     expires_at: datetime | None = None
 
     @property
     def key(self) -> Key:
         return Key(self.enterprise_id, self.id, self.generation, self.claims)
+
+    def sent_for(self, now: datetime) -> float:
+        """For how many seconds more somebody may be sending it."""
+        left = self.sending_until - now if self.sending_until else timedelta()
+        return max(0.0, left.total_seconds())
 
 
 class Transition(BaseModel):
@@ -78,6 +94,31 @@ def falls_due(record: Record) -> datetime | None:
     if record.notification_status is Status.PENDING:
         return record.scheduled_for or record.created_at or LONG_AGO
     return None
+
+
+def as_row(key: Key, record: Record, workflow: Workflow | None) -> Row:
+    """A row with its workflow, as the stages are given it."""
+    columns = record.model_dump(exclude={"notification_workflow_id"})
+    reference = record.notification_workflow_id or ""
+    named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}
+    notification = Notification.model_validate({**columns, **named})
+    return Row(key, notification, workflow, record.expires_at)
+
+
+def as_history(
+    record: Record, workflow: Workflow | None, trail: Sequence[Transition]
+) -> Mapping[str, Any]:
+    """All that is known of a row."""
+    return {
+        "notification": record.model_dump(mode="json"),
+        "workflow": workflow.model_dump(mode="json") if workflow else None,
+        "transitions": [transition.model_dump(mode="json") for transition in trail],
+    }
+
+
+def told_of(failure: Failure | None) -> dict[str, Any] | None:
+    """What the audit keeps of a failure."""
+    return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
 
 
 def as_failed(record: Record) -> Failed:

@@ -13,25 +13,26 @@ from xnovu.adapters.memory.records import (
     Transition,
     as_changed,
     as_failed,
+    as_history,
+    as_row,
     falls_due,
     name_at_provider,
     refusal,
+    told_of,
 )
 from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
-    Failure,
     Key,
-    Notification,
     Retraction,
     RetractRequested,
     Status,
     StatusChanged,
     Workflow,
 )
-from xnovu.ports import HOLD, Claim, Outcome, Row
-from xnovu.retraction import Retracted
+from xnovu.ports import Claim, Outcome, Row
+from xnovu.retraction import HOLD, Retracted
 
 
 class MemoryStore:
@@ -93,22 +94,37 @@ class MemoryStore:
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         found = ((key, self._find(key)) for key in keys)
-        return {key: self._load(key, record) for key, record in found if record}
+        return {key: as_row(key, r, self._workflow(r)) for key, r in found if r}
 
-    async def still_wanted(self, keys: Sequence[Key], hold: float = HOLD) -> frozenset[Key]:
+    async def still_wanted(
+        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
+    ) -> frozenset[Key]:
         now, kept = self._now(), self._now() + timedelta(seconds=hold)
         wanted = [r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now]
         for record in wanted:
             record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
-        return frozenset(record.key for record in wanted)
+        ours = {r.key: r for r in wanted if not (alone and r.sent_for(now))}
+        for record in ours.values():
+            record.sending_until = now + timedelta(seconds=alone)
+        return frozenset(ours)
+
+    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        found = ((key, self._find(key)) for key in keys)
+        seconds = {key: record.sent_for(self._now()) for key, record in found if record}
+        return {key: more for key, more in seconds.items() if more}
+
+    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
+        until = self._now() + timedelta(seconds=seconds)
+        for record in filter(None, (self._find(key, key.generation) for key in keys)):
+            record.sending_until = record.sending_until and until
 
     async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
         late = ((r.key, r.expires_at and self._now() - r.expires_at) for r in self._claimed(keys))
         seconds = ((key, by.total_seconds()) for key, by in late if by)
         return {key: by for key, by in seconds if by >= 0}
 
-    async def retracted(self, keys: Sequence[Key]) -> Mapping[Key, Retracted]:
-        now, kept = self._now(), self._now() + timedelta(minutes=2)
+    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
+        now, kept = self._now(), self._now() + timedelta(seconds=hold)
         found = list(self._claimed(keys, Status.RETRACTED))
         for record in found:
             record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
@@ -122,7 +138,7 @@ class MemoryStore:
             if record.retraction_outcome is None:
                 record.retraction_outcome = outcomes[record.key]
                 self._note(record, Status.RETRACTED, "retract", retractions.details(record))
-            record.claimed_until = None
+            record.claimed_until = record.sending_until = None
         return [retractions.changed(record, self._trail(record)) for record in told]
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
@@ -179,12 +195,7 @@ class MemoryStore:
         record = self.records.get(notification_id)
         if record is None or not self._is_ours(record):
             return None
-        workflow, trail = self._workflow(record), self._trail(record)
-        return {
-            "notification": record.model_dump(mode="json"),
-            "workflow": workflow.model_dump(mode="json") if workflow else None,
-            "transitions": [transition.model_dump(mode="json") for transition in trail],
-        }
+        return as_history(record, self._workflow(record), self._trail(record))
 
     def _due(self) -> Sequence[tuple[datetime, int, Record]]:
         """Rows that are due with the time when they fell due, first come first."""
@@ -230,13 +241,6 @@ class MemoryStore:
         )
         return Claim(captured, record.expires_at, claimed_before=record.claims > 1)
 
-    def _load(self, key: Key, record: Record) -> Row:
-        columns = record.model_dump(exclude={"notification_workflow_id"})
-        reference = record.notification_workflow_id or ""
-        named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}
-        notification = Notification.model_validate({**columns, **named})
-        return Row(key, notification, self._workflow(record), record.expires_at)
-
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))
 
@@ -249,7 +253,7 @@ class MemoryStore:
         status = Status.FAILED if failure else Status.SENT
         if record.notification_status is Status.PROCESSING:
             record.processed_at, record.error_details = self._now(), failure
-            self._move(record, status, "status", _details(failure))
+            self._move(record, status, "status", told_of(failure))
         return record if record.notification_status is status else None
 
     def _redrive(self, record: Record, who: str, payload: Mapping[str, Any] | None) -> Key:
@@ -264,6 +268,8 @@ class MemoryStore:
     def _move(self, record: Record, to: Status, actor: str, details: dict[str, Any] | None) -> None:
         before, record.notification_status = record.notification_status, to
         record.claimed_until = None
+        if to is not Status.RETRACTED:  # then somebody may still be sending it
+            record.sending_until = None
         self._note(record, before, actor, details)
 
     def _note(
@@ -290,7 +296,3 @@ class MemoryStore:
             return Record.model_validate({**made, **row})
         except ValidationError as error:
             raise refusal(error) from None
-
-
-def _details(failure: Failure | None) -> dict[str, Any] | None:
-    return failure.model_dump(mode="json", exclude_defaults=True) if failure else None

@@ -19,6 +19,7 @@ LOOK_UPS = 4
 T = TypeVar("T")
 
 _CONNECT = 5.0
+_WRITING = ("send_request_headers.started", "send_request_body.started")
 _NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 # Node closes an idle connection after 5 s: a shorter life here avoids most resets in mid-request.
 _KEEPALIVE = 4.0
@@ -65,10 +66,11 @@ class Wire:
     async def post(
         self, path: str, body: bytes, idempotency_key: str
     ) -> httpx.Response | XNovuError:
-        """Send a body as it is."""
+        """Send a body as it is, or nothing of it once its time is over."""
         key = self.key()
         if isinstance(key, Paused):
             return key
+        in_time = {"trace": _only_until(asyncio.get_running_loop().time() + self._options.timeout)}
         headers = {
             "Authorization": f"ApiKey {key}",
             "Content-Type": "application/json",
@@ -77,7 +79,9 @@ class Wire:
         try:
             async with asyncio.timeout(self._options.timeout):
                 url = self._options.url + path
-                return await self._client.post(url, content=body, headers=headers)
+                return await self._client.post(
+                    url, content=body, headers=headers, extensions=in_time
+                )
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
             return _never_sent(error) or unclear(type(error).__name__, self._options.settle)
 
@@ -148,12 +152,32 @@ class Wire:
         return Retryable(f"the {what} failed: {why}", code="provider_unclear", after=settle)
 
 
+class _Late(Exception):
+    """The process was frozen, or starved, while the request was being prepared."""
+
+
+def _only_until(end: float) -> Callable[[str, object], Awaitable[None]]:
+    """
+    A guard before the parts of a request are written (https://www.encode.io/httpcore/extensions/).
+
+    A process that was frozen past a time-out may write before it learns of it.
+    """
+
+    async def guard(event: str, _: object) -> None:
+        if event.endswith(_WRITING) and asyncio.get_running_loop().time() >= end:
+            raise _Late
+
+    return guard
+
+
 def _never_sent(error: Exception) -> Paused | None:
     """What a failed exchange means if nothing was sent; None where nobody knows."""
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return unavailable(type(error).__name__)
-        case httpx.ProxyError() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+        case (
+            _Late() | httpx.ProxyError() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError()
+        ):
             return unavailable(type(error).__name__)
         case _:
             return None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import eventually
@@ -212,3 +213,33 @@ async def test_a_restarted_novu_is_found_again(local: RunningNovu) -> None:
         for _ in range(3):
             assert codes(await provider.trigger([call(2)])) == ["provider_unclear"]
         assert codes(await provider.trigger([call(2, suspect=True)])) == [None]
+
+
+class Frozen(httpx.AsyncHTTPTransport):
+    """Is stopped for a minute in the middle of making a request, once it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.freezes, self._monkeypatch = False, monkeypatch
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.freezes:
+            loop = asyncio.get_running_loop()
+            later = loop.time() + 60
+            self._monkeypatch.setattr(loop, "time", lambda: later)
+        return await super().handle_async_request(request)
+
+
+async def test_what_a_frozen_process_was_about_to_send_it_does_not_send(
+    local: RunningNovu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else has long begun to."""
+    transport = Frozen(monkeypatch)
+    async with opened(transport, url=local.url) as provider:
+        assert list(await provider.trigger([call(1)])) == [None]
+        transport.freezes = True
+        [verdict] = await provider.trigger([call(2)])
+        monkeypatch.undo()
+    assert codes([verdict]) in (["provider_unavailable"], ["provider_unclear"])
+    assert fan_outs(local, 1) == 1
+    assert local.novu.ledger.find(transaction(2)) is None
