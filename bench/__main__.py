@@ -1,6 +1,7 @@
 """The command `xnovu-bench`, run as ``./run bench``."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,20 @@ def chaos(
             print(shown(plan(seed)))
         return
     results = asyncio.run(run_seeds(chosen, log, verbose=len(chosen) == 1))
+    print(summary(results))
+    sys.exit(not all(result.clean for result in results))
+
+
+@cli.command("chaos-table")
+def chaos_table(
+    logs: Annotated[list[Path], typer.Argument(help="What --log has written.")],
+) -> None:
+    """Print one table of several runs; exit code 1 if a ledger was not clean."""
+    from bench.chaos.report import summary
+    from bench.chaos.run import Result
+
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    results = [Result(**json.loads(line)) for line in lines]
     print(summary(results))
     sys.exit(not all(result.clean for result in results))
 

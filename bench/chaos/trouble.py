@@ -27,6 +27,8 @@ class Trouble:
     def __init__(self, world: World) -> None:
         self._world = world
         self.struck: list[str] = []
+        # A server is struck by one thing at a time: nobody freezes what is just being started.
+        self._turns = {name: asyncio.Lock() for name in ("nats", "postgres")}
 
     async def strike_all(self, strikes: tuple[Strike, ...]) -> None:
         """Each at its time, however long the others last."""
@@ -64,15 +66,15 @@ class Trouble:
         verb, name = strike.kind.split(" ")
         servers = self._world.servers
         server = servers.nats if name == "nats" else servers.postgres
-        if verb == "kill":
-            await asyncio.to_thread(server.kill)
-            await asyncio.sleep(strike.seconds)
-            if not server.running:
+        async with self._turns[name]:
+            if verb == "kill":
+                await asyncio.to_thread(server.kill)
+                await asyncio.sleep(strike.seconds)
                 await asyncio.to_thread(server.start)
-        else:
-            server.pause()
-            await asyncio.sleep(strike.seconds)
-            server.resume()
+            else:
+                server.pause()
+                await asyncio.sleep(strike.seconds)
+                server.resume()
 
     async def _cut(self, strike: Strike) -> None:
         self._world.wires[strike.kind.split(" ")[1]].cut()
@@ -112,8 +114,6 @@ class Trouble:
             wire.open()
         for server in (self._world.servers.nats, self._world.servers.postgres):
             server.resume()
-            if not server.running:
-                await asyncio.to_thread(server.start)
         return self._world.fleet.mend()
 
 
