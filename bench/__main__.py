@@ -39,6 +39,16 @@ def chaos(
     sys.exit(not all(result.clean for result in results))
 
 
+@cli.command()
+def killed(rows: Annotated[int, typer.Option(min=10)] = 20_000) -> None:
+    """Kill all workers in the middle of a backlog; exit code 1 if the ledger is not clean."""
+    from bench.killed import run
+
+    result = asyncio.run(run(rows))
+    print(result.told())
+    sys.exit(not result.found.clean)
+
+
 @cli.command("chaos-table")
 def chaos_table(
     logs: Annotated[list[Path], typer.Argument(help="What --log has written.")],

@@ -70,7 +70,7 @@ def _kept(shared: Servers, seed: int) -> Path:
 async def _run(shared: Servers, plan: Plan, *, verbose: bool) -> Result:
     if verbose:
         print(schedule(plan), flush=True)
-    async with world(shared, plan) as around:
+    async with world(shared, f"chaos{plan.seed}", plan.processes) as around:
         people, trouble = People(around, plan, Random(plan.seed)), Trouble(around)
         await people.prepare()
         await asyncio.to_thread(around.fleet.provision)
@@ -84,7 +84,7 @@ async def _run(shared: Servers, plan: Plan, *, verbose: bool) -> Result:
         rows = await people.do(ROWS)
         found = ledger(rows, people.wanted, around.novu)
         around.fleet.stop()
-    await _forget(around)
+    _forget(around)
     return _result(plan, people, trouble, found, len(crashed), recovered)
 
 
@@ -119,7 +119,7 @@ async def _all_ended(people: People) -> float:
     return time.monotonic() - began
 
 
-async def _forget(around: World) -> None:
+def _forget(around: World) -> None:
     with psycopg.connect(around.servers.postgres.dsn, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {around.prefix} WITH (FORCE)")
 

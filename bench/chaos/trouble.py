@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import nats
-import psycopg
 
 from bench.chaos.plan import Strike
 from bench.chaos.world import World
@@ -89,7 +88,9 @@ class Trouble:
         """Every stream is deleted, with all that is on its way."""
         try:
             async with asyncio.timeout(5):
-                client = await nats.connect(self._world.servers.nats.url, connect_timeout=1)
+                client = await nats.connect(
+                    self._world.servers.nats.url, connect_timeout=1, error_cb=_say_nothing
+                )
         except (OSError, TimeoutError, nats.errors.Error):
             return  # it is away just now, which is trouble enough
         try:
@@ -117,10 +118,5 @@ class Trouble:
         return self._world.fleet.mend()
 
 
-def is_up(dsn: str) -> bool:
-    """Whether the database answers."""
-    try:
-        with psycopg.connect(dsn, connect_timeout=2):
-            return True
-    except psycopg.OperationalError:
-        return False
+async def _say_nothing(_: Exception) -> None:
+    """By default the client prints every failed attempt, with its traceback."""

@@ -1,14 +1,13 @@
 """One installation for one run: servers, wires to them, a Novu, a database of its own."""
 
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.chaos.fleet import Fleet
-from bench.chaos.plan import Plan
 from bench.chaos.proxy import Wire
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.nats import EmbeddedNats
@@ -52,9 +51,10 @@ async def servers() -> AsyncGenerator[Servers]:
 
 
 @asynccontextmanager
-async def world(servers: Servers, plan: Plan) -> AsyncGenerator[World]:
+async def world(
+    servers: Servers, prefix: str, processes: Sequence[Sequence[str]], config: Path = QUICK
+) -> AsyncGenerator[World]:
     """A database, subjects and a Novu that no other run has; no stage runs yet."""
-    prefix = f"chaos{plan.seed}"
     dsn = servers.postgres.create_database(prefix)
     migrate(dsn)
     async with AsyncExitStack() as stack:
@@ -64,15 +64,16 @@ async def world(servers: Servers, plan: Plan) -> AsyncGenerator[World]:
         wires = {name: await _wire(stack, url) for name, url in targets.items()}
         through = {name: _through(url, wires[name]) for name, url in targets.items()}
         environment = {
-            "XNOVU_CONFIG": str(QUICK),
+            "XNOVU_CONFIG": str(config),
             "XNOVU_TRANSPORT__PREFIX": prefix,
             "XNOVU_DATABASE_URL": through["postgres"],
             "XNOVU_NATS_URL": through["nats"],
             "XNOVU_PROVIDER__URL": through["novu"],
             "XNOVU_NOVU_KEY": "local",
+            "XNOVU_HEALTH__ENABLED": "false",
         }
         log = servers.folder / f"{prefix}.log"
-        fleet = Fleet(plan.processes, environment, log)
+        fleet = Fleet(processes, environment, log)
         stack.callback(fleet.stop)
         yield World(servers, dsn, prefix, running.novu, wires, fleet)
 

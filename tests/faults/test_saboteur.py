@@ -7,6 +7,8 @@ stage. ``--exhaustive`` is all that can be done at each.
 """
 
 import asyncio
+import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -135,6 +137,12 @@ def kind(passage: str) -> tuple[str, str]:
     return stage, what.rsplit(" ", 2)[0]
 
 
+def tally(deeds: Sequence[Deed]) -> str:
+    """How often what was done, and in which stage; ``-rP`` shows it."""
+    counts = (Counter(kind(each.passage)[0] for each in deeds), Counter(each.how for each in deeds))
+    return "; ".join(", ".join(f"{n} {what}" for what, n in sorted(c.items())) for c in counts)
+
+
 def can_be_lost(passage: str) -> bool:
     """Whether it is a request or a message, and no call of a function of the database."""
     return " " in kind(passage)[1]
@@ -143,8 +151,9 @@ def can_be_lost(passage: str) -> bool:
 async def test_one_deed_anywhere(ground: Ground, exhaustive: bool):
     every = await passages(ground)
     assert {kind(passage) for passage in every} == {(s, what) for s in KINDS for what in KINDS[s]}
-    deeds = all_of(every) if exhaustive else slice_of(every)
+    deeds = list(all_of(every) if exhaustive else slice_of(every))
     assert await outcomes(ground, ([deed] for deed in deeds)) == {}
+    sys.stdout.write(f"{len(every)} passages; {tally(deeds)}\n")
 
 
 @pytest.mark.parametrize("first", [How.KILL, How.CUT])
@@ -152,5 +161,6 @@ async def test_another_one_while_it_recovers(ground: Ground, exhaustive: bool, f
     for passage in FIRST if exhaustive else list(FIRST)[:1]:
         deed = Deed(passage=passage, when=When.AFTER, how=first)
         then = [one for one in await passages(ground, deed) if kind(one)[0] in FIRST[passage]]
-        others = all_of(then) if exhaustive else slice_of(then)
+        others = list(all_of(then) if exhaustive else slice_of(then))
         assert await outcomes(ground, ([deed, other] for other in others)) == {}
+        sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}\n")

@@ -24,7 +24,7 @@ from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.events import Key, Retraction, RetractRequested
+from xnovu.events import Key, Retraction, RetractRequested, Status
 from xnovu.ports import Outcome
 from xnovu.sql.store import SqlStore
 
@@ -37,6 +37,8 @@ LAWFUL = {
     *((status, "RETRACTED") for status in ("PENDING", "PROCESSING", "SENT", "FAILED")),
     ("RETRACTED", "RETRACTED"),  # its outcome is known
 }
+TAKEN_BACK = (Status.RETRACTED, None)
+"""Somebody may still be sending it, until it is known what came of its retraction."""
 ROWS = 4
 STATE = """
 SELECT id, notification_status::text, generation, claims, transaction_id,
@@ -60,7 +62,9 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.database = psycopg.connect(self.dsn, autocommit=True)
-        self.database.execute("TRUNCATE notify.ent_notification RESTART IDENTITY")
+        self.database.execute(
+            "TRUNCATE notify.ent_notification, notify.xnovu_sending RESTART IDENTITY"
+        )
         self.audited = self._last_line()
         self.memory, self.postgres = MemoryStore(), postgres_store(self.dsn)
         self.run(self.postgres.open())
@@ -70,6 +74,7 @@ class Life(RuleBasedStateMachine):
         self.keys: list[Key] = []
         self.out: set[tuple[int, int, int]] = set()
         self.names: dict[tuple[int, int], str] = {}
+        self.sending: set[int] = set()
 
     def teardown(self) -> None:
         self.run(self.postgres.close())
@@ -155,6 +160,23 @@ class Life(RuleBasedStateMachine):
             assert not (self.both(lambda store: store.still_wanted([key])) and stranger)
 
     @rule(which=any_of_them, stranger=st.booleans())
+    def take_up(self, which: int, stranger: bool) -> None:
+        if key := self._chosen(which, stranger):
+            ours = self.both(lambda store: store.still_wanted([key], alone=LONG))
+            assert not (ours and stranger)
+            number = key.notification_id
+            assert not (ours and number in self.sending), "two may be sending it"
+            self.sending |= {number} if ours else set()
+
+    @rule(which=any_of_them)
+    def let_go(self, which: int) -> None:
+        if key := self._chosen(which, stranger=False):
+            self.run(self.memory.let_go([key]))
+            self.run(self.postgres.let_go([key]))
+            if key.generation == self.memory.records[key.notification_id].generation:
+                self.sending.discard(key.notification_id)
+
+    @rule(which=any_of_them, stranger=st.booleans())
     def retract(self, which: int, stranger: bool) -> None:
         if key := self._chosen(which, stranger):
             assert not (self.both(lambda store: store.retract([key], "why")) and stranger)
@@ -169,6 +191,16 @@ class Life(RuleBasedStateMachine):
         if key := self._chosen(which, stranger=False):
             self.run(self.memory.release([key]))
             self.run(self.postgres.release([key]))
+
+    @invariant()
+    def what_has_ended_nobody_is_sending(self) -> None:
+        for number in list(self.sending):
+            record = self.memory.records[number]
+            stands = record.notification_status, record.retraction_outcome
+            if stands != TAKEN_BACK and record.notification_status is not Status.PROCESSING:
+                self.sending.discard(number)
+        lines = self.database.execute("SELECT id FROM notify.xnovu_sending WHERE until > now()")
+        assert {number for (number,) in lines} == self.sending
 
     @invariant()
     def both_agree(self) -> None:
