@@ -1,7 +1,6 @@
 """The command `xnovu-bench`, run as ``./run bench``."""
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +17,12 @@ def main() -> None:
 
 @cli.command()
 def chaos(
-    seeds: Annotated[str, typer.Option(help="One, or a range such as 1-200.")] = "1-5",
-    log: Annotated[Path | None, typer.Option(help="Gets a line of JSON for each seed.")] = None,
+    seeds: Annotated[str, typer.Option(help="Numbers and ranges, such as 1,16,100-200.")] = "1-5",
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Gets a line of JSON for each seed; those it has are not run again."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many run at once.")] = 1,
     schedule: Annotated[bool, typer.Option("--schedule", help="Print it, run nothing.")] = False,
 ) -> None:
     """Run whole installations under random faults; exit code 1 if a ledger is not clean."""
@@ -28,15 +31,23 @@ def chaos(
     from bench.chaos.run import run_seeds
     from bench.chaos.run import schedule as shown
 
-    first, _, last = seeds.partition("-")
-    chosen = range(int(first), int(last or first) + 1)
+    chosen = _numbers(seeds)
+    if schedule or len(chosen) == 1:
+        print("\n".join(shown(plan(seed)) for seed in chosen), flush=True)
     if schedule:
-        for seed in chosen:
-            print(shown(plan(seed)))
         return
-    results = asyncio.run(run_seeds(chosen, log, verbose=len(chosen) == 1))
+    results = asyncio.run(run_seeds(chosen, log, jobs))
     print(summary(results))
     sys.exit(not all(result.clean for result in results))
+
+
+def _numbers(ranges: str) -> list[int]:
+    """What such a text names, each once, in order."""
+    numbers: set[int] = set()
+    for each in ranges.split(","):
+        first, _, last = each.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return sorted(numbers)
 
 
 @cli.command()
@@ -51,14 +62,13 @@ def killed(rows: Annotated[int, typer.Option(min=10)] = 20_000) -> None:
 
 @cli.command("chaos-table")
 def chaos_table(
-    logs: Annotated[list[Path], typer.Argument(help="What --log has written.")],
+    logs: Annotated[list[Path], typer.Argument(exists=True, help="What --log has written.")],
 ) -> None:
     """Print one table of several runs; exit code 1 if a ledger was not clean."""
     from bench.chaos.report import summary
-    from bench.chaos.run import Result
+    from bench.chaos.run import read
 
-    lines = [line for log in logs for line in log.read_text().splitlines()]
-    results = [Result(**json.loads(line)) for line in lines]
+    results = [result for log in logs for result in read(log)]
     print(summary(results))
     sys.exit(not all(result.clean for result in results))
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 PRELOAD = ["xnovu.cli.run", "xnovu.adapters.novu.sdk"]
 PR_SET_PDEATHSIG = 1
+STARTED = '"event": "started"'
+START = 120.0
+"""Seconds that they may take to start."""
+LOOK_EVERY = 0.1
 
 
 def _become(names: Sequence[str], environment: Mapping[str, str], log: str) -> None:
@@ -49,6 +53,14 @@ class Fleet:
     def start(self) -> None:
         for number in range(len(self._layout)):
             self.begin(number)
+
+    async def started(self) -> None:
+        """Wait until every process says that it is at work."""
+        async with asyncio.timeout(START):
+            while True:
+                if self._log.read_text().count(STARTED) >= len(self._layout):
+                    return
+                await asyncio.sleep(LOOK_EVERY)
 
     def provision(self) -> None:
         """Make the streams and consumers."""

@@ -49,6 +49,7 @@ class People:
     wanted: dict[int, str] = field(default_factory=dict[int, str])
     retracted: int = 0
     redriven: int = 0
+    _connection: psycopg.AsyncConnection[Any] | None = None
 
     async def prepare(self) -> None:
         """The workflow `later` is not registered before all is over: its rows fail till then."""
@@ -59,12 +60,14 @@ class People:
         """Burst by burst, as long as things go wrong."""
         rows = [self._row(n) for n in range(self.plan.rows)]
         size = -(-len(rows) // BURSTS)
-        for at in range(0, len(rows), size):
-            for name, values in rows[at : at + size]:
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        for burst in range(BURSTS):
+            for name, values in rows[burst * size : (burst + 1) * size]:
                 [(number,)] = await self.do(INSERT, name, *values)
                 self.wanted[number] = name
             await self._retract_some()
-            await asyncio.sleep(SECONDS / BURSTS)
+            await asyncio.sleep(began + (burst + 1) * SECONDS / BURSTS - clock.time())
 
     async def send_again(self) -> None:
         """The operator has registered the missing workflow, and sends again what failed for it."""
@@ -82,13 +85,21 @@ class People:
                 async with asyncio.timeout(5):
                     return await self._once(query, values)
             except (psycopg.OperationalError, TimeoutError):
+                await self.leave()
                 await asyncio.sleep(0.05)
 
+    async def leave(self) -> None:
+        """Hang up; the next statement connects anew."""
+        connection, self._connection = self._connection, None
+        if connection:
+            await connection.close()
+
     async def _once(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        connection = await psycopg.AsyncConnection.connect(self.world.dsn, connect_timeout=5)
-        async with connection:
-            cursor = await connection.execute(query, values)
-            return await cursor.fetchall() if cursor.description else []
+        self._connection = self._connection or await psycopg.AsyncConnection.connect(
+            self.world.dsn, autocommit=True, connect_timeout=5
+        )
+        cursor = await self._connection.execute(query, values)
+        return await cursor.fetchall() if cursor.description else []
 
     async def _retract_some(self) -> None:
         for number in self.chance.sample(sorted(self.wanted), k=min(2, len(self.wanted))):

@@ -23,7 +23,8 @@ def summary(results: Sequence[Result]) -> str:
         "wrong end": sum(len(result.wrong) for result in results),
         "repeats that Novu itself dropped": sum(result.repeats for result in results),
         "stages that ended by themselves": sum(result.crashed for result in results),
-        "seconds from the last fault to the last end": _spread(results),
+        "seconds from the last fault to the last end": _spread([r.recovered for r in results]),
+        "seconds that a seed took": _spread([r.seconds for r in results]),
     }
     lines = ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in sums.items())]
     lines += ["", "| fault | times |", "|---|---|"]
@@ -31,8 +32,8 @@ def summary(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _spread(results: Sequence[Result]) -> str:
-    if not results:
+def _spread(seconds: Sequence[float]) -> str:
+    if not seconds:
         return ""
-    recovered = sorted(result.recovered for result in results)
-    return f"median {recovered[len(recovered) // 2]:.1f}, most {recovered[-1]:.1f}"
+    ordered = sorted(seconds)
+    return f"median {ordered[len(ordered) // 2]:.1f}, most {ordered[-1]:.1f}"

@@ -5,7 +5,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ import psycopg
 
 from bench.chaos.people import People
 from bench.chaos.plan import Plan, plan
-from bench.chaos.trouble import Trouble
+from bench.chaos.trouble import Trouble, wipe
 from bench.chaos.verdict import OPEN, ROWS, Ledger, ledger
 from bench.chaos.world import Servers, World, servers, world
 
@@ -39,42 +40,67 @@ class Result:
     crashed: int
     recovered: float
     """Seconds from the mending to the last row's end."""
+    seconds: float = 0.0
+    """That it took altogether."""
 
     @property
     def clean(self) -> bool:
         return not (self.lost or self.doubled or self.stuck or self.wrong or self.crashed)
 
 
-async def run_seeds(seeds: Sequence[int], log: Path | None, *, verbose: bool) -> list[Result]:
-    """Run them one after the other on the same servers; ``log`` gets a line of JSON for each."""
-    results: list[Result] = []
-    async with servers() as shared:
-        for seed in seeds:
-            result = await _run(shared, plan(seed), verbose=verbose)
-            results.append(result)
-            print(told(result), flush=True)
-            if log:
-                with log.open("a") as file:
-                    file.write(json.dumps(asdict(result)) + "\n")
-            if not result.clean:
-                print(f"          the stages' log: {_kept(shared, seed)}", flush=True)
-    return results
+def read(log: Path) -> list[Result]:
+    """What earlier runs have written."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [Result(**json.loads(line)) for line in lines]
 
 
-def _kept(shared: Servers, seed: int) -> Path:
-    kept = Path(f"chaos-{seed}.log").absolute()
+async def run_seeds(seeds: Sequence[int], log: Path | None = None, jobs: int = 1) -> list[Result]:
+    """
+    Run each, ``jobs`` at once, each of these on servers of its own.
+
+    ``log`` gets a line of JSON for each as it ends; what it has already is not run again.
+    """
+    known = {result.seed: result for result in (read(log) if log else ())}
+    results = [known[seed] for seed in seeds if seed in known]
+    waiting = [seed for seed in reversed(seeds) if seed not in known]
+    async with AsyncExitStack() as stack:
+        grounds = [await stack.enter_async_context(servers()) for _ in waiting[:jobs]]
+        async with asyncio.TaskGroup() as group:
+            for ground in grounds:
+                group.create_task(_run_on(ground, waiting, results, log))
+    return sorted(results, key=lambda result: result.seed)
+
+
+async def _run_on(
+    shared: Servers, waiting: list[int], results: list[Result], log: Path | None
+) -> None:
+    """One after the other, until nobody waits."""
+    while waiting:
+        seed, began = waiting.pop(), time.monotonic()
+        result = await _run(shared, plan(seed))
+        result = replace(result, seconds=round(time.monotonic() - began, 2))
+        results.append(result)
+        print(told(result), flush=True)
+        if log:
+            with log.open("a") as file:
+                file.write(json.dumps(asdict(result)) + "\n")
+        if not result.clean:
+            print(f"          the stages' log: {_kept(shared, seed, log)}", flush=True)
+
+
+def _kept(shared: Servers, seed: int, log: Path | None) -> Path:
+    kept = (log.parent if log else Path()).absolute() / f"chaos-{seed}.log"
     kept.write_bytes((shared.folder / f"chaos{seed}.log").read_bytes())
     return kept
 
 
-async def _run(shared: Servers, plan: Plan, *, verbose: bool) -> Result:
-    if verbose:
-        print(schedule(plan), flush=True)
+async def _run(shared: Servers, plan: Plan) -> Result:
     async with world(shared, f"chaos{plan.seed}", plan.processes) as around:
         people, trouble = People(around, plan, Random(plan.seed)), Trouble(around)
         await people.prepare()
         await asyncio.to_thread(around.fleet.provision)
         around.fleet.start()
+        await around.fleet.started()
         async with asyncio.TaskGroup() as group:
             group.create_task(people.insert_all())
             group.create_task(trouble.strike_all(plan.strikes))
@@ -84,7 +110,9 @@ async def _run(shared: Servers, plan: Plan, *, verbose: bool) -> Result:
         rows = await people.do(ROWS)
         found = ledger(rows, people.wanted, around.novu)
         around.fleet.stop()
-    _forget(around)
+        await people.leave()
+        await wipe(around)
+    await asyncio.to_thread(_forget, around)
     return _result(plan, people, trouble, found, len(crashed), recovered)
 
 
@@ -138,7 +166,7 @@ def told(result: Result) -> str:
     line = (
         f"seed {result.seed:>4}: {result.rows} rows, {faults} faults, {result.retracted} retracted,"
         f" {result.redriven} sent again; {counts}, wrong {len(result.wrong)};"
-        f" all ended {result.recovered:.1f} s after the last fault"
+        f" all ended {result.recovered:.1f} s after the last fault, {result.seconds:.0f} s in all"
     )
     bad = [*result.lost, *result.doubled, *result.stuck, *result.wrong]
     if result.crashed:

@@ -85,23 +85,7 @@ class Trouble:
         wire.open()
 
     async def _wipe(self, _: Strike) -> None:
-        """Every stream is deleted, with all that is on its way."""
-        try:
-            async with asyncio.timeout(5):
-                client = await nats.connect(
-                    self._world.servers.nats.url, connect_timeout=1, error_cb=_say_nothing
-                )
-        except (OSError, TimeoutError, nats.errors.Error):
-            return  # it is away just now, which is trouble enough
-        try:
-            jetstream = client.jetstream(timeout=1)
-            for stream in await jetstream.streams_info():
-                if (stream.config.name or "").startswith(self._world.prefix.upper() + "_"):
-                    await jetstream.delete_stream(stream.config.name or "")
-        except (OSError, TimeoutError, nats.errors.Error):
-            return
-        finally:
-            await client.close()
+        await wipe(self._world)
 
     async def _novu(self, strike: Strike) -> None:
         self._world.novu.script(NOVU[strike.kind])
@@ -116,6 +100,26 @@ class Trouble:
         for server in (self._world.servers.nats, self._world.servers.postgres):
             server.resume()
         return self._world.fleet.mend()
+
+
+async def wipe(world: World) -> None:
+    """Every stream is deleted, with all that is on its way."""
+    try:
+        async with asyncio.timeout(5):
+            client = await nats.connect(
+                world.servers.nats.url, connect_timeout=1, error_cb=_say_nothing
+            )
+    except (OSError, TimeoutError, nats.errors.Error):
+        return  # it is away just now, which is trouble enough
+    try:
+        jetstream = client.jetstream(timeout=1)
+        for stream in await jetstream.streams_info():
+            if (stream.config.name or "").startswith(world.prefix.upper() + "_"):
+                await jetstream.delete_stream(stream.config.name or "")
+    except (OSError, TimeoutError, nats.errors.Error):
+        return
+    finally:
+        await client.close()
 
 
 async def _say_nothing(_: Exception) -> None:

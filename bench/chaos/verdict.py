@@ -1,6 +1,6 @@
 """The ledger: what became of every row, compared with what Novu says it did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -10,7 +10,7 @@ from xnovu.local.novu import LocalNovu
 
 ROWS = """
 SELECT id, notification_status::text, coalesce(error_details ->> 'code', ''), transaction_id,
-       retraction_outcome
+       retraction_outcome, name
 FROM notify.ent_notification
 """
 OPEN = """
@@ -42,13 +42,14 @@ def ledger(rows: list[tuple[Any, ...]], wanted: Mapping[int, str], novu: LocalNo
     """Compare the table with Novu's own book."""
     book = Ledger([], list(novu.ledger.doubled()), [], [])
     for row in rows:
-        _enter(book, row, wanted.get(row[0], "unknown"), novu)
+        *found, name = row  # which says it, too, where the answer to an insert was lost
+        _enter(book, found, wanted.get(row[0], name), novu)
     missing = wanted.keys() - {row[0] for row in rows}
     book.lost.extend(f"row {number} is gone" for number in sorted(missing))
     return book
 
 
-def _enter(book: Ledger, row: tuple[Any, ...], wanted: str, novu: LocalNovu) -> None:
+def _enter(book: Ledger, row: Sequence[Any], wanted: str, novu: LocalNovu) -> None:
     number, status, code, name, outcome = row
     entries = [novu.ledger.find(part) for part in _parts(name, wanted == "many")]
     accepted = [entry.accepted if entry else 0 for entry in entries]

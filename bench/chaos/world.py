@@ -1,5 +1,6 @@
 """One installation for one run: servers, wires to them, a Novu, a database of its own."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -55,8 +56,8 @@ async def world(
     servers: Servers, prefix: str, processes: Sequence[Sequence[str]], config: Path = QUICK
 ) -> AsyncGenerator[World]:
     """A database, subjects and a Novu that no other run has; no stage runs yet."""
-    dsn = servers.postgres.create_database(prefix)
-    migrate(dsn)
+    dsn = await asyncio.to_thread(servers.postgres.create_database, prefix)
+    await asyncio.to_thread(migrate, dsn)
     async with AsyncExitStack() as stack:
         options = LocalNovuOptions(fan_out_delay=0.1, dedupe_gap=0.05)
         running = await stack.enter_async_context(running_novu(options))

@@ -148,6 +148,15 @@ class TestRetracted:
         until = (await bench.row(key.notification_id))["claimed_until"]
         assert from_now(60) < until < from_now(180)
 
+    async def test_keeps_it_no_longer_than_it_is_told_to(self, bench: Bench) -> None:
+        """What is lost on its way meanwhile comes round after that."""
+        (key,) = await claimed(bench)
+        await retracted(bench, key)
+        (event,) = await bench.store.claim_retractions(9, 0.0)
+        assert event.key in await bench.store.retracted([event.key], hold=1e-6)
+        (again,) = await bench.store.claim_retractions(9, LONG)
+        assert again.notification_id == event.notification_id
+
     async def test_leaves_out_what_is_gone_or_not_ours_or_in_other_hands(
         self, bench: Bench
     ) -> None:

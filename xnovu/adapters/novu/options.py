@@ -27,6 +27,7 @@ class NovuOptions(BaseModel):
     call costs 1, a bulk of any size ``bulk_cost``. Processes on one Novu environment share its
     limit, and cancels count too. ``bulk``: ``auto`` sends 2 or more events as one bulk where Novu
     has shown no rate limit (self-hosted), and where it has, only as many as the bulk costs tokens.
+    What is looked up before it is sent goes singly.
 
     ``concurrency`` is how many requests are under way at once. ``timeout`` bounds one request,
     and how long a call may wait before its request begins, so that ``trigger`` answers within

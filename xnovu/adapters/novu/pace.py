@@ -32,7 +32,8 @@ class Pace:
             async with asyncio.timeout_at(until):
                 if self._limiter:
                     await self._limiter.acquire(cost)
-                await asyncio.sleep(max(self._closed(), 0.0))
+                if (closed := self._closed()) > 0:
+                    await asyncio.sleep(closed)
         except TimeoutError:
             return self._late(until) or _limited(cost / self._rate if self._rate else 0.0)
         return None

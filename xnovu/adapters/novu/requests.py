@@ -79,16 +79,13 @@ def bulk_body(events: Sequence[Event]) -> bytes:
 
 def single_key(environment: str, event: Event, generation: int) -> str:
     """The Idempotency-Key of one event; a new generation follows a replayed error."""
-    return _generation(f"{environment}:{event.id}", generation)
-
-
-def bulk_key(environment: str, body: bytes, generation: int) -> str:
-    """The Idempotency-Key of a bulk: Novu holds a key to the very same body."""
-    return _generation(f"{environment}:bulk:{hashlib.sha256(body).hexdigest()}", generation)
-
-
-def _generation(key: str, generation: int) -> str:
+    key = f"{environment}:{event.id}"
     return f"{key}:{generation}" if generation else key
+
+
+def bulk_key(environment: str, body: bytes) -> str:
+    """The Idempotency-Key of a bulk: Novu holds a key to the very same body."""
+    return f"{environment}:bulk:{hashlib.sha256(body).hexdigest()}"
 
 
 def parts(events: Sequence[Event], pays: float) -> Iterator[list[Event]]:

@@ -59,23 +59,29 @@ class Round:
         runs = (self._send(fresh), self._look_up_and_send(suspect), self._look_up_alone(overdue))
         return _merged(await _together(runs))
 
-    async def _send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
+    async def _send(self, events: Sequence[Event]) -> Verdicts:
         requests = parts(events, self.link.pays)
-        return _merged(await _together(self._part(part, generation) for part in requests))
+        return _merged(await _together(map(self._part, requests)))
 
-    async def _part(self, events: list[Event], generation: int) -> Verdicts:
+    async def _part(self, events: list[Event], generation: int = 0) -> Verdicts:
         try:
             if len(events) == 1:
                 return await self._single(events[0], generation)
-            return await self._bulk(events, generation)
+            return await self._bulk(events)
         except Exception as error:  # noqa: BLE001 - it may be sent: a raise would send it again
             return self._all(events, unclear(type(error).__name__, self.link.options.settle))
 
     async def _look_up_and_send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
-        """Send what Novu does not have."""
-        verdicts = _merged(await _together(map(self._look_up, events)))
-        missing = [event for event in events if event.id not in verdicts]
-        return verdicts | await self._send(missing, generation)
+        """
+        Send what Novu does not have, each as soon as that is known.
+
+        Were all of them looked up first, slow look-ups took the time of every round, and nothing
+        was ever sent. One by one they cost no more tokens than in bulks.
+        """
+        return _merged(await _together(self._unless_there(event, generation) for event in events))
+
+    async def _unless_there(self, event: Event, generation: int) -> Verdicts:
+        return await self._look_up(event) or await self._part([event], generation)
 
     async def _look_up_alone(self, events: Sequence[Event]) -> Verdicts:
         """Too late to send: either Novu has it, or nobody ever will."""
@@ -104,14 +110,14 @@ class Round:
                 settle = self.link.options.settle
                 return {event.id: single_verdict(response, event, self._mask(event), settle)}
 
-    async def _bulk(self, events: list[Event], generation: int) -> Verdicts:
+    async def _bulk(self, events: list[Event]) -> Verdicts:
         body = bulk_body(events)
-        key = bulk_key(self.link.options.environment, body, generation)
+        key = bulk_key(self.link.options.environment, body)
         match await self._post(BULK, body, key, self.link.options.bulk_cost):
             case XNovuError() as error:
                 return self._all(events, error)
             case response if is_replay_of_error(response):
-                return await self._replayed(events, generation)
+                return await self._replayed(events, 0)
             case response if response.is_client_error:
                 return await self._sift(events, response)
             case response:

@@ -18,6 +18,7 @@ from tests.unit.adapters.novu.building import (
     taken,
 )
 from xnovu.adapters.novu.pace import Pace
+from xnovu.adapters.novu.wire import LOOK_UPS
 from xnovu.errors import Paused
 
 
@@ -162,6 +163,32 @@ async def test_look_ups_without_an_answer_take_no_place_from_the_others() -> Non
             await stuck
 
 
+async def test_what_is_looked_up_does_not_wait_for_other_look_ups_to_be_sent() -> None:
+    """Else slow look-ups would take all the time there is, round by round, and send nothing."""
+
+    class Slow(Silent):
+        """Answers a look-up once what the first four looked for has been sent."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = self.sent = 0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method == "POST":
+                self.sent += 1
+                if self.sent == LOOK_UPS:
+                    self.let.set()
+                return taken(request)
+            self.asked += 1
+            if self.asked <= LOOK_UPS:
+                return taken(request)
+            return await super().handle_async_request(request)
+
+    async with opened(Slow()) as provider:
+        verdicts = await provider.trigger([call(n, suspect=True) for n in range(3 * LOOK_UPS)])
+    assert list(verdicts) == [None] * 3 * LOOK_UPS
+
+
 async def test_a_cancelled_batch_gives_its_places_and_turns_back() -> None:
     novu = Silent()
     async with opened(novu, bulk="never", concurrency=2, rate=1) as provider:
@@ -185,3 +212,8 @@ async def test_the_pace_forgets_who_stopped_waiting() -> None:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert await pace.admit(1, now() + 9) is None
+
+
+async def test_who_comes_too_late_is_not_told_of_a_rate_limit_that_there_is_not() -> None:
+    past = asyncio.get_running_loop().time() - 1
+    assert await Pace(rate=0).admit(1, past) is None
