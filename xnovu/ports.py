@@ -227,7 +227,7 @@ class Store(Retractions, Protocol):
         ...
 
     async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        """Those that a call for ``alone`` was given, and for how many seconds more."""
+        """Those PROCESSING under this very claim that somebody was given alone: seconds left."""
         ...
 
     async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:

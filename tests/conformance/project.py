@@ -103,7 +103,8 @@ class Fenced(SupabaseFunctions):
         if function in SCOPED:
             return arguments.get("of_enterprise") in self._own
         listed = [value for value in arguments.values() if isinstance(value, list | tuple)]
-        owners = {str(each.get("enterprise_id")) for value in listed for each in value}
+        rows = [each for value in listed for each in value if isinstance(each, Mapping)]
+        owners = {str(row.get("enterprise_id")) for row in rows}
         return function in OF_NO_ROW or (bool(listed) and owners <= self._own)
 
 

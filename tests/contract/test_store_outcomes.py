@@ -15,7 +15,7 @@ from tests.contract.store_fixtures import (
     insert,
     others,
 )
-from xnovu.events import Failure, Key, Retraction, Status, Workflow
+from xnovu.events import Failure, Key, Status, Workflow
 from xnovu.ports import Outcome
 
 bench = store_fixtures.bench
@@ -179,14 +179,25 @@ class TestBeingSent:
         assert await bench.store.still_wanted([current.captured.key], alone=LONG) == frozenset()
 
     async def test_is_over_when_the_row_has_ended(self, bench: Bench) -> None:
-        keys = await claimed(bench, 3)
+        keys = await claimed(bench, 4)
         await bench.store.still_wanted(keys, alone=LONG)
         await bench.store.record([Outcome(keys[0]), Outcome(keys[1], FAILURE)])
-        await bench.store.retract(keys[2:])
-        (event,) = await bench.store.claim_retractions(9, LONG)
-        assert set(await bench.store.being_sent(keys)) == {keys[2]}
-        await bench.store.record_retractions({event.key: Retraction.STOPPED})
-        assert await bench.store.being_sent(keys) == {}
+        await bench.store.retract(keys[2:3])
+        assert set(await bench.store.being_sent(keys)) == {keys[3]}
+
+    async def test_is_no_concern_of_a_stale_claim(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        await bench.store.still_wanted([key], alone=LONG)
+        assert await bench.store.being_sent([replace(key, claims=2)]) == {}
+
+    async def test_is_not_ended_by_a_failure_that_is_none(self, bench: Bench) -> None:
+        """Of an earlier claim, told late."""
+        (stale,) = await claimed(bench, lease=0.0)
+        (current,) = await bench.store.claim(1, LONG)
+        key = current.captured.key
+        await bench.store.still_wanted([key], alone=LONG)
+        assert list(await bench.store.record([Outcome(stale, FAILURE)])) == []
+        assert set(await bench.store.being_sent([key])) == {key}
 
     async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
         assert await bench.store.still_wanted([], alone=LONG) == frozenset()

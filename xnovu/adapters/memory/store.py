@@ -109,8 +109,7 @@ class MemoryStore:
         return frozenset(ours)
 
     async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        found = ((key, self._find(key)) for key in keys)
-        seconds = {key: record.sent_for(self._now()) for key, record in found if record}
+        seconds = {record.key: record.sent_for(self._now()) for record in self._claimed(keys)}
         return {key: more for key, more in seconds.items() if more}
 
     async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:

@@ -60,14 +60,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_s
     RETURNING s.id
 $$;
 
--- Those that somebody may be sending, and for how many seconds more.
+-- Those still to be sent under this very claim that somebody may be sending, and for how many seconds more.
 CREATE OR REPLACE FUNCTION notify.being_sent(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, seconds double precision)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
     SELECT k.id, k.enterprise_id, k.generation, k.claims, extract(epoch FROM s.until - now())::double precision
     FROM jsonb_to_recordset(being_sent.keys) AS k (id bigint, enterprise_id text, generation int, claims int)
-    JOIN notify.xnovu_sending s USING (id, enterprise_id)
-    WHERE s.until > now()
+    JOIN notify.xnovu_sending s ON s.id = k.id AND s.enterprise_id = k.enterprise_id
+    JOIN notify.ent_notification n ON n.id = k.id AND n.enterprise_id::text = k.enterprise_id
+    WHERE s.until > now() AND n.notification_status = 'PROCESSING'
+      AND n.generation = k.generation AND n.claims = k.claims
 $$;
 
 DROP FUNCTION IF EXISTS notify.still_wanted(jsonb, double precision);
