@@ -31,7 +31,7 @@ KINDS = {
     "ingest": {"claim", "claim_retractions", "publish ingest", "publish retract"},
     "hydrate": {"load", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
     "trigger": {
-        *("still_wanted", "POST /events/trigger", "GET /notifications"),
+        *("still_wanted", "let_go", "POST /events/trigger", "GET /notifications"),
         *("publish trigger", "publish dead", "publish later.at"),
         *("ack hydrate", "term hydrate", "ack later.due"),
     },
