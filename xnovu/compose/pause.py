@@ -103,9 +103,24 @@ class FleetPause:
             log.warning("paused in the whole fleet", stage=stage, code=streak.hold.code)
             await self._renew(stage, streak)
         await streak.over.wait()
-        with suppress(XNovuError):  # then it ends by itself
+        with suppress(TimeoutError):  # by then it has ended by itself
+            async with asyncio.timeout(self._seconds):
+                await self._resume(stage)
+
+    async def _resume(self, stage: str) -> None:
+        """As soon as the broker can be reached, unless this process pauses it anew."""
+        while not await self._resumed(stage):
+            await asyncio.sleep(self._seconds / 60)
+            if stage in self._streaks:
+                return
+        log.warning("goes on in the whole fleet", stage=stage)
+
+    async def _resumed(self, stage: str) -> bool:
+        try:
             await self._transport.resume(stage)
-            log.warning("goes on in the whole fleet", stage=stage)
+        except XNovuError:
+            return False
+        return True
 
     async def _renew(self, stage: str, streak: _Streak) -> None:
         """Unless it was lifted before its time."""

@@ -20,7 +20,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.is_paused, self.reachable = False, True
+        self.is_paused, self.reachable, self.refused = False, True, 0
 
     async def pause(self, name: str, seconds: float, reason: str) -> None:
         if not self.reachable:
@@ -29,6 +29,9 @@ class Mailbox:
         self.is_paused = True
 
     async def resume(self, name: str) -> None:
+        self.refused += not self.reachable
+        if not self.reachable:
+            raise Paused("away")
         self.asked.append("resume")
         self.is_paused = False
 
@@ -140,8 +143,40 @@ async def test_what_is_not_the_provider_stops_nobody_else(fleet, mailbox, code: 
     assert mailbox.asked == []
 
 
-async def test_out_of_the_brokers_reach_nothing_is_paused_and_nothing_breaks(fleet, mailbox):
+async def test_out_of_the_brokers_reach_nothing_is_paused_and_nothing_breaks(mailbox):
+    """What may have been paused all the same is resumed."""
+    fleet = FleetPause(mailbox, seconds=60.0)
     mailbox.reachable = False
     batch = Batch(fleet)
     await batch.ends(Done())
+    await eventually(lambda: mailbox.refused)
+    mailbox.reachable = True
     await eventually(lambda: mailbox.asked == ["resume"])
+    await fleet.stop()
+
+
+async def test_a_broker_that_is_away_just_then_is_told_later_that_it_goes_on(mailbox):
+    """Else everybody would wait for the end of a pause whose cause is over."""
+    fleet = FleetPause(mailbox, seconds=60.0)
+    batch = Batch(fleet)
+    await eventually(lambda: mailbox.is_paused)
+    mailbox.reachable = False
+    await batch.ends(Done())
+    await eventually(lambda: mailbox.refused)
+    mailbox.reachable = True
+    await eventually(lambda: not mailbox.is_paused)
+    await fleet.stop()
+
+
+async def test_what_is_paused_anew_is_not_resumed_for_what_was_before(fleet, mailbox):
+    first = Batch(fleet)
+    await eventually(lambda: mailbox.is_paused)
+    mailbox.reachable = False
+    await first.ends(Done())
+    await eventually(lambda: mailbox.refused)
+    second = Batch(fleet)
+    mailbox.reachable = True
+    await eventually(lambda: len(mailbox.asked) > 1)
+    assert "resume" not in mailbox.asked
+    await second.ends(Done())
+    await eventually(lambda: not mailbox.is_paused)
