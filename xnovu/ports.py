@@ -106,11 +106,22 @@ class Publisher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages that are not settled yet; ``queued`` of them may be worked on, and nobody does."""
+
+    unsettled: int = 0
+    queued: int = 0
+
+    def __add__(self, other: "Backlog") -> "Backlog":
+        return Backlog(self.unsettled + other.unsettled, self.queued + other.queued)
+
+
 class Transport(Source, Publisher, Protocol):
     """A message broker: both directions, one connection."""
 
-    async def waiting(self, names: Sequence[str]) -> int:
-        """How many messages these mailboxes have not settled yet."""
+    async def backlog(self, names: Sequence[str]) -> Backlog:
+        """How much these mailboxes have not settled yet."""
         ...
 
     async def pause(self, name: str, seconds: float, reason: str) -> None:

@@ -15,7 +15,7 @@ from xnovu.envelope import Envelope, decode
 from xnovu.errors import Permanent
 from xnovu.events import Status, StatusChanged
 from xnovu.policy import Dead, Done, Fate, Policy, Retry
-from xnovu.ports import Delivery, Handler, Transport
+from xnovu.ports import Backlog, Delivery, Handler, Transport
 from xnovu.stage import utc_now
 
 POLICY = Policy(batch=10, linger=0.02, slots=1, timeout=5.0, attempts=20)
@@ -71,7 +71,7 @@ async def published(transport: Transport, *numbers: int) -> None:
 
 async def settled(transport: Transport, *mailboxes: str) -> None:
     async def none_waiting() -> bool:
-        return await transport.waiting(mailboxes) == 0
+        return (await transport.backlog(mailboxes)).unsettled == 0
 
     await eventually(none_waiting)
 
@@ -199,7 +199,7 @@ async def test_a_message_that_waits_holds_nobody_up(transport: Transport, mailbo
         await eventually(lambda: handler.seen)
         await published(transport, 2)
         await eventually(lambda: (2, 1) in handler.seen)
-        assert await transport.waiting([mailbox]) >= 1
+        assert (await transport.backlog([mailbox])).unsettled >= 1
 
 
 async def test_all_comes_again_when_the_handler_raises(transport: Transport, mailbox: str):
@@ -319,7 +319,7 @@ async def test_any_enterprise_gets_its_messages(
     assert decode(arrived[0].headers, arrived[0].body).enterprise_id == enterprise
 
 
-async def test_waiting_counts_what_is_not_settled(transport: Transport, mailbox: str):
+async def test_the_backlog_is_what_is_not_settled(transport: Transport, mailbox: str):
     began, hold = asyncio.Event(), asyncio.Event()
 
     async def held(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
@@ -330,10 +330,21 @@ async def test_waiting_counts_what_is_not_settled(transport: Transport, mailbox:
     async with running(transport, mailbox, held, Policy(batch=2, slots=1)):
         await published(transport, *range(5))
         await eventually(began.is_set)
-        assert await transport.waiting([mailbox]) == 5
-        assert await transport.waiting([]) == await transport.waiting(["nobody"]) == 0
+        assert await transport.backlog([mailbox]) == Backlog(unsettled=5, queued=3)
+        assert await transport.backlog([]) == await transport.backlog(["nobody"]) == Backlog()
         hold.set()
         await settled(transport, mailbox)
+
+
+async def test_what_waits_for_its_time_is_not_ready(transport: Transport, mailbox: str):
+    handler = Recorder(lambda n, attempt: Retry(60, "later"))
+
+    async def put_off() -> bool:
+        return await transport.backlog([mailbox]) == Backlog(unsettled=3, queued=0)
+
+    async with running(transport, mailbox, handler):
+        await published(transport, 1, 2, 3)
+        await eventually(put_off)
 
 
 async def test_a_batch_in_hand_keeps_its_lease(bench: Bench, mailbox: str):

@@ -117,7 +117,7 @@ async def watching(options: NatsOptions) -> AsyncIterator[tuple[NatsTransport, G
 
 async def settled(transport: NatsTransport, mailboxes: Sequence[str], within: float) -> None:
     async def none_waiting() -> bool:
-        return await transport.waiting(mailboxes) == 0
+        return (await transport.backlog(mailboxes)).unsettled == 0
 
     await eventually(none_waiting, within=within)
 

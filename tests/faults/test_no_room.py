@@ -43,7 +43,7 @@ async def test_a_full_stream_holds_what_is_done_until_there_is_room(nats_server:
         await eventually(lambda: watcher.holds)
         assert {hold.code for hold in watcher.holds} == {"broker_full"}
         assert f"no room in stream {hydrated}: maximum bytes" in watcher.holds[0].reason
-        assert await transport.waiting(["hydrate"]) > 0
+        assert (await transport.backlog(["hydrate"])).unsettled > 0
         await jetstream.update_stream(config, max_bytes=-1)
         await eventually(lambda: record.recorded == set(range(1, 101)), within=60)
     await transport.stop()

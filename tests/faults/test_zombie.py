@@ -76,7 +76,7 @@ async def holding(transport: NatsTransport, stage: Sending) -> None:
 async def settled(transport: NatsTransport) -> None:
     async def none_waiting() -> bool:
         with contextlib.suppress(Paused):
-            return await transport.waiting(["trigger"]) == 0
+            return (await transport.backlog(["trigger"])).unsettled == 0
         return False
 
     await eventually(none_waiting, within=30)

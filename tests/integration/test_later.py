@@ -49,7 +49,7 @@ class Again:
 
 async def settled(transport: NatsTransport) -> None:
     async def none_waiting() -> bool:
-        return await transport.waiting(["box"]) == 0
+        return (await transport.backlog(["box"])).unsettled == 0
 
     await eventually(none_waiting, within=30)
 
@@ -82,8 +82,8 @@ async def test_what_waits_takes_no_room_in_its_consumer(options: NatsOptions):
             return (info.num_pending, info.num_ack_pending) == (0, 0)
 
         await eventually(nothing_unacknowledged)
-    assert await transport.waiting(["box"]) == 300
-    assert await transport.waiting(["another"]) == 0
+    assert (await transport.backlog(["box"])).unsettled == 300
+    assert (await transport.backlog(["another"])).unsettled == 0
     await transport.stop()
 
 

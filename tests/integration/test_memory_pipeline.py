@@ -18,6 +18,7 @@ from xnovu.adapters.table import TableOptions, TableSource
 from xnovu.errors import Paused, Permanent
 from xnovu.events import Workflow
 from xnovu.policy import Policy
+from xnovu.ports import Backlog
 from xnovu.stage import Actor
 
 ACME = "11111111-1111-4111-8111-111111111111"
@@ -30,11 +31,11 @@ QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.05)
 async def pipeline(store: MemoryStore, provider: MemoryProvider) -> AsyncIterator[None]:
     transport = MemoryTransport()
 
-    async def backlog() -> int:
-        return await transport.waiting(["hydrate", "trigger", "status"])
+    async def backlog() -> Backlog:
+        return await transport.backlog(["hydrate", "trigger", "status"])
 
-    async def retractions() -> int:
-        return await transport.waiting(["retract"])
+    async def retractions() -> Backlog:
+        return await transport.backlog(["retract"])
 
     table = TableSource(store, None, backlog, retractions, QUICK, Metrics())
     table.subscribe("ingest", ["ingest"], POLICY, Actor(Ingest(), POLICY, transport))

@@ -152,7 +152,7 @@ async def test_a_handler_that_raises_is_named_without_what_it_said(
         await eventually(lambda: arrived == [1, 2])
 
         async def settled() -> bool:
-            return await transport.waiting(["clumsy", "miscounting"]) == 0
+            return (await transport.backlog(["clumsy", "miscounting"])).unsettled == 0
 
         await eventually(settled)
         await transport.stop()

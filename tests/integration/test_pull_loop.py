@@ -294,7 +294,7 @@ async def test_a_server_killed_in_full_flight_loses_nothing(own_server: Embedded
     await eventually(lambda: len(tally.handled) == len(envelopes), within=60)
 
     async def none_waiting() -> bool:
-        return await transport.waiting(["box"]) == 0
+        return (await transport.backlog(["box"])).unsettled == 0
 
     await eventually(none_waiting, within=30)
     await transport.stop()

@@ -80,7 +80,7 @@ async def prepared(options: NatsOptions, count: int) -> None:
 
 async def settled(transport: NatsTransport) -> None:
     async def none_waiting() -> bool:
-        return await transport.waiting(["box"]) == 0
+        return (await transport.backlog(["box"])).unsettled == 0
 
     await eventually(none_waiting)
 

@@ -65,7 +65,7 @@ async def _broker(settings: Settings) -> str | None:
     transport = nats_transport(settings)
     await transport.start()
     try:
-        await transport.waiting(DOWNSTREAM)
+        await transport.backlog(DOWNSTREAM)
     finally:
         await transport.stop()
     return None

@@ -160,8 +160,8 @@ class House:
         self.table = TableSource(
             await self.kit.store(),
             wakeups,
-            lambda: self.transport.waiting(self._bounded()),
-            lambda: self.transport.waiting(RETRACTING),
+            lambda: self.transport.backlog(self._bounded()),
+            lambda: self.transport.backlog(RETRACTING),
             self.settings.ingest,
             self.metrics,
             self.watcher.stalled,

@@ -117,7 +117,7 @@ async def test_a_waiting_message_is_known_however_many_pass_it_by():
     await transport.publish([captured(n) for n in range(1, 50)])
     await eventually(lambda: transport.unsettled(["hydrate"]) == 1)
     await transport.publish([captured(1)])
-    assert await transport.waiting(["hydrate"]) == 1
+    assert (await transport.backlog(["hydrate"])).unsettled == 1
     await transport.stop()
     assert left(transport) == [("ingest", 1, False)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from xnovu.events import KINDS
 from xnovu.policy import Dead, Done, Fate, Policy, Retry
-from xnovu.ports import Delivery, Handler
+from xnovu.ports import Backlog, Delivery, Handler
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,10 @@ class Mailbox:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pause_end: asyncio.TimerHandle | None = None
+
+    @property
+    def backlog(self) -> Backlog:
+        return Backlog(self.unsettled, self._queue.qsize())
 
     @property
     def paused(self) -> bool:

@@ -10,7 +10,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Event
 from xnovu.policy import Policy
-from xnovu.ports import Delivery, Features, Handler
+from xnovu.ports import Backlog, Delivery, Features, Handler
 
 REMEMBERED = 50_000
 """Ids of settled messages that are still known, the latest: some 10 MB of them."""
@@ -71,12 +71,15 @@ class MemoryTransport:
     async def publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
         return [self._publish(envelope) for envelope in envelopes]
 
-    async def waiting(self, names: Sequence[str]) -> int:
-        return self.unsettled(names)
+    async def backlog(self, names: Sequence[str]) -> Backlog:
+        return sum((self._mailboxes[name].backlog for name in self._known(names)), Backlog())
 
     def unsettled(self, names: Sequence[str]) -> int:
-        """Tell the same as :meth:`waiting`, without waiting for it."""
-        return sum(box.unsettled for name, box in self._mailboxes.items() if name in names)
+        """How much these mailboxes have not settled, told without waiting for it."""
+        return sum(self._mailboxes[name].unsettled for name in self._known(names))
+
+    def _known(self, names: Sequence[str]) -> list[str]:
+        return [name for name in self._mailboxes if name in names]
 
     def deliver(self, kind: str, headers: dict[str, str], body: bytes) -> int:
         """Put a message into every mailbox of its kind, whatever it is; tells how many."""

@@ -21,6 +21,7 @@ from xnovu.adapters.nats.topology import (
     mailbox_of,
     stream_name,
 )
+from xnovu.ports import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -124,3 +125,9 @@ class Consumer:
 def unsettled(info: ConsumerInfo) -> int:
     """How many messages a consumer has still to give out, or to see settled."""
     return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+
+def backlog(info: ConsumerInfo) -> Backlog:
+    """The same, and how much is ready to be given out; what is in a lane beside never is."""
+    beside = info.name != mailbox_of(info.name)
+    return Backlog(unsettled(info), 0 if beside else info.num_pending or 0)

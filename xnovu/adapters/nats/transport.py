@@ -16,7 +16,7 @@ from nats.js.errors import NotFoundError
 from xnovu.adapters.nats.address import Url, asked
 from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.consumer import Consumer, unsettled
+from xnovu.adapters.nats.consumer import Consumer, backlog
 from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.lease import current_lease
@@ -41,7 +41,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import Event
 from xnovu.policy import Policy
-from xnovu.ports import Features, Handler
+from xnovu.ports import Backlog, Features, Handler
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +115,12 @@ class NatsTransport:
         except (NatsError, OSError, TimeoutError) as error:
             return f"NATS at {self.broker.address} does not answer: {type(error).__name__}"
 
-    async def waiting(self, names: Sequence[str]) -> int:
+    async def backlog(self, names: Sequence[str]) -> Backlog:
         """Raises Paused while NATS is away."""
         try:
             jetstream = self.broker.jetstream
-            counts = [self._waiting(jetstream, kind, names) for kind in self._kinds()]
-            return sum(await asyncio.gather(*counts))
+            counts = [self._backlog(jetstream, kind, names) for kind in self._kinds()]
+            return sum(await asyncio.gather(*counts), Backlog())
         except (NatsError, OSError, TimeoutError) as error:
             raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
 
@@ -155,12 +155,14 @@ class NatsTransport:
             return missing_stream(stream)
         return None
 
-    async def _waiting(self, jetstream: JetStreamContext, kind: str, names: Sequence[str]) -> int:
+    async def _backlog(
+        self, jetstream: JetStreamContext, kind: str, names: Sequence[str]
+    ) -> Backlog:
         try:
             infos = await jetstream.consumers_info(stream_name(self._options.prefix, kind))
         except NotFoundError:
-            return 0
-        return sum(unsettled(info) for info in infos if mailbox_of(info.name) in names)
+            return Backlog()
+        return sum((backlog(info) for info in infos if mailbox_of(info.name) in names), Backlog())
 
 
 def _settling(handler: Handler, copies: Copies) -> OnBatch:

@@ -12,18 +12,22 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, Field
 
+from xnovu.adapters.table.window import Window
 from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
-from xnovu.ports import Delivery, Features, Handler, Store, WakeUps
+from xnovu.ports import Backlog, Delivery, Features, Handler, Store, WakeUps
 
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
 
-RECOUNT = 0.1
+RECOUNT = 0.05
 """Seconds between two questions to the broker how much is on its way."""
+
+AHEAD = 2
+"""Batches that may lie ready at first, before anything is known of how fast they are worked on."""
 
 
 class TableOptions(BaseModel, extra="forbid", frozen=True):
@@ -31,7 +35,8 @@ class TableOptions(BaseModel, extra="forbid", frozen=True):
     How rows are taken. All times are seconds.
 
     ``backlog`` is how many messages may be on their way before no more rows are claimed (of
-    retractions as many again, so that none waits behind what it is to stop); ``lease`` is how long
+    retractions as many again, so that none waits behind what it is to stop); of those on which
+    nobody is at work only as many as keep the workers busy. ``lease`` is how long
     a claimed row has to reach its end before it is claimed again, so it must be longer than the
     stages need for a whole backlog. ``sweep_idle`` bounds by how much a schedule can be missed of
     which no wake-up has told.
@@ -69,8 +74,8 @@ class TableSource:
 
     store: Store
     wakeups: WakeUps | None
-    backlog: Callable[[], Awaitable[int]]
-    retractions: Callable[[], Awaitable[int]]
+    backlog: Callable[[], Awaitable[Backlog]]
+    retractions: Callable[[], Awaitable[Backlog]]
     options: TableOptions
     gauge: Gauge
     stalled: Callable[[Exception], None] = _untold
@@ -84,12 +89,18 @@ class TableSource:
     _nap: float = 0.0
     _recount: float = 0.0
     _on_their_way: int = 0
+    _window: Window = field(init=False)
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
+
+    def __post_init__(self) -> None:
+        self._window = Window(self.options.backlog, self.options.backlog, 1)
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
         self._subscription = (policy, handler)
+        size = min(AHEAD * policy.batch, self.options.backlog)
+        self._window = Window(size, self.options.backlog, policy.batch)
 
     async def start(self) -> None:
         if self.wakeups:
@@ -155,8 +166,8 @@ class TableSource:
         retracted = await self._carry_retractions(policy.batch, handler)
         room = await self._room()
         if room <= 0:
-            return 0.0 if retracted else self.options.sweep_busy
-        if not (await self._carry_rows(min(policy.batch, room), handler) or retracted):
+            return 0.0 if retracted else RECOUNT
+        if not (await self._carry_rows(room, handler) or retracted):
             return await self._until_due()
         self._nap = self.options.sweep_busy
         return 0.0
@@ -164,6 +175,7 @@ class TableSource:
     async def _carry_rows(self, limit: int, handler: Handler) -> int:
         claims = await self.store.claim(limit, self.options.lease)
         self._on_their_way += len(claims)
+        self._window.claimed(len(claims), limit)
         self.gauge.claimed(len(claims))
         self._line.heard()
         if self.wakeups and not self._expected:
@@ -176,7 +188,7 @@ class TableSource:
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
         """They do not wait for room among the rows; the broker is asked once there may be none."""
         if self._going_back >= self.options.backlog:
-            self._going_back = await self.retractions()
+            self._going_back = (await self.retractions()).unsettled
         limit = min(batch, self.options.backlog - self._going_back)
         if limit <= 0:
             return 0
@@ -187,13 +199,15 @@ class TableSource:
         return len(events)
 
     async def _room(self) -> int:
-        """How many more rows may be on their way; counted anew every so often."""
+        """How many more rows may be claimed at once; counted anew every so often."""
         now = asyncio.get_running_loop().time()
         if now >= self._recount:
-            self._on_their_way = await self.backlog()
+            backlog = await self.backlog()
+            self._on_their_way = backlog.unsettled
+            self._window.counted(backlog.queued, now)
             self._recount = now + RECOUNT
-            self.gauge.backlog(self._on_their_way)
-        return self.options.backlog - self._on_their_way
+            self.gauge.backlog(backlog.unsettled)
+        return min(self._window.room(), self.options.backlog - self._on_their_way)
 
     async def _until_due(self) -> float:
         """Nothing was due: every hint so far is answered, and the sweep slows down."""

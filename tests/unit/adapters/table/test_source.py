@@ -14,7 +14,7 @@ from xnovu.envelope import decode
 from xnovu.errors import Paused
 from xnovu.events import RetractRequested
 from xnovu.policy import Dead, Done, Policy, Retry
-from xnovu.ports import Claim
+from xnovu.ports import Backlog, Claim
 
 SLOW = TableOptions(sweep_busy=3600, sweep_idle=3600)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.01)
@@ -105,15 +105,23 @@ class Handler:
 
 @asynccontextmanager
 async def running(
-    table, handler, options=SLOW, *, waiting=lambda: 0, retracting=lambda: 0, bell=None, slots=1
+    table,
+    handler,
+    options=SLOW,
+    *,
+    waiting=lambda: 0,
+    queued=lambda: 0,
+    retracting=lambda: 0,
+    bell=None,
+    slots=1,
 ):
-    async def backlog() -> int:
-        return waiting()
+    async def backlog() -> Backlog:
+        return Backlog(waiting(), queued())
 
     counts = Counts()
 
-    async def retractions() -> int:
-        return retracting()
+    async def retractions() -> Backlog:
+        return Backlog(retracting())
 
     source = TableSource(table, bell, backlog, retractions, options, counts, Stalls())
     source.subscribe("ingest", ["ingest"], Policy(batch=10, slots=slots, backoff=0.01), handler)
@@ -208,6 +216,19 @@ async def test_nothing_is_claimed_while_the_stages_are_full():
     async with running(table, handler, QUICK, waiting=full):
         await eventually(lambda: looked > 3)
     assert table.claimed == 0
+
+
+async def test_no_more_lies_ready_than_is_taken_up():
+    table, handler, counts = Table(1000), Handler(), []
+
+    def queued() -> int:
+        counts.append(0 if len(counts) > 3 else 20)
+        return counts[-1]
+
+    async with running(table, handler, QUICK, queued=queued):
+        await eventually(lambda: len(handler.seen) == 1000)
+    assert counts[:4] == [20] * 4
+    assert counts.count(0) > 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,5 @@
+"""The table as a mailbox: rows that fall due, and retractions, arrive like messages."""
+
+from xnovu.adapters.table.source import TableOptions, TableSource
+
+__all__ = ["TableOptions", "TableSource"]
