@@ -1,6 +1,7 @@
 """What every store promises of its queue."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,8 @@ from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Key
 from xnovu.ports import Outcome
+
+HOUR = 3600.0
 
 bench = store_fixtures.bench
 
@@ -93,12 +96,11 @@ class TestClaim:
         await bench.change(later, scheduled_for=from_now(-1))
         assert [c.captured.notification_id for c in await bench.store.claim(9, LONG)] == [later]
 
-    async def test_serves_in_the_order_in_which_rows_fell_due(self, bench: Bench) -> None:
-        (second,) = await insert(bench, scheduled_for=from_now(-100))
+    async def test_serves_first_who_came_first(self, bench: Bench) -> None:
+        (second,) = await insert(bench, created_at=from_now(-100))
         (third,) = await insert(bench)
-        (first,) = await insert(bench, scheduled_for=from_now(-200))
-        claims = await bench.store.claim(9, LONG)
-        assert [c.captured.notification_id for c in claims] == [first, second, third]
+        (first,) = await insert(bench, created_at=from_now(-7200))
+        assert await in_order(bench) == [first, second, third]
 
     async def test_takes_a_row_again_when_its_lease_has_lapsed(self, bench: Bench) -> None:
         (row_id,) = await insert(bench)
@@ -133,6 +135,91 @@ class TestClaim:
         assert len(taken) == len(set(taken))
         rest = [claim.captured.notification_id for claim in await bench.store.claim(200, LONG)]
         assert sorted(taken + rest) == ids
+
+
+class TestOrder:
+    """Within an enterprise."""
+
+    async def test_is_by_priority(self, bench: Bench) -> None:
+        (low,) = await insert(bench, priority=-1)
+        normal = await insert(bench, 3)
+        (high,) = await insert(bench, priority=1)
+        (highest,) = await insert(bench, priority=1_000_000)
+        assert await in_order(bench) == [highest, high, *normal, low]
+
+    async def test_overtakes_nobody_for_ever(self, bench: Bench) -> None:
+        (low,) = await insert(bench, priority=-1, created_at=from_now(-5 * HOUR))
+        (normal,) = await insert(bench)
+        (high,) = await insert(bench, priority=1)
+        assert await in_order(bench) == [low, high, normal]
+
+    async def test_is_then_by_deadline_and_then_first_come(self, bench: Bench) -> None:
+        rows = [await insert(bench, expires_at=until) for until in (None, None, from_now(90))]
+        (first,) = await insert(bench, expires_at=from_now(60))
+        assert await in_order(bench) == [first, *rows[2], *rows[0], *rows[1]]
+
+    async def test_is_not_changed_by_a_schedule_in_the_past(self, bench: Bench) -> None:
+        (first,) = await insert(bench)
+        (second,) = await insert(bench, scheduled_for=from_now(-48 * HOUR))
+        assert await in_order(bench) == [first, second]
+
+    async def test_a_row_that_was_ready_waits_when_it_is_put_off(self, bench: Bench) -> None:
+        (first,) = await insert(bench, priority=1)
+        (second,) = await insert(bench, scheduled_for=from_now(-1))
+        assert [c.captured.notification_id for c in await bench.store.claim(1, LONG)] == [first]
+        await bench.change(second, scheduled_for=from_now(HOUR))
+        assert await in_order(bench) == []
+        assert (await bench.store.next_due() or 0) > 1
+        await bench.change(second, scheduled_for=None)
+        assert await bench.store.next_due() == 0
+        assert await in_order(bench) == [second]
+
+
+class TestTurns:
+    """Among enterprises."""
+
+    async def test_a_backlog_of_one_keeps_no_other_waiting(self, bench: Bench) -> None:
+        await insert(bench, 50)
+        (theirs,) = await insert(bench, enterprise_id=GLOBEX)
+        found = [c.captured.notification_id for c in await bench.store.claim(8, LONG)]
+        assert theirs in found
+        assert len(found) == 8
+
+    async def test_all_get_as_much(self, bench: Bench) -> None:
+        everybody = [ACME, GLOBEX, enterprise()]
+        for each in everybody:
+            await insert(bench, 30, enterprise_id=each)
+        claimed = [await bench.store.claim(12, LONG) for _ in range(5)]
+        counts = Counter(c.captured.enterprise_id for claims in claimed for c in claims)
+        assert counts == dict.fromkeys(everybody, 20)
+
+    async def test_there_are_more_than_one_claim_has_room_for(self, bench: Bench) -> None:
+        everybody = [enterprise() for _ in range(20)]
+        for each in everybody:
+            await insert(bench, 8, enterprise_id=each)
+        claimed = [await bench.store.claim(10, LONG) for _ in range(10)]
+        counts = Counter(c.captured.enterprise_id for claims in claimed for c in claims)
+        assert counts.keys() == set(everybody)
+        assert max(counts.values()) <= 8
+
+    async def test_nobody_waits_for_who_has_nothing(self, bench: Bench) -> None:
+        await insert(bench, 20)
+        await insert(bench, enterprise_id=GLOBEX)
+        found: list[int] = []
+        while claims := await bench.store.claim(10, LONG):
+            found += [claim.captured.notification_id for claim in claims]
+        assert len(found) == len(set(found)) == 21
+
+    async def test_lapsed_claims_do_not_keep_the_others_waiting(self, bench: Bench) -> None:
+        await claimed(bench, 20, lease=0.0)
+        (new,) = await insert(bench, enterprise_id=GLOBEX)
+        claims = await bench.store.claim(10, LONG)
+        assert new in [claim.captured.notification_id for claim in claims]
+        assert sum(claim.claimed_before for claim in claims) == 5
+
+
+async def in_order(bench: Bench) -> list[int]:
+    return [claim.captured.notification_id for claim in await bench.store.claim(9, LONG)]
 
 
 class TestRelease:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,12 +23,12 @@ from xnovu.sql.store import SqlStore
 ACME = str(uuid4())
 LONG = 600.0
 # Pages that a claim of 10 rows may touch, however many rows there are: two index descents, the
-# rows and their index entries, the audit. A scan of the 20,000 would be over 400.
-FEW_PAGES = 400
+# rows and their index entries, the audit. A scan of the 60,000 would be over 700.
+FEW_PAGES = 550
 MANY = """
 INSERT INTO notify.ent_notification
     (enterprise_id, notification_status, scheduled_for, claimed_until)
-SELECT %s, %s, %s::timestamptz, %s::timestamptz FROM generate_series(1, 20000)"""
+SELECT %s, %s, %s::timestamptz, %s::timestamptz FROM generate_series(1, 60000)"""
 
 
 @asynccontextmanager
@@ -159,6 +160,64 @@ def test_claiming_is_as_cheap_in_a_crowd(
         assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
         if status != "PENDING" or scheduled_for:
             assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=0) < FEW_PAGES
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+def test_a_claim_costs_the_same_among_thousands_of_enterprises(
+    migrated: str, *, analyzed: bool
+) -> None:
+    """Each has a row that is ready, and one that is not."""
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notify.ent_notification (enterprise_id, scheduled_for)"
+            " SELECT gen_random_uuid(), s FROM generate_series(1, 10000),"
+            " unnest(ARRAY[NULL, '2999-01-01'::timestamptz]) AS s"
+        )
+        if analyzed:
+            connection.execute("ANALYZE notify.ent_notification")
+        connection.execute("SELECT * FROM notify.claim(0, 600)")  # to warm up
+        assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=3) < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
+
+
+async def test_shares_are_as_the_weights(migrated: str) -> None:
+    weights = {str(uuid4()): weight for weight in (1, 2, 4)}
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        for each, weight in weights.items():
+            connection.execute(
+                "INSERT INTO notify.xnovu_enterprise VALUES (%s, %s)", [each, weight]
+            )
+            connection.execute(
+                "INSERT INTO notify.ent_notification (enterprise_id)"
+                " SELECT %s FROM generate_series(1, 500)",
+                [each],
+            )
+    async with opened(migrated) as store:
+        keys = [key for _ in range(7) for key in await claim(store, 100)]
+    counts = Counter(key.enterprise_id for key in keys)
+    assert len(keys) > 650
+    for each, weight in weights.items():
+        assert counts[each] == len(keys) * weight / sum(weights.values())
+
+
+async def test_a_row_has_the_priority_of_its_workflow_unless_it_states_one(migrated: str) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id, priority)"
+            " VALUES ('alarm', %s, 1), ('digest', %s, -1)",
+            [ACME, ACME],
+        )
+    async with opened(migrated) as store:
+        flows = ("digest", None, "alarm", "alarm")
+        stated = (None, None, None, -2)
+        ids = await store.insert(
+            [
+                {"enterprise_id": ACME, "notification_workflow_id": flow, "priority": priority}
+                for flow, priority in zip(flows, stated, strict=True)
+            ]
+        )
+        keys = await claim(store, 9)
+    assert [ids.index(key.notification_id) for key in keys] == [2, 1, 0, 3]
 
 
 def test_claiming_is_as_cheap_on_a_platforms_table(database: str) -> None:

@@ -238,5 +238,5 @@ def test_a_database_that_is_not_supabases_yet(plain: str) -> None:
         prepare(plain)
         connection.execute("DELETE FROM notify.xnovu_migration WHERE version >= 8")
         assert migrate(plain)[0].version == 8
-        assert len(connection.execute(guarded).fetchall()) == 5
+        assert len(connection.execute(guarded).fetchall()) == 6
         assert connection.execute(OPEN.encode()).fetchall() == []

@@ -45,6 +45,7 @@ class SqlStore:
         self._functions = functions
         self.enterprise_id = enterprise_id
         self._unanswered: dict[str, float] = {}
+        self._served: str | None = None  # the enterprise whose turn it was last
         self._unheard: list[str] = []
         self._not_taken_up: deque[str] = deque(maxlen=LOST_ANSWERS)
 
@@ -213,11 +214,15 @@ class SqlStore:
                 lease_seconds=lease,
                 token=token,
                 of_enterprise=self.enterprise_id,
+                after=self._served,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unanswered[token] = time.monotonic() + LATE
             raise
-        return [read.claim(record) for record in records]
+        claims = [read.claim(record) for record in records]
+        if claims:
+            self._served = claims[-1].captured.enterprise_id
+        return claims
 
     async def _lost_claims(self) -> Sequence[Claim]:
         """What a call without an answer has taken, be it that it was still under way till now."""

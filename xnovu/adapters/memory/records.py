@@ -60,7 +60,8 @@ class Record(BaseModel):
     claims: int = 0
     claimed_until: datetime | None = None
     sending_until: datetime | None = Field(default=None, exclude=True)
-    priority: int = 0
+    priority: int | None = None
+    armed_for: datetime | None = Field(default=None, exclude=True)
     expires_at: datetime | None = None
 
     @property

@@ -20,6 +20,7 @@ from xnovu.adapters.memory.records import (
     refusal,
     told_of,
 )
+from xnovu.adapters.memory.turns import next_ones
 from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
@@ -39,7 +40,8 @@ class MemoryStore:
     """
     ``Store`` and ``Desk`` in memory, for one process and its life. ``now`` tells the time.
 
-    ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key.
+    ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key;
+    ``weights`` those of enterprises.
     With an ``enterprise_id`` the store is that enterprise's only; :meth:`only` makes such a one.
     """
 
@@ -53,12 +55,14 @@ class MemoryStore:
         self.workflows: dict[tuple[str, str], Workflow] = {}
         self.transitions: list[Transition] = []
         self.operations: list[Mapping[str, Any]] = []
+        self.weights: dict[str, int] = {}
+        self._served: str | None = None
         self._now = now
 
     def only(self, enterprise_id: str) -> "MemoryStore":
         """A store of one enterprise upon the same tables."""
         store = MemoryStore(self._now, enterprise_id)
-        store.records, store.workflows = self.records, self.workflows
+        store.records, store.workflows, store.weights = self.records, self.workflows, self.weights
         store.transitions, store.operations = self.transitions, self.operations
         return store
 
@@ -67,11 +71,9 @@ class MemoryStore:
         self.workflows[workflow.enterprise_id, workflow.workflow_key] = workflow
 
     async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        due = self._due()
-        lapsed = [row for row in due if row[2].notification_status is Status.PROCESSING]
-        pending = [row for row in due if row[2].notification_status is Status.PENDING]
-        taken = sorted([*lapsed, *pending][:limit])
-        return [self._claim(record, lease) for _, _, record in taken]
+        taken = next_ones(self._due(), limit, self._served, self.weights)
+        self._served = taken[-1].enterprise_id if taken else self._served
+        return [self._claim(record, lease) for record in taken]
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
         now = self._now()
@@ -196,11 +198,12 @@ class MemoryStore:
             return None
         return as_history(record, self._workflow(record), self._trail(record))
 
-    def _due(self) -> Sequence[tuple[datetime, int, Record]]:
-        """Rows that are due with the time when they fell due, first come first."""
+    def _due(self) -> Sequence[Record]:
+        """Rows that are due, first come first."""
         now = self._now()
         times = ((falls_due(record), record) for record in self._ours())
-        return sorted((due, record.id, record) for due, record in times if due and due <= now)
+        found = sorted((due, record.id, record) for due, record in times if due and due <= now)
+        return [record for _, _, record in found]
 
     def _is_ours(self, record: Record) -> bool:
         return self.enterprise_id in (None, record.enterprise_id)

@@ -1,0 +1,55 @@
+"""Whose row is claimed next, in plain Python: what the SQL function ``claim`` says, too."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+from xnovu.adapters.memory.records import LONG_AGO, Record
+from xnovu.events import Status
+
+LEAST_TURN = 4
+"""Rows at a time for each enterprise; rather fewer enterprises have their turns in one claim."""
+HOUR = 3600.0
+NEVER = datetime.max.replace(tzinfo=UTC)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+Order = tuple[float, datetime, datetime, int]
+
+
+def fell_due(record: Record) -> datetime:
+    """When a row fell due, or will: who schedules it for the past does not go before others."""
+    return max(filter(None, (record.scheduled_for, record.created_at)), default=LONG_AGO)
+
+
+def next_ones(
+    due: Sequence[Record], limit: int, after: str | None, weights: Mapping[str, int]
+) -> Sequence[Record]:
+    """Those whose claim has lapsed, but no more than half if others wait, and who is next."""
+    lapsed = [record for record in due if record.notification_status is Status.PROCESSING]
+    ready = [record for record in due if record.notification_status is Status.PENDING]
+    first = lapsed[: limit - (limit // 2 if ready else 0)]
+    return [*first, *in_turn(ready, limit, after, weights)][:limit]
+
+
+def in_turn(
+    ready: Iterable[Record], limit: int, after: str | None, weights: Mapping[str, int]
+) -> Iterator[Record]:
+    """Round and round the enterprises, from the one after ``after``: each its next few rows."""
+    ordered = sorted(ready, key=lambda record: (record.enterprise_id, order(record)))
+    rows = {each: list(found) for each, found in groupby(ordered, lambda r: r.enterprise_id)}
+    ring = sorted(rows, key=lambda each: (after is not None and each <= after, each))
+    weighed = {each: weights.get(each, 1) for each in ring[: -(-limit // LEAST_TURN)]}
+    turn = max(1, limit // max(1, sum(weighed.values())))
+    rounds = len(ordered) if len(weighed) == len(ring) else 1
+    for _ in range(rounds):
+        for each, weight in weighed.items():
+            yield from rows[each][: turn * weight]
+            rows[each] = rows[each][turn * weight :]
+
+
+def order(record: Record) -> Order:
+    """Its place among the rows of its enterprise: rank, deadline, first come, id."""
+    due = fell_due(record)
+    hour = 0 if due == LONG_AGO else (due - EPOCH).total_seconds() // HOUR
+    rank = hour - 2 * min(max(record.priority or 0, -100), 100)
+    return rank, record.expires_at or NEVER, due, record.id
