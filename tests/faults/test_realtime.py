@@ -31,7 +31,7 @@ from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.table import TableOptions, TableSource
 from xnovu.connection import Connection, Link
 from xnovu.policy import Done, Policy
-from xnovu.ports import Delivery
+from xnovu.ports import Backlog, Delivery
 
 __all__ = ["project", "supabase_realtime"]
 
@@ -93,8 +93,8 @@ class PassedOn:
 async def sweeping(project: Project, **patience: float) -> AsyncIterator[Listening]:
     """Connected, and a table that is swept so often that hints hardly come before."""
 
-    async def nothing() -> int:
-        return 0
+    async def nothing() -> Backlog:
+        return Backlog()
 
     async def done(batch: Sequence[Delivery]) -> Sequence[Done]:
         return [Done() for _ in batch]

@@ -28,20 +28,27 @@ class Door:
     """
     The way in: an address that may change, and whether the database refused us there.
 
-    ``dsn`` may raise while its file is being replaced: the address is then the one before.
+    ``dsn`` may raise while its file is being replaced: the address is then the one before. ``era``
+    counts its changes; each connection knows in which its making began.
     """
 
     def __init__(self, dsn: Callable[[], str] | str) -> None:
         self._dsn = dsn
         self._last = self._seen = ""
         self.refused = False
+        self.era = 0
 
         class Told(AsyncConnection[DictRow]):
             """A connection that tells the door how its making went."""
 
+            era: int
+
             @classmethod
             async def connect(cls, *args: Any, **kwargs: Any) -> Self:
-                return await self._told(super().connect(*args, **kwargs))
+                era = self.era
+                made = await self._told(super().connect(*args, **kwargs))
+                made.era = era
+                return made
 
         self.connections = Told
 
@@ -53,6 +60,11 @@ class Door:
         """Whether the address is another than when this was asked last."""
         before, self._seen = self._seen, self._asked()
         return bool(before) and before != self._seen
+
+    async def check(self, connection: AsyncConnection[Any]) -> None:
+        """Raises psycopg.OperationalError for one whose making began in an earlier era."""
+        if getattr(connection, "era", self.era) != self.era:
+            raise psycopg.OperationalError("made with an earlier secret")
 
     def refusal(self) -> str | None:
         """What is wrong with the credentials; None if nothing is known to be."""

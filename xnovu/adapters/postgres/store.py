@@ -76,6 +76,7 @@ class PostgresFunctions:
                 "row_factory": dict_row,
             },
             configure=_configure,
+            check=self._door.check,
             name=application_name,
             min_size=1,
             max_size=options.pool_max,
@@ -91,6 +92,8 @@ class PostgresFunctions:
         await self._pool.close()
 
     async def renew(self) -> None:
+        """One that is being made at this moment would outlive the drain; it fails the check."""
+        self._door.era += 1
         await self._pool.drain()
 
     async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
