@@ -20,7 +20,7 @@ from tests.faults.sabotage.job import WAVES
 from tests.faults.sabotage.saboteur import Deed, How, When
 from tests.faults.sabotage.verdict import Ends, complaints, standing, unfinished, unsettled
 
-AT_ONCE = 12
+AT_ONCE = 16
 LOOK_EVERY = 0.1
 WITHIN = 90.0
 
