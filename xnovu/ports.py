@@ -9,7 +9,7 @@ from xnovu.connection import Connection
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
-from xnovu.policy import Fate, Hold, Policy
+from xnovu.policy import Fate, Policy
 from xnovu.retraction import HOLD, Recaller, Retractions
 
 
@@ -288,32 +288,3 @@ class Provider(Recaller, Protocol):
         again, or unclear (``after`` is the time to let it settle). Paused: not its fault.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One batch, seen from outside: who, what became of each, and the seconds it took."""
-
-    stage: str
-    fates: Sequence[tuple[Key, Fate]]
-    seconds: float
-
-
-class Observer(Protocol):
-    """The one hook: told of every batch that comes in, is held, and is finished."""
-
-    def began(self, stage: str, size: int) -> None: ...
-
-    def held(self, stage: str, size: int, hold: Hold) -> None: ...
-
-    def finished(self, report: Report) -> None: ...
-
-
-class Unobserved:
-    """An observer that looks away."""
-
-    def began(self, stage: str, size: int) -> None: ...
-
-    def held(self, stage: str, size: int, hold: Hold) -> None: ...
-
-    def finished(self, report: Report) -> None: ...

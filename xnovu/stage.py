@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
 from xnovu.events import Event, Failure, Key
+from xnovu.observer import Observer, Report, Unobserved
 from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
-from xnovu.ports import SETTLE, Delivery, Observer, Publisher, Report, Unobserved
+from xnovu.ports import SETTLE, Delivery, Publisher
 
 
 class Stage(Protocol):

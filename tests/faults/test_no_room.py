@@ -13,8 +13,8 @@ from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.errors import Paused, Permanent
 from xnovu.local.nats import EmbeddedNats
+from xnovu.observer import Unobserved
 from xnovu.policy import Hold
-from xnovu.ports import Unobserved
 from xnovu.stage import Actor
 
 

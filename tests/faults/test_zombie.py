@@ -19,8 +19,8 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Paused
 from xnovu.events import Captured
 from xnovu.local.nats import EmbeddedNats
+from xnovu.observer import Report, Unobserved
 from xnovu.policy import Done, Policy, Result
-from xnovu.ports import Report, Unobserved
 from xnovu.stage import Actor
 
 POLICY = Policy(batch=5, slots=1, linger=0.01, backoff=0.05, pause_max=0.1)

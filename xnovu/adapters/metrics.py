@@ -15,8 +15,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from xnovu.connection import Connection, Link
 from xnovu.errors import describe
+from xnovu.observer import Observer, Report
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
-from xnovu.ports import Observer, Report
 
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

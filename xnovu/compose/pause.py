@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 
 from xnovu.errors import XNovuError
+from xnovu.observer import Report
 from xnovu.policy import Dead, Done, Hold
-from xnovu.ports import Report, Transport
+from xnovu.ports import Transport
 
 log = structlog.stdlib.get_logger("xnovu")
 

@@ -17,7 +17,8 @@ from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import Event
-from xnovu.ports import Observer, Source, Transport, Unobserved
+from xnovu.observer import Observer, Unobserved
+from xnovu.ports import Source, Transport
 from xnovu.stage import Actor, Stage
 
 log = logs.logger()

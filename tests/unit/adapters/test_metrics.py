@@ -3,8 +3,8 @@ import asyncio
 from xnovu.adapters.metrics import Metrics, Observers
 from xnovu.connection import Line
 from xnovu.events import Key
+from xnovu.observer import Report, Unobserved
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
-from xnovu.ports import Report, Unobserved
 
 E1, E2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 AWAY = Hold(3.0, "Novu is away", "provider_down")

@@ -8,8 +8,8 @@ from tests.conftest import eventually
 from xnovu.compose.pause import FleetPause
 from xnovu.errors import Paused
 from xnovu.events import Key
+from xnovu.observer import Report
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
-from xnovu.ports import Report
 
 KEY = Key("acme", 1)
 SECONDS = 0.3

@@ -10,8 +10,8 @@ from typing import Any
 
 from xnovu.adapters.logs.speech import logger
 from xnovu.events import Key
+from xnovu.observer import Report
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
-from xnovu.ports import Report
 
 INTERVAL = 5.0
 """Seconds that are summed up together."""

@@ -5,8 +5,8 @@ from tests.unit.adapters.logs.conftest import Log
 from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.logs.observer import EXAMPLES, LINES
 from xnovu.events import Key
+from xnovu.observer import Report
 from xnovu.policy import Dead, Done, Fate, Hold, Retry
-from xnovu.ports import Report
 
 ENTERPRISE = "11111111-1111-4111-8111-111111111111"
 AWAY = Hold(2.0, "Novu is away", "provider_down")
