@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.adapters.logs.conftest import Log
@@ -103,6 +103,7 @@ def test_what_looks_private_never_shows(log: Log, secret, names, shape, text):
 )
 @settings(EXAMPLES, max_examples=100)
 def test_private_fields_never_show_whatever_they_hold(log: Log, private, name, path):
+    assume(private not in f"{name} {path}")  # the fields' own names are shown
     log.clear()
     value: Any = {name: {"anything": [private]}}
     for part in path:
