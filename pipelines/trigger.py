@@ -1,7 +1,7 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from faststream import FastStream
@@ -56,12 +56,13 @@ class Trigger:
         ours = await self._store.still_wanted(list(unique), self._hold, self._quiet)
         try:
             results, late = await self._left_alone([key for key in unique if key not in ours])
-        except XNovuError as error:
-            await self._let_go(dict.fromkeys(ours, Paused(str(error))))
+        except XNovuError:
+            await self._let_go(ours)
             raise
         asked = [e for key, e in unique.items() if key in ours or (key in late and e.doubtful)]
         sent = await self._send(asked, late)
-        await self._let_go({key: sent[key] for key in ours})
+        for seconds, keys in _not_sent({key: sent[key] for key in ours}).items():
+            await self._let_go(keys, seconds)
         results |= sent
         first_time = set(unique)
         return [
@@ -78,16 +79,10 @@ class Trigger:
         results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
         return results | {key: _being_sent(seconds) for key, seconds in busy.items()}, late
 
-    async def _let_go(self, sent: Mapping[Key, Result]) -> None:
-        """What was not sent, or is to be looked up after a time, is not kept from others longer."""
-        waits: dict[float, list[Key]] = defaultdict(list)
-        for key, result in sent.items():
-            if isinstance(result, Retryable | Paused):
-                unclear = isinstance(result, Retryable) and result.after
-                waits[unclear or 0.0].append(key)
-        for seconds, keys in waits.items():
-            with suppress(XNovuError):  # then they wait for as long as they would have
-                await self._store.let_go(keys, seconds)
+    async def _let_go(self, keys: Collection[Key], seconds: float = 0.0) -> None:
+        """Keep them from others for no longer than that."""
+        with suppress(XNovuError):  # then they wait for as long as they would have
+            await self._store.let_go(list(keys), seconds)
 
     async def _send(self, asked: Sequence[Envelope[Hydrated]], late: Late) -> dict[Key, Result]:
         split = [_calls(envelope, overdue=envelope.event.key in late) for envelope in asked]
@@ -119,6 +114,20 @@ def _being_sent(seconds: float) -> Retryable:
     """Whoever it is looks it up after that, too, if this one comes first."""
     what = "another worker may be sending it"
     return Retryable(what, code="being_sent", after=seconds, bounded=False)
+
+
+def _not_sent(sent: Mapping[Key, Result]) -> Mapping[float, Sequence[Key]]:
+    """What is to be tried again, by the seconds until a look-up tells; 0: surely not sent."""
+    waits: dict[float, list[Key]] = defaultdict(list)
+    for key, result in sent.items():
+        match result:
+            case Retryable(after=after):
+                waits[after or 0.0].append(key)
+            case Paused():
+                waits[0.0].append(key)
+            case _:  # it has ended
+                pass
+    return waits
 
 
 def _unique(batch: Sequence[Envelope[Hydrated]]) -> dict[Key, Envelope[Hydrated]]:

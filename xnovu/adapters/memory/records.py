@@ -61,7 +61,6 @@ class Record(BaseModel):
     claimed_until: datetime | None = None
     sending_until: datetime | None = Field(default=None, exclude=True)
     priority: int | None = None
-    armed_for: datetime | None = Field(default=None, exclude=True)
     expires_at: datetime | None = None
 
     @property

@@ -93,9 +93,6 @@ class TableSource:
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
 
-    def __post_init__(self) -> None:
-        self._window = Window(self.options.backlog, self.options.backlog, 1)
-
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
         self._subscription = (policy, handler)
