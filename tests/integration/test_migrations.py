@@ -192,12 +192,33 @@ def test_what_it_cannot_work_with_is_named_with_the_way_out(
         connection.execute("ALTER TABLE notify.ent_notification ALTER id DROP IDENTITY")
     if "created_at" in change or "transaction_id" in change:
         named = "created_at" if "created_at" in change else "transaction_id"
-        connection.execute(f"ALTER TABLE notify.ent_notification ALTER {named} DROP DEFAULT")  # pyright: ignore[reportArgumentType]
-    connection.execute(f"ALTER TABLE notify.ent_notification {change}")  # pyright: ignore[reportArgumentType]
+        connection.execute(f"ALTER TABLE notify.ent_notification ALTER {named} DROP DEFAULT")
+    connection.execute(f"ALTER TABLE notify.ent_notification {change}")
     before = columns(connection)
     with pytest.raises(ConfigurationError, match=complaint):
         migrate(database)
     assert columns(connection) == before
+
+
+@pytest.mark.parametrize(("own", "left"), [("DEFAULT 5", "5"), ("", None)])
+def test_a_default_priority_of_the_platforms_own_stays(
+    database: str, connection: Connection, own: str, left: str | None
+) -> None:
+    connection.execute(PLATFORM)
+    connection.execute(f"ALTER TABLE notify.ent_notification ADD priority smallint NOT NULL {own}")
+    migrate(database)
+    found = connection.execute(
+        "SELECT column_default, is_nullable FROM information_schema.columns"
+        " WHERE table_name = 'ent_notification' AND column_name = 'priority'"
+    ).fetchone()
+    assert found == {"column_default": left, "is_nullable": "NO"}
+
+
+def test_a_priority_that_is_no_number_is_named(database: str, connection: Connection) -> None:
+    connection.execute(PLATFORM)
+    connection.execute("ALTER TABLE notify.ent_notification ADD priority text")
+    with pytest.raises(ConfigurationError, match="priority is of type text"):
+        migrate(database)
 
 
 def test_workflows_that_cannot_be_referred_to_are_named(

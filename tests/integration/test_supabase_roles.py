@@ -144,6 +144,7 @@ def test_users_insert_what_is_their_enterprises(tables: Project) -> None:
         ("retracted_at", "2026-01-01"),
         ("retraction_reason", "x"),
         ("created_at", "2020-01-01"),
+        ("armed_for", "2020-01-01"),
     ],
 )
 def test_users_may_not_insert_what_is_xnovus(tables: Project, column: str, value: Any) -> None:

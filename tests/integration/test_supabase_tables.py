@@ -38,7 +38,9 @@ ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY;
 CREATE POLICY addressed ON notify.ent_notification TO authenticated
     USING (recipients @> ARRAY[current_setting('request.jwt.claims')::jsonb ->> 'sub']);
 """
-POLICIES = "SELECT * FROM pg_policies WHERE schemaname = 'notify' AND tablename = %s"
+POLICIES = (
+    "SELECT * FROM pg_policies WHERE schemaname = 'notify' AND tablename = %s ORDER BY policyname"
+)
 OPEN = (
     "SELECT oid::regprocedure::text AS it FROM pg_proc WHERE pronamespace = 'notify'::regnamespace"
     " AND proname <> 'xnovu_enterprise' AND has_function_privilege('authenticated', oid, 'EXECUTE')"
@@ -149,7 +151,8 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     project.run(GUIDE)
     assert project.call("anon", {"enterprise_id": ACME}, IDS) == []
     assert project.user(ACME, IDS) == [{"id": row}]
-    for column, value in (("claims", 1), ("generation", 1), ("transaction_id", "t")):
+    strange = {"claims": 1, "generation": 1, "transaction_id": "t", "armed_for": "2030-01-01"}
+    for column, value in strange.items():
         given = {"enterprise_id": ACME, column: value}
         with refused():
             project.user(ACME, inserting(given), *given.values())
@@ -160,7 +163,9 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     ):
         with refused():
             project.user(ACME, query)
-    for table in ("ent_notification", "ent_notification_workflow", "xnovu_migration"):
+    project.run("INSERT INTO notify.xnovu_enterprise VALUES (%s, 4)", ACME)
+    closed = ("ent_notification", "ent_notification_workflow", "xnovu_migration")
+    for table in (*closed, "xnovu_enterprise", "xnovu_sending"):
         assert project.user(ACME, f"DELETE FROM notify.{table} RETURNING 1") == []
     assert project.row(theirs)["notification_status"] == "PENDING"
 

@@ -33,12 +33,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     RETURNING s.id, s.enterprise_id
 $$;
 
--- Of those of these rows that have ended there is nothing more to send.
+-- Of these rows, those that have ended are being sent by nobody.
 CREATE OR REPLACE FUNCTION notify.xnovu_sent(keys jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
     WITH ended AS (
         SELECT s.id, s.enterprise_id
-        FROM jsonb_to_recordset(xnovu_sent.keys) AS k (id bigint, enterprise_id text, generation int)
+        FROM jsonb_to_recordset(xnovu_sent.keys) AS k (id bigint, enterprise_id text)
         JOIN notify.ent_notification n ON n.id = k.id AND n.enterprise_id::text = k.enterprise_id
         JOIN notify.xnovu_sending s ON s.id = k.id AND s.enterprise_id = k.enterprise_id
         WHERE n.notification_status IN ('SENT', 'FAILED')

@@ -12,10 +12,19 @@ BEGIN
     END IF;
 END $$;
 
-ALTER TABLE notify.ent_notification
-    ALTER COLUMN priority DROP NOT NULL,
-    ALTER COLUMN priority DROP DEFAULT,
-    ADD COLUMN IF NOT EXISTS armed_for timestamptz;
+ALTER TABLE notify.ent_notification ADD COLUMN IF NOT EXISTS armed_for timestamptz;
+
+-- A row that states no priority is to be told from one that states 0: the default that the first migration
+-- made is taken back. One of the platform's own is its own affair.
+DO $$
+BEGIN
+    IF (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+        WHERE d.adrelid = 'notify.ent_notification'::regclass AND a.attname = 'priority') = '0' THEN
+        ALTER TABLE notify.ent_notification
+            ALTER COLUMN priority DROP DEFAULT, ALTER COLUMN priority DROP NOT NULL;
+    END IF;
+END $$;
 
 ALTER TABLE notify.ent_notification_workflow ADD COLUMN IF NOT EXISTS priority int;
 
@@ -61,9 +70,9 @@ CREATE OR REPLACE TRIGGER xnovu_prioritise
 -- What is ready, by enterprise and in its order. Its rank, the lowest first, is the hour it fell due in, two
 -- hours earlier for each step of priority: a higher one overtakes, and nobody is overtaken for ever. A row
 -- falls due when it is scheduled for, but not before it was made: who schedules it for the past does not go
--- before who came then. Then the earlier deadline, and first come. And what waits for its time. What was claimed or has
--- ended costs nothing. (Where the column of the enterprise refuses NULL the planner of Postgres 17 and up
--- drops that condition, and would no longer match it with the index's.)
+-- before who came then. Then the earlier deadline, and first come. And what waits for its time. What was
+-- claimed or has ended costs nothing. (Where the column of the enterprise refuses NULL the planner of
+-- Postgres 17 and up drops that condition, and would no longer match it with the index's.)
 DO $$
 DECLARE
     anybody text := (SELECT CASE WHEN attnotnull THEN '' ELSE ' AND enterprise_id IS NOT NULL' END
@@ -291,11 +300,21 @@ END $$;
 SELECT notify.xnovu_close();
 
 DO $$
+DECLARE
+    allowed text;
 BEGIN
     IF to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL
        AND to_regrole('service_role') IS NOT NULL THEN
         ALTER TABLE notify.xnovu_enterprise ENABLE ROW LEVEL SECURITY;
         REVOKE ALL ON notify.xnovu_enterprise FROM anon, authenticated;
         GRANT SELECT, INSERT, UPDATE, DELETE ON notify.xnovu_enterprise TO service_role;
+
+        -- Users do not arm what they schedule.
+        SELECT pg_get_expr(polwithcheck, polrelid) INTO allowed FROM pg_catalog.pg_policy
+        WHERE polrelid = 'notify.ent_notification'::regclass AND polname = 'xnovu_insert';
+        IF strpos(allowed, 'armed_for') = 0 THEN
+            EXECUTE format('ALTER POLICY xnovu_insert ON notify.ent_notification'
+                           ' WITH CHECK (%s AND armed_for IS NULL)', allowed);
+        END IF;
     END IF;
 END $$;
