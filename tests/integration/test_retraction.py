@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -244,7 +245,7 @@ async def test_the_world_is_told_once_and_of_the_outcome(here: World):
         found = {row: await outcome(here, row) for row in (*rows, never)}
         await house.transport.start()
         registry, labels = house.metrics.registry, {"enterprise": str(ACME), "status": "RETRACTED"}
-        counted = lambda: registry.get_sample_value("xnovu_notifications_total", labels)  # noqa: E731
+        counted = partial(registry.get_sample_value, "xnovu_notifications_total", labels)
         await eventually(lambda: counted() == 4)
         await house.finish()
         await house.transport.stop()
