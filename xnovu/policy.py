@@ -83,7 +83,7 @@ class Policy:
     """
 
     batch: Count = 100
-    linger: Annotated[float, Field(ge=0)] = 0.02
+    linger: Annotated[float, Field(ge=0)] = 0.002
     slots: Count = 2
     timeout: Seconds = 30.0
     attempts: Count = 8

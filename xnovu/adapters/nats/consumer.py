@@ -39,7 +39,8 @@ class Consumer:
     ``old`` is the last message that was in the stream when we began to pull. Up to there the
     server's own count of deliveries proves nothing: a server that was killed forgets the latest of
     them, and so does a consumer that was made anew. ``put_off`` says that some may have a copy that
-    waits for its time. ``made`` tells this consumer from one of the same name before it.
+    waits for its time. ``made`` tells this consumer from one of the same name before it. The slot
+    that holds ``pulling`` may ask for a batch.
     """
 
     def __init__(self, options: NatsOptions, mailbox: Mailbox, streams: Streams) -> None:
@@ -50,6 +51,7 @@ class Consumer:
         self.old = 0
         self.put_off = False
         self.made = 0
+        self.pulling = asyncio.Lock()
         self._later = stream_name(options.prefix, LATER)
         self._options = options
         self._streams = streams

@@ -112,14 +112,19 @@ class Slot:
             await inbox.fill(batch, 1, GLANCE)
 
     async def _pull(self, inbox: Inbox, batch: list[Msg], *, busy: bool) -> None:
-        """Wait for a first message, if need be for ever, then for its company, not for long."""
+        """
+        Wait for a first message, if need be for ever, then for its company, not for long.
+
+        One slot at a time: what comes together is not scattered over all of them.
+        """
         size, linger = self._policy.batch, self._policy.linger
-        if busy:
-            await inbox.fill(batch, size, linger)
-        if not batch and not self._stopping:
-            await inbox.fill(batch, 1, EXPIRES)
-            if batch:
+        async with self._consumer.pulling:
+            if busy and not self._stopping:
                 await inbox.fill(batch, size, linger)
+            if not batch and not self._stopping:
+                await inbox.fill(batch, 1, EXPIRES)
+                if batch:
+                    await inbox.fill(batch, size, linger)
 
     async def _hand_over(self, batch: list[Msg]) -> None:
         """Have a batch handled and settled; whatever is not settled then comes again."""
