@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
-from xnovu.adapters.nats import NatsTransport
+from xnovu.adapters.nats import NatsPeers, NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
@@ -25,6 +25,7 @@ from xnovu.compose.secrets import (
 )
 from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
+from xnovu.peers import Peers
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sql.store import SqlStore
 
@@ -37,6 +38,12 @@ def nats_url(settings: Settings) -> Secret:
 def nats_transport(settings: Settings) -> NatsTransport:
     """The broker of these settings, not yet connected."""
     return NatsTransport(settings.transport, nats_url(settings))
+
+
+def peers_of(settings: Settings, transport: NatsTransport) -> NatsPeers:
+    """Who shares the rate limit of these settings' Novu environment, as far as this broker goes."""
+    topic = settings.provider.environment
+    return NatsPeers(transport.broker, settings.transport.prefix, topic)
 
 
 def store_of(settings: Settings, name: str, enterprise_id: str | None = None) -> SqlStore:
@@ -131,8 +138,8 @@ class Kit:
     """
     The ports a stage may ask for; each is opened on first request and closed with the app.
 
-    With an ``enterprise_id`` the database is that one's only. What is ``given`` is used as it is,
-    and neither opened nor closed.
+    With an ``enterprise_id`` the database is that one's only; ``peers`` share the provider's rate.
+    What is ``given`` is used as it is, and neither opened nor closed.
     """
 
     settings: Settings
@@ -141,6 +148,7 @@ class Kit:
     given_store: Database | None = None
     given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    peers: Peers | None = None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None
@@ -179,7 +187,8 @@ class Kit:
         if self.given_provider:
             return self.given_provider
         if self._provider is None:
-            self._provider = NovuProvider(self.settings.provider, needed(secret(NOVU_KEY)))
+            key = needed(secret(NOVU_KEY))
+            self._provider = NovuProvider(self.settings.provider, key, peers=self.peers)
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider

@@ -12,7 +12,7 @@ from xnovu.adapters.http import HealthServer
 from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.metrics import Observers
 from xnovu.adapters.table import TableSource
-from xnovu.compose.kit import Kit, nats_transport
+from xnovu.compose.kit import Kit, nats_transport, peers_of
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
@@ -69,7 +69,8 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
         settings = settings or load()
         logs.configure(settings.log.level, settings.log.format)
         transport = nats_transport(settings)
-        kit = Kit(settings, "+".join(part.name for part in parts))
+        name = "+".join(part.name for part in parts)
+        kit = Kit(settings, name, peers=peers_of(settings, transport))
         house = House(parts, kit, transport)
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None

@@ -5,28 +5,36 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
+
 from xnovu.adapters.novu.answers import unavailable
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.adapters.novu.pace import Pace
 from xnovu.adapters.novu.wire import LOOK_UPS, Wire
 from xnovu.errors import Paused, XNovuError
+from xnovu.peers import Peers
 
 
 @dataclass(slots=True)
 class Link:
-    """The wire, the places on it, the pace, and whether Novu has shown limits."""
+    """The wire, the places on it, the pace; whether its limits are known, and there are any."""
 
     options: NovuOptions
     wire: Wire
     pace: Pace
     places: asyncio.Semaphore
     look_ups: asyncio.Semaphore
+    first: asyncio.Semaphore
+    met: bool = False
     limited: bool = False
 
     @classmethod
-    def over(cls, wire: Wire, options: NovuOptions) -> "Link":
-        places = asyncio.Semaphore(options.concurrency)
-        return cls(options, wire, Pace(options.rate), places, asyncio.Semaphore(LOOK_UPS))
+    def over(cls, wire: Wire, options: NovuOptions, peers: Peers) -> "Link":
+        places, look_ups = asyncio.Semaphore(options.concurrency), asyncio.Semaphore(LOOK_UPS)
+        pace, first = Pace(options.rate, peers), asyncio.Semaphore(1)
+        link = cls(options, wire, pace, places, look_ups, first, met=options.rate > 0)
+        wire.on_answer = link.heard
+        return link
 
     @property
     def pays(self) -> float:
@@ -36,13 +44,26 @@ class Link:
         return self.options.bulk_cost if self.options.bulk == "auto" and self.limited else 2
 
     @asynccontextmanager
-    async def turn(self, cost: int, until: float) -> AsyncGenerator[XNovuError | None]:
+    async def turn(
+        self, cost: int, until: float, *, cancel: bool = False
+    ) -> AsyncGenerator[XNovuError | None]:
         """A place for a request of the category "trigger"; an error if it cannot begin in time."""
-        if limited := await self.pace.admit(cost, until):
-            yield limited
-            return
-        async with self.place(self.places, until) as late:
-            yield late or self.pace.closed()
+        async with self._introduced(until) as early:
+            if late := early or await self.pace.admit(cost, until, cancel=cancel):
+                yield late
+                return
+            async with self.place(self.places, until) as busy:
+                yield busy or self.pace.closed()
+
+    @asynccontextmanager
+    async def _introduced(self, until: float) -> AsyncGenerator[XNovuError | None]:
+        """Until an answer has told of the limits, or that there are none, one request at a time."""
+        if not self.met:
+            async with self.place(self.first, until) as late:
+                if late or not self.met:
+                    yield late
+                    return
+        yield None
 
     @asynccontextmanager
     async def place(
@@ -59,6 +80,12 @@ class Link:
             yield _busy() if asyncio.get_running_loop().time() >= until else None
         finally:
             places.release()
+
+    def heard(self, answer: httpx.Response) -> None:
+        """Note what any answer says: that somebody is there, and what the limits are."""
+        policy = answer.headers.get("ratelimit-policy")
+        self.limited |= policy is not None
+        self.met |= policy is None or self.pace.learn(policy)
 
     def heed(self, error: XNovuError | None) -> None:
         """Let nobody pass for as long as Novu asks for."""

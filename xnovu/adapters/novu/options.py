@@ -23,9 +23,9 @@ class NovuOptions(BaseModel):
     ``environment`` prefixes every Idempotency-Key: Novu scopes keys by organization, not by
     environment.
 
-    ``rate`` is how many tokens this process may spend per second on triggers (0: no limit); one
-    call costs 1, a bulk of any size ``bulk_cost``. Processes on one Novu environment share its
-    limit, and cancels count too. ``bulk``: ``auto`` sends 2 or more events as one bulk where Novu
+    ``rate`` is how many tokens per second all processes together may spend, cancels included (0:
+    as many as Novu allows, which its answers tell); one call costs 1, a bulk of any size
+    ``bulk_cost``. ``bulk``: ``auto`` sends 2 or more events as one bulk where Novu
     has shown no rate limit (self-hosted), and where it has, only as many as the bulk costs tokens.
     What is looked up before it is sent goes singly.
 

@@ -12,6 +12,7 @@ from xnovu.adapters.novu.requests import Event, event_of
 from xnovu.adapters.novu.sending import Round, Verdicts
 from xnovu.adapters.novu.wire import Wire
 from xnovu.errors import XNovuError
+from xnovu.peers import Alone, Peers
 from xnovu.ports import Trigger
 from xnovu.retraction import Recall, Recalled
 
@@ -23,6 +24,7 @@ class NovuProvider:
     ``Provider`` for Novu, cloud or self-hosted; between :meth:`open` and :meth:`close`.
 
     ``key`` is called for every request, so a rotated key is picked up; what it raises pauses.
+    ``peers`` are the processes that share Novu's rate limit.
 
     Codes. Permanent: ``provider_refused``, ``workflow_not_found``, ``payload_invalid``,
     ``too_large``, ``too_many_recipients``. Paused: ``provider_auth``, ``provider_payment``,
@@ -35,9 +37,11 @@ class NovuProvider:
         options: NovuOptions,
         key: Callable[[], str],
         *,
+        peers: Peers | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._options = options
+        self._peers = peers or Alone()
         self._key = key
         self._transport = transport
         self._link: Link | None = None
@@ -45,7 +49,7 @@ class NovuProvider:
     async def open(self) -> None:
         """Make the client; nothing is sent yet."""
         wire = Wire(self._options, self._key, self._transport)
-        self._link = Link.over(wire, self._options)
+        self._link = Link.over(wire, self._options, self._peers)
 
     async def close(self) -> None:
         link, self._link = self._link, None

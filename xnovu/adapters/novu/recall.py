@@ -51,7 +51,7 @@ class Recalling:
         return _recalled(call, people, cancelled=cancelled, emptied=emptied)
 
     async def _in_turn(self, ask: Callable[[str], Awaitable[T | XNovuError]], name: str) -> T:
-        async with self.link.turn(1, self.until) as late:
+        async with self.link.turn(1, self.until, cancel=True) as late:
             answer = _heard(late) or await ask(name)
         if isinstance(answer, XNovuError):
             self.link.heed(answer)

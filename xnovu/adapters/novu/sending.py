@@ -151,7 +151,6 @@ class Round:
             return response if isinstance(response, XNovuError) else self._noted(response)
 
     def _noted(self, response: httpx.Response) -> httpx.Response | XNovuError:
-        self.link.limited |= "ratelimit-policy" in response.headers
         if is_replay_of_error(response):
             return response
         error = obstacle(response, self.link.options.settle)

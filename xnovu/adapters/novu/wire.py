@@ -37,6 +37,7 @@ class Wire:
         self._options = options
         self._key = key
         connect = min(_CONNECT, options.timeout / 2)
+        self.on_answer: Callable[[httpx.Response], None] = lambda _: None
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(options.timeout, connect=connect, pool=connect),
             limits=httpx.Limits(
@@ -45,6 +46,7 @@ class Wire:
                 keepalive_expiry=_KEEPALIVE,
             ),
             headers={"User-Agent": "xnovu"},
+            event_hooks={"response": [self._heard]},
             transport=transport,
         )
         from xnovu.adapters.novu.sdk import Sdk  # half a second
@@ -53,6 +55,9 @@ class Wire:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _heard(self, answer: httpx.Response) -> None:
+        self.on_answer(answer)
 
     def key(self) -> str | Paused:
         """The API key as it is now."""

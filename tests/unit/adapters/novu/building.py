@@ -10,6 +10,7 @@ import httpx
 from xnovu.adapters.novu import NovuOptions, NovuProvider
 from xnovu.errors import XNovuError
 from xnovu.events import Notification
+from xnovu.peers import Peers
 from xnovu.ports import Trigger
 
 KEY = "a-key-nobody-may-see"
@@ -104,10 +105,10 @@ class Scripted(httpx.MockTransport):
 
 @asynccontextmanager
 async def opened(
-    transport: httpx.AsyncBaseTransport | None = None, **options: Any
+    transport: httpx.AsyncBaseTransport | None = None, peers: Peers | None = None, **options: Any
 ) -> AsyncGenerator[NovuProvider]:
     settings = {"url": "http://novu.test", "environment": "test", **options}
-    provider = NovuProvider(NovuOptions(**settings), lambda: KEY, transport=transport)
+    provider = NovuProvider(NovuOptions(**settings), lambda: KEY, peers=peers, transport=transport)
     await provider.open()
     try:
         yield provider

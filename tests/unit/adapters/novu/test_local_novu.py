@@ -181,9 +181,11 @@ async def test_a_wrong_key_pauses() -> None:
 
 async def test_novus_own_limit_pauses_for_as_long_as_it_says() -> None:
     options = LocalNovuOptions(rate=20)
-    async with running_novu(options) as local, opened(url=local.url, bulk="always") as provider:
-        assert codes(await provider.trigger([call(1), call(2)])) == [None, None]
-        verdicts = await provider.trigger([call(3), call(4)])
+    async with running_novu(options) as local:
+        async with opened(url=local.url, bulk="always") as strange:
+            assert codes(await strange.trigger([call(1), call(2)])) == [None, None]
+        async with opened(url=local.url, bulk="always") as provider:
+            verdicts = await provider.trigger([call(3), call(4)])
     assert codes(verdicts) == ["rate_limited"] * 2
     assert all(isinstance(each, Paused) and each.after and each.after > 1 for each in verdicts)
     assert local.novu.ledger.totals.accepted == 2

@@ -20,6 +20,7 @@ from tests.unit.adapters.novu.building import (
 from xnovu.adapters.novu.pace import Pace
 from xnovu.adapters.novu.wire import LOOK_UPS
 from xnovu.errors import Paused
+from xnovu.peers import Alone
 
 
 async def test_singles_once_novu_has_shown_limits_and_bulks_when_full() -> None:
@@ -138,7 +139,7 @@ async def test_a_request_that_gets_no_answer_is_unclear_and_the_rest_has_not_beg
 
 async def test_requests_under_way_are_bounded() -> None:
     novu = Silent()
-    async with opened(novu, bulk="never", concurrency=3) as provider:
+    async with opened(novu, bulk="never", concurrency=3, rate=100) as provider:
         run = asyncio.create_task(provider.trigger([call(n) for n in range(9)]))
         await eventually(lambda: novu.waiting == 3)
         novu.let.set()
@@ -203,7 +204,7 @@ async def test_a_cancelled_batch_gives_its_places_and_turns_back() -> None:
 
 
 async def test_the_pace_forgets_who_stopped_waiting() -> None:
-    pace = Pace(rate=10)
+    pace = Pace(10, Alone())
     now = asyncio.get_running_loop().time
     assert await pace.admit(50, now() + 9) is None
     waiting = [asyncio.create_task(pace.admit(40, now() + 9)) for _ in range(3)]
@@ -216,4 +217,4 @@ async def test_the_pace_forgets_who_stopped_waiting() -> None:
 
 async def test_who_comes_too_late_is_not_told_of_a_rate_limit_that_there_is_not() -> None:
     past = asyncio.get_running_loop().time() - 1
-    assert await Pace(rate=0).admit(1, past) is None
+    assert await Pace(0, Alone()).admit(1, past) is None
