@@ -37,6 +37,24 @@ class Search:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    What an enterprise may have or, with a ``workflow_key``, its notifications of that workflow.
+
+    ``weight`` is its part of what is sent, beside others with 1; ``concurrency`` how many of its
+    rows may be PROCESSING at once, ``rate`` how many may be claimed per second (None: any number).
+    A workflow has a ``concurrency``, and the ``priority`` of what states none.
+    """
+
+    enterprise_id: str
+    workflow_key: str | None = None
+    weight: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    priority: int | None = None
+
+
 class Desk(Protocol):
     """What people ask of the database: insert, look up, send again, take back."""
 
@@ -50,6 +68,31 @@ class Desk(Protocol):
 
     async def history(self, notification_id: int) -> Mapping[str, Any] | None:
         """One notification with its workflow and every transition; None if there is none."""
+        ...
+
+    async def waiting(self, notification_id: int) -> Mapping[str, Any] | None:
+        """
+        What one notification waits ``for``; None if for nothing, or there is none.
+
+        ``schedule`` (``until``), ``concurrency`` or ``workflow`` (``most``, and ``in_hand``),
+        ``rate`` (per second), its ``turn`` (``weight``, among so many ``enterprises``), ``stages``
+        or ``retraction`` (``since``). Where it is known, ``ahead`` are rows of its enterprise that
+        go before it (1,000: or more), and ``seconds`` says roughly how long.
+        """
+        ...
+
+    async def limits(self, enterprise_id: str | None = None) -> Sequence[Limits]:
+        """What limits there are, by enterprise and workflow."""
+        ...
+
+    async def limit(
+        self, enterprise_id: str, changes: Mapping[str, Any], workflow_key: str | None = None
+    ) -> bool:
+        """
+        Change the fields of :class:`Limits` that are named; None takes one back.
+
+        False: there is no such workflow.
+        """
         ...
 
     async def failed(self, search: Search, limit: int) -> Sequence[Failed]:

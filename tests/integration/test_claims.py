@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import RFC_4122, UUID, uuid4
 
@@ -20,7 +20,7 @@ from xnovu.events import Key
 from xnovu.ports import Outcome
 from xnovu.sql.store import SqlStore
 
-ACME = str(uuid4())
+ACME, GLOBEX = str(uuid4()), str(uuid4())
 LONG = 600.0
 # Pages that a claim of 10 rows may touch, however many rows there are: two index descents, the
 # rows and their index entries, the audit. A scan of the 60,000 would be over 700.
@@ -176,7 +176,7 @@ def test_a_claim_costs_the_same_among_thousands_of_enterprises(
         if analyzed:
             connection.execute("ANALYZE notify.ent_notification")
         connection.execute("SELECT * FROM notify.claim(0, 600)")  # to warm up
-        assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=3) < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.claim(10, 600)", rows=10) < FEW_PAGES
         assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
 
 
@@ -218,6 +218,42 @@ async def test_a_row_has_the_priority_of_its_workflow_unless_it_states_one(migra
         )
         keys = await claim(store, 9)
     assert [ids.index(key.notification_id) for key in keys] == [2, 1, 0, 3]
+
+
+async def test_claimers_at_the_same_time_keep_to_limits(migrated: str) -> None:
+    """Each asks whenever it may; what they have together is counted after every round."""
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notify.ent_notification_workflow"
+            " (workflow_key, enterprise_id, concurrency) VALUES ('digest', %s, 5)",
+            [GLOBEX],
+        )
+        connection.execute(
+            "INSERT INTO notify.xnovu_enterprise (enterprise_id, concurrency) VALUES (%s, 7)",
+            [ACME],
+        )
+        for each, flow in ((ACME, None), (GLOBEX, "digest")):
+            connection.execute(
+                "INSERT INTO notify.ent_notification (enterprise_id, notification_workflow_id)"
+                " SELECT %s, %s FROM generate_series(1, 60)",
+                [each, flow],
+            )
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
+            stores = [await stack.enter_async_context(opened(migrated)) for _ in range(4)]
+            ended = 0
+            while ended < 120:
+                rounds = await asyncio.gather(*(claim(store, 4) for store in stores * 3))
+                query = (
+                    "SELECT enterprise_id::text, count(*) FROM notify.ent_notification"
+                    " WHERE notification_status = 'PROCESSING' GROUP BY 1"
+                )
+                counts = dict(connection.execute(query).fetchall())
+                assert counts.get(ACME, 0) <= 7
+                assert counts.get(GLOBEX, 0) <= 5
+                keys = [key for found in rounds for key in found]
+                await stores[0].record([Outcome(key) for key in keys])
+                ended += len(keys)
+    assert ended == 120
 
 
 def test_claiming_is_as_cheap_on_a_platforms_table(database: str) -> None:

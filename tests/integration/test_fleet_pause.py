@@ -13,6 +13,7 @@ from tests.conftest import eventually
 from tests.integration.pipeline import stages, world
 from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.pause import paused
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.compose.pause import FleetPause
 from xnovu.envelope import Envelope
@@ -88,6 +89,9 @@ async def test_the_others_take_nothing_say_why_and_go_on_at_once(options: NatsOp
                 r" most: provider_auth: Novu does not accept the API key \(401\)",
                 await said(),
             )
+            why = "provider_auth: Novu does not accept the API key (401)"
+            stages = {"trigger": ["ingest"], "strange": ["hydrate"]}
+            assert await paused(options.url, options, stages) == {"trigger": why}
             assert second.asked == 0
             provider.accepts_the_key = True
             await eventually(lambda: len(first.sent + second.sent) == 41, within=10)

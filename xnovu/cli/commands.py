@@ -20,6 +20,7 @@ cli = typer.Typer(
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
+cli.add_typer(operate.limits, name="limits")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 cli.command(

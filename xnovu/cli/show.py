@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xnovu.cli.console import colored, err, out
+from xnovu.cli.waiting import paused_stages, reason_of
 from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
 
@@ -25,12 +26,16 @@ FIRST = (
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     """Print it; the exit code is 1 if there is none."""
-    async with opened_store(load(), "show") as store:
+    settings = load()
+    async with opened_store(settings, "show") as store:
         history = await store.history(notification)
+        waits = await store.waiting(notification)
     if history is None:
         err.print(f"no notification {notification} in notify.ent_notification")
         return 1
-    history = {**history, "notification": _shown(history["notification"], private=private)}
+    waits = waits and {**waits, "paused": await paused_stages(settings, waits["for"])}
+    row = _shown(history["notification"], private=private)
+    history = {**history, "notification": row, "waiting": waits}
     if as_json:
         out.print_json(json.dumps(history, default=str))
     else:
@@ -58,6 +63,8 @@ def _print(history: Mapping[str, Any]) -> None:
         if row.get(name) not in (None, [], {}):
             fields.add_row(Text(name, "dim"), _text(name, row[name]))
     out.print(fields)
+    if history["waiting"]:
+        out.print(f"\nwaits for {reason_of(history['waiting'])}")
     out.print(_workflow(history["workflow"]))
     if history["transitions"]:
         out.print(_transitions(history["transitions"]))

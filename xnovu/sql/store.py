@@ -20,6 +20,7 @@ from xnovu.retraction import HOLD, Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
 from xnovu.sql.functions import Functions
+from xnovu.sql.limits import SqlLimits
 from xnovu.sql.schema import migrations
 
 LATE = 60.0
@@ -29,7 +30,7 @@ LOST_ANSWERS = 100
 """Calls without an answer that are kept in mind: what they took up was not sent."""
 
 
-class SqlStore:
+class SqlStore(SqlLimits):
     """
     ``Store`` and ``Desk`` upon the functions; of one enterprise only where one is named.
 
@@ -42,8 +43,7 @@ class SqlStore:
     """
 
     def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
-        self._functions = functions
-        self.enterprise_id = enterprise_id
+        super().__init__(functions, enterprise_id)
         self._unanswered: dict[str, float] = {}
         self._served: str | None = None  # the enterprise whose turn it was last
         self._unheard: list[str] = []

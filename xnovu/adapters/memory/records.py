@@ -163,3 +163,20 @@ def refusal(error: ValidationError) -> Permanent:
     else:
         message = f'column "{column}" cannot hold the value given'
     return Permanent(message, code="invalid_row")
+
+
+def transition(
+    record: Record, before: Status, actor: str, details: dict[str, Any] | None
+) -> Transition:
+    """The line of the audit for what a row has just become."""
+    return Transition(
+        notification_id=record.id,
+        enterprise_id=record.enterprise_id,
+        generation=record.generation,
+        claims=record.claims,
+        from_status=before,
+        to_status=record.notification_status,
+        at=record.updated_at or LONG_AGO,
+        actor=actor,
+        details=details,
+    )

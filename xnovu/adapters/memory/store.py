@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,8 +20,10 @@ from xnovu.adapters.memory.records import (
     name_at_provider,
     refusal,
     told_of,
+    transition,
 )
 from xnovu.adapters.memory.turns import next_ones
+from xnovu.adapters.memory.waiting import Limited
 from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
@@ -36,13 +39,13 @@ from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import HOLD, Retracted
 
 
-class MemoryStore:
+class MemoryStore(Limited):
     """
     ``Store`` and ``Desk`` in memory, for one process and its life. ``now`` tells the time.
 
-    ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key;
-    ``weights`` those of enterprises.
-    With an ``enterprise_id`` the store is that enterprise's only; :meth:`only` makes such a one.
+    ``records`` is the table, by id; ``workflows`` the other one, by enterprise and key; ``book``
+    has the limits of enterprises. With an ``enterprise_id`` the store is that enterprise's only;
+    :meth:`only` makes such a one.
     """
 
     def __init__(
@@ -50,19 +53,15 @@ class MemoryStore:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         enterprise_id: str | None = None,
     ) -> None:
-        self.enterprise_id = enterprise_id
-        self.records: dict[int, Record] = {}
-        self.workflows: dict[tuple[str, str], Workflow] = {}
+        super().__init__(now, enterprise_id)
         self.transitions: list[Transition] = []
         self.operations: list[Mapping[str, Any]] = []
-        self.weights: dict[str, int] = {}
         self._served: str | None = None
-        self._now = now
 
     def only(self, enterprise_id: str) -> "MemoryStore":
         """A store of one enterprise upon the same tables."""
         store = MemoryStore(self._now, enterprise_id)
-        store.records, store.workflows, store.weights = self.records, self.workflows, self.weights
+        store.records, store.workflows, store.book = self.records, self.workflows, self.book
         store.transitions, store.operations = self.transitions, self.operations
         return store
 
@@ -71,8 +70,11 @@ class MemoryStore:
         self.workflows[workflow.enterprise_id, workflow.workflow_key] = workflow
 
     async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        taken = next_ones(self._due(), limit, self._served, self.weights)
+        now = self._now()
+        allowed = partial(self.book.allowed, everybody=self.records.values(), now=now)
+        taken = next_ones(self._due(), limit, self._served, self.book.weight, allowed)
         self._served = taken[-1].enterprise_id if taken else self._served
+        self.book.spend(taken, now)
         return [self._claim(record, lease) for record in taken]
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
@@ -277,24 +279,13 @@ class MemoryStore:
     def _note(
         self, record: Record, before: Status, actor: str, details: dict[str, Any] | None
     ) -> None:
-        now = record.updated_at = self._now()
-        self.transitions.append(
-            Transition(
-                notification_id=record.id,
-                enterprise_id=record.enterprise_id,
-                generation=record.generation,
-                claims=record.claims,
-                from_status=before,
-                to_status=record.notification_status,
-                at=now,
-                actor=actor,
-                details=details,
-            )
-        )
+        record.updated_at = self._now()
+        self.transitions.append(transition(record, before, actor, details))
 
     def _read(self, row: Mapping[str, Any], place: int) -> Record:
         made = {"id": max(self.records, default=0) + place, "created_at": self._now()}
         try:
-            return Record.model_validate({**made, **row})
+            record = Record.model_validate({**made, **row})
         except ValidationError as error:
             raise refusal(error) from None
+        return self.book.prioritised(record)

@@ -1,14 +1,12 @@
 """Whose row is claimed next, in plain Python: what the SQL function ``claim`` says, too."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
 from xnovu.adapters.memory.records import LONG_AGO, Record
 from xnovu.events import Status
 
-LEAST_TURN = 4
-"""Rows at a time for each enterprise; rather fewer enterprises have their turns in one claim."""
 HOUR = 3600.0
 NEVER = datetime.max.replace(tzinfo=UTC)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -22,29 +20,34 @@ def fell_due(record: Record) -> datetime:
 
 
 def next_ones(
-    due: Sequence[Record], limit: int, after: str | None, weights: Mapping[str, int]
+    due: Sequence[Record],
+    limit: int,
+    after: str | None,
+    weight: Callable[[str], int],
+    allowed: Callable[[Iterable[Record]], Iterable[Record]],
 ) -> Sequence[Record]:
     """Those whose claim has lapsed, but no more than half if others wait, and who is next."""
     lapsed = [record for record in due if record.notification_status is Status.PROCESSING]
-    ready = [record for record in due if record.notification_status is Status.PENDING]
+    waiting = [record for record in due if record.notification_status is Status.PENDING]
+    ordered = sorted(waiting, key=lambda record: (record.enterprise_id, order(record)))
+    ready = list(allowed(ordered))
     first = lapsed[: limit - (limit // 2 if ready else 0)]
-    return [*first, *in_turn(ready, limit, after, weights)][:limit]
+    return [*first, *in_turn(ready, limit, after, weight)][:limit]
 
 
 def in_turn(
-    ready: Iterable[Record], limit: int, after: str | None, weights: Mapping[str, int]
+    ordered: Sequence[Record], limit: int, after: str | None, weight: Callable[[str], int]
 ) -> Iterator[Record]:
     """Round and round the enterprises, from the one after ``after``: each its next few rows."""
-    ordered = sorted(ready, key=lambda record: (record.enterprise_id, order(record)))
     rows = {each: list(found) for each, found in groupby(ordered, lambda r: r.enterprise_id)}
     ring = sorted(rows, key=lambda each: (after is not None and each <= after, each))
-    weighed = {each: weights.get(each, 1) for each in ring[: -(-limit // LEAST_TURN)]}
+    weighed = {each: weight(each) for each in ring[:limit]}
     turn = max(1, limit // max(1, sum(weighed.values())))
     rounds = len(ordered) if len(weighed) == len(ring) else 1
     for _ in range(rounds):
-        for each, weight in weighed.items():
-            yield from rows[each][: turn * weight]
-            rows[each] = rows[each][turn * weight :]
+        for each, share in weighed.items():
+            yield from rows[each][: turn * share]
+            rows[each] = rows[each][turn * share :]
 
 
 def order(record: Record) -> Order:

@@ -2,20 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import NANOSECONDS
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import Paused
 
 NUDGE = json.dumps({"batch": 1, "max_bytes": 1, "expires": NANOSECONDS // 20}).encode()
@@ -54,7 +56,7 @@ class Pauses:
         if not info.paused:
             return None
         left = int(info.pause_remaining or 0) / NANOSECONDS
-        why = await self._reason(consumer.mailbox.name)
+        why = await _reason(self.broker.jetstream, self.options.prefix, consumer.mailbox.name)
         return f"{consumer} is paused in the whole fleet, {left:.0f} s more at the most: {why}"
 
     async def _resume(self, consumer: Consumer) -> None:
@@ -63,21 +65,10 @@ class Pauses:
         if client := self.broker.client:
             await client.request(consumer.request, NUDGE, timeout=1.0)
 
-    async def _reason(self, name: str) -> str:
-        stream = stream_name(self.options.prefix, LATER)
-        try:
-            told = await self.broker.jetstream.get_last_msg(stream, self._subject(name))
-        except NotFoundError:
-            return "nobody says why"
-        return (told.data or b"").decode(errors="replace")
-
     async def _tell(self, name: str, reason: str) -> None:
         headers = {"Nats-Rollup": "sub"}
-        subject = self._subject(name)
+        subject = _subject(self.options.prefix, name)
         await self.broker.jetstream.publish(subject, reason.encode(), headers=headers)
-
-    def _subject(self, name: str) -> str:
-        return f"{self.options.prefix}.{LATER}.paused.{name}"
 
 
 @asynccontextmanager
@@ -86,3 +77,35 @@ async def _reached() -> AsyncGenerator[None]:
         yield
     except (NatsError, OSError, TimeoutError) as error:
         raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+
+
+async def paused(
+    url: str | Callable[[], str], options: NatsOptions, stages: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """
+    Those of the stages (with the kinds each accepts) that are paused in the whole fleet, and why.
+
+    Raises Paused if NATS cannot be reached.
+    """
+    async with visiting(url) as client, _reached():
+        jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
+        found: dict[str, str] = {}
+        for name, kinds in stages.items():
+            for kind in kinds:
+                with suppress(NotFoundError):  # no stage has run yet
+                    info = await jetstream.consumer_info(stream_name(options.prefix, kind), name)
+                    if info.paused:
+                        found[name] = await _reason(jetstream, options.prefix, name)
+        return found
+
+
+async def _reason(jetstream: JetStreamContext, prefix: str, name: str) -> str:
+    try:
+        told = await jetstream.get_last_msg(stream_name(prefix, LATER), _subject(prefix, name))
+    except NotFoundError:
+        return "nobody says why"
+    return (told.data or b"").decode(errors="replace")
+
+
+def _subject(prefix: str, name: str) -> str:
+    return f"{prefix}.{LATER}.paused.{name}"

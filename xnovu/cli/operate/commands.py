@@ -9,7 +9,11 @@ import typer
 
 from xnovu.cli.help import examples
 
+limits = typer.Typer(help="What each enterprise may have.", no_args_is_help=True)
 dead = typer.Typer(help="Dead letters: what the stages gave up.", no_args_is_help=True)
+
+HEAVIEST = 1000
+"""The largest weight, as the database has it."""
 
 Numbers = Annotated[
     list[int] | None, typer.Argument(metavar="NUMBER", help="Of dead letters; none: see options.")
@@ -219,3 +223,74 @@ def _payload(text: str | None) -> dict[str, Any] | None:
     if not isinstance(payload, dict):
         raise typer.BadParameter("--payload takes a JSON object")
     return cast("dict[str, Any]", payload)
+
+
+Whose = Annotated[str, typer.Argument(metavar="ENTERPRISE", help="Its id.")]
+Concurrency = Annotated[
+    str | None, typer.Option("--concurrency", help="PROCESSING at once: a number, or none.")
+]
+
+
+@limits.command("list", epilog=examples("xnovu limits list", "xnovu limits list --json"))
+def list_limits(enterprise: Enterprise = None, as_json: Json = False) -> None:
+    """List the limits there are, of enterprises and of their workflows."""
+    from xnovu.cli.operate.limits import tell_all
+
+    asyncio.run(tell_all(enterprise, as_json=as_json))
+
+
+@limits.command(
+    "set",
+    epilog=examples(
+        "xnovu limits set ENTERPRISE --weight 4",
+        "xnovu limits set ENTERPRISE --concurrency 500 --rate 50",
+        "xnovu limits set ENTERPRISE --workflow digest --concurrency 10 --priority -1",
+        "xnovu limits set ENTERPRISE --rate none",
+    ),
+)
+def set_limits(
+    enterprise: Whose,
+    workflow: Annotated[
+        str | None, typer.Option("-w", "--workflow", help="Of this workflow only: its key.")
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option("--weight", help="Its part, others have 1: 1 to 1000, or none.")
+    ] = None,
+    concurrency: Concurrency = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", help="Rows claimed per second: a number, or none.")
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option("--priority", help="Of a workflow's rows that state none, or none."),
+    ] = None,
+    who: As = None,
+) -> None:
+    """Change limits; what is not named stays as it is, and `none` takes one back."""
+    from xnovu.cli.operate.limits import change
+
+    fields = {"concurrency": concurrency}
+    fields |= {"priority": priority} if workflow else {"weight": weight, "rate": rate}
+    if workflow and (weight or rate):
+        raise typer.BadParameter("a workflow has no weight and no rate of its own")
+    if priority and not workflow:
+        raise typer.BadParameter("--priority is a workflow's: name it with --workflow")
+    changes = {name: _number(name, text) for name, text in fields.items() if text is not None}
+    if not changes:
+        raise typer.BadParameter("name what is to change, such as --weight 4")
+    raise typer.Exit(asyncio.run(change(enterprise, changes, workflow, who)))
+
+
+def _number(name: str, text: str) -> float | None:
+    """A number of an option, or none."""
+    if text == "none":
+        return None
+    try:
+        number = float(text) if name == "rate" else int(text)
+    except ValueError:
+        raise typer.BadParameter(f"--{name} takes a number, or none") from None
+    if name != "priority" and not 0 < number < float("inf"):
+        raise typer.BadParameter(f"--{name} must be above 0")
+    if name == "weight" and number > HEAVIEST:
+        raise typer.BadParameter(f"--weight is {HEAVIEST} at the most")
+    return number
