@@ -60,6 +60,57 @@ def killed(rows: Annotated[int, typer.Option(min=10)] = 20_000) -> None:
     sys.exit(not result.found.clean)
 
 
+Rounds = Annotated[int, typer.Option(min=1, help="How often each has its turn.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Not all contenders, but this one.")]
+
+
+@cli.command()
+def backlog(
+    rows: Annotated[int, typer.Option(min=100)] = 20_000, rounds: Rounds = 3, only: Only = None
+) -> None:
+    """How fast a backlog is worked off, by XNovu and by the limit program."""
+    from bench.speed import trials
+
+    print(asyncio.run(trials.backlog(rows, rounds, only or ())))
+
+
+@cli.command()
+def paced(
+    rate: Annotated[int, typer.Option(min=10, help="Rows a second.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1)] = 20.0,
+    rounds: Rounds = 3,
+    only: Only = None,
+) -> None:
+    """How soon rows are sent that come at a steady pace, likewise."""
+    from bench.speed import trials
+
+    print(asyncio.run(trials.paced(rate, seconds, rounds, only or ())))
+
+
+@cli.command()
+def fair(
+    rows: Annotated[int, typer.Option(min=100, help="The backlog.")] = 100_000,
+    seconds: Annotated[float, typer.Option(min=1)] = 10.0,
+    rounds: Rounds = 3,
+    rate: Annotated[float | None, typer.Option(help="Novu's limit, in tokens a second.")] = None,
+) -> None:
+    """How soon one enterprise's rows are sent while another has a backlog, and alone."""
+    from bench.speed import trials
+
+    print(asyncio.run(trials.fair(rows, seconds, rounds, rate)))
+
+
+@cli.command()
+def smoke() -> None:
+    """Every trial of speed, small, by XNovu and the limit program: that all work is done once."""
+    from bench.speed import trials
+
+    ours = ("XNovu", "limit")
+    print(asyncio.run(trials.backlog(300, 1, ours)))
+    print(asyncio.run(trials.paced(50, 2.0, 1, ours)))
+    print(asyncio.run(trials.fair(2000, 1.0, 1, None)))
+
+
 @cli.command("chaos-table")
 def chaos_table(
     logs: Annotated[list[Path], typer.Argument(exists=True, help="What --log has written.")],

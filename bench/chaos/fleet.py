@@ -62,6 +62,11 @@ class Fleet:
                     return
                 await asyncio.sleep(LOOK_EVERY)
 
+    @property
+    def processes(self) -> list[int]:
+        """Their process ids."""
+        return [process.pid for process in self._processes if process and process.pid]
+
     def provision(self) -> None:
         """Make the streams and consumers."""
         process = self._forked(())

@@ -1,0 +1,82 @@
+"""What a trial stands on: servers, durable as they are shipped, and a Novu that takes its time."""
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+from xnovu.adapters.postgres.migrations import migrate
+from xnovu.local.nats import EmbeddedNats
+from xnovu.local.novu import LocalNovu, LocalNovuOptions, running_novu
+from xnovu.local.postgres import EmbeddedPostgres
+
+WORKFLOW = "welcome"
+
+
+def enterprise(number: int) -> UUID:
+    return UUID(int=number, version=4)
+
+
+@dataclass(slots=True)
+class Ground:
+    """One trial's servers; each contender gets a database and subjects of its own."""
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    nats: EmbeddedNats
+    url: str
+    novu: LocalNovu
+    made: int = 0
+
+    def database(self) -> tuple[str, str]:
+        """A migrated database and its name, which is the prefix of subjects, too."""
+        self.made += 1
+        name = f"trial{self.made}"
+        dsn = self.postgres.create_database(name)
+        migrate(dsn)
+        return dsn, name
+
+
+@asynccontextmanager
+async def ground(latency: float, rate: float | None = None) -> AsyncGenerator[Ground]:
+    """``latency``: seconds that Novu takes for each request; ``rate``: tokens per second."""
+    with tempfile.TemporaryDirectory(prefix="xnovu-bench-") as name:
+        folder = Path(name)
+        options = LocalNovuOptions(latency=latency, events_held=10, rate=rate)
+        async with running_novu(options) as running:
+            with (
+                EmbeddedPostgres(folder / "postgres") as postgres,
+                EmbeddedNats(folder / "nats") as nats,
+            ):
+                yield Ground(folder, postgres, nats, running.url, running.novu)
+
+
+def register(dsn: str, enterprises: int) -> None:
+    """Let each of them have the workflow."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for number in range(enterprises):
+            connection.execute(
+                "INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id)"
+                " VALUES (%s, %s)",
+                [WORKFLOW, enterprise(number)],
+            )
+
+
+def insert(
+    connection: psycopg.Connection, rows: int, enterprises: int = 1, first: int = 0
+) -> list[int]:
+    """Rows of so many enterprises in turn, in one statement; their ids."""
+    owners = [enterprise(first + number) for number in range(enterprises)]
+    made = connection.execute(
+        "INSERT INTO notify.ent_notification"
+        " (enterprise_id, notification_workflow_id, recipients, payload)"
+        " SELECT (%s::uuid[])[1 + n %% %s], %s, ARRAY[gen_random_uuid()],"
+        "   jsonb_build_object('name', 'Ada', 'order', n, 'text', repeat('x', 200))"
+        " FROM generate_series(1, %s) AS n RETURNING id",
+        [owners, enterprises, WORKFLOW, rows],
+    )
+    return [row for (row,) in made]

@@ -1,0 +1,150 @@
+"""The jobs: a backlog, a steady pace, and one enterprise's rows beside another's backlog."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from bench.speed.contenders import Contender
+from bench.speed.ground import Ground, enterprise, insert, register
+from bench.speed.processes import at_rest, cpu_seconds, freeze, peak_memory, thaw
+
+PATIENCE = 300.0
+WARM_UP = 200
+BURST = 0.1
+"""Seconds between two inserts of a steady pace; the rows of one have one time."""
+
+OPEN = "SELECT count(*) FROM notify.ent_notification WHERE notification_status <> 'SENT'"
+LATENCIES = """
+SELECT extract(epoch FROM processed_at - created_at)::float FROM notify.ent_notification
+WHERE notification_status = 'SENT' AND id > %(before)s
+  AND (%(whose)s::uuid IS NULL OR enterprise_id = %(whose)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Rows/s from the insert's commit to the last end; CPU seconds per 1,000 rows; MB at most."""
+
+    rate: float
+    cpu: float
+    memory: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From insert to SENT, in milliseconds."""
+
+    p50: float
+    p99: float
+
+
+class Unfinished(Exception):
+    """The work was not done, or not as it should be."""
+
+
+async def backlog(ground: Ground, contender: Contender, rows: int, enterprises: int = 6) -> Backlog:
+    """All rows are there, then the workers are let go."""
+    async with _at_work(contender, enterprises) as connection:
+        workers = contender.processes()
+        used, known = cpu_seconds(workers), ground.novu.ledger.totals.accepted
+        freeze(workers)
+        await contender.inserted(insert(connection, rows, enterprises))
+        thaw(workers)
+        began = time.perf_counter()
+        await _until(lambda: _open(connection) == 0)
+        took = time.perf_counter() - began
+        used, memory = cpu_seconds(workers) - used, peak_memory(workers)
+        _check(ground, rows, known)
+    return Backlog(rows / took, used / rows * 1000, memory)
+
+
+async def paced(ground: Ground, contender: Contender, rate: int, seconds: float) -> Latency:
+    """So many rows a second, a tenth of a second's at a time."""
+    async with _at_work(contender, 6) as connection:
+        known, rows = ground.novu.ledger.totals.accepted, round(rate * BURST)
+        before = _last(connection)
+
+        async def some() -> None:
+            await contender.inserted(await asyncio.to_thread(insert, connection, rows, 6))
+
+        await _at_intervals(bursts := int(seconds / BURST), some)
+        await _until(lambda: _open(connection) == 0)
+        found = connection.execute(LATENCIES, {"whose": None, "before": before}).fetchall()
+        _check(ground, bursts * rows, known)
+    return _latency([value for (value,) in found])
+
+
+async def beside(ground: Ground, contender: Contender, rows: int, seconds: float) -> Latency:
+    """One enterprise's ten rows a second, while another has so many rows waiting."""
+    async with _at_work(contender, 2) as connection:
+        whose = {"whose": enterprise(1), "before": _last(connection)}
+        if rows:
+            insert(connection, rows, 1, first=0)
+
+        async def one() -> None:
+            await asyncio.to_thread(insert, connection, 1, 1, 1)
+
+        await _at_intervals(wanted := int(seconds / BURST), one)
+        if rows and not _open(connection):
+            raise Unfinished("the backlog was done before the other's rows: take more of it")
+        await _until(lambda: len(connection.execute(LATENCIES, whose).fetchall()) == wanted)
+        found = connection.execute(LATENCIES, whose).fetchall()
+    return _latency([value for (value,) in found])
+
+
+@asynccontextmanager
+async def _at_work(contender: Contender, enterprises: int) -> AsyncGenerator[psycopg.Connection]:
+    """Its workers have done some rows and wait for more."""
+    register(contender.dsn, enterprises)
+    try:
+        await contender.start()
+        with psycopg.connect(contender.dsn, autocommit=True) as connection:
+            await contender.inserted(insert(connection, WARM_UP, enterprises))
+            await _until(lambda: _open(connection) == 0)
+            connection.execute("VACUUM ANALYZE")
+            await at_rest(contender.processes())
+            yield connection
+    finally:
+        contender.stop()
+
+
+async def _at_intervals(times: int, act: Callable[[], Awaitable[None]]) -> None:
+    began = time.perf_counter()
+    for number in range(times):
+        await asyncio.sleep(max(0.0, began + number * BURST - time.perf_counter()))
+        await act()
+
+
+def _last(connection: psycopg.Connection) -> int:
+    [(last,)] = connection.execute("SELECT max(id) FROM notify.ent_notification").fetchall()
+    return last
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    until = time.perf_counter() + PATIENCE
+    while not await asyncio.to_thread(done):
+        if time.perf_counter() > until:
+            raise Unfinished(f"not done within {PATIENCE:g} s")
+        await asyncio.sleep(0.05)
+
+
+def _open(connection: psycopg.Connection) -> int:
+    [(count,)] = connection.execute(OPEN).fetchall()
+    return count
+
+
+def _check(ground: Ground, rows: int, known: int) -> None:
+    """Each row was accepted by Novu once."""
+    accepted = ground.novu.ledger.totals.accepted - known
+    if accepted != rows or ground.novu.ledger.doubled():
+        raise Unfinished(f"Novu has accepted {accepted} calls for {rows} rows")
+
+
+def _latency(seconds: Sequence[float]) -> Latency:
+    cuts = statistics.quantiles(seconds, n=100)
+    return Latency(cuts[49] * 1000, cuts[98] * 1000)

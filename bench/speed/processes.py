@@ -1,0 +1,62 @@
+"""What processes use, and holding them still (Linux: ``/proc``)."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+QUIET = 0.5
+"""Seconds in which processes that wait use next to nothing."""
+AT_REST = 0.05
+"""Of a core, for each process."""
+
+
+def with_children(processes: Sequence[int]) -> list[int]:
+    """They and all that descends from them."""
+    found = list(processes)
+    for pid in found:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):
+                found.extend(map(int, task.read_text().split()))
+    return found
+
+
+def cpu_seconds(processes: Sequence[int]) -> float:
+    """What they have used so far."""
+    return sum(sum(map(int, _fields(pid)[11:13])) for pid in processes) / TICKS
+
+
+def peak_memory(processes: Sequence[int]) -> float:
+    """The most that any of them has held, in MB."""
+    return max(_peak(pid) for pid in processes)
+
+
+def freeze(processes: Sequence[int]) -> None:
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(processes: Sequence[int]) -> None:
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def at_rest(processes: Sequence[int]) -> None:
+    """Wait until they only wait; for five seconds at most, as some are never at rest."""
+    for _ in range(10):
+        before = cpu_seconds(processes)
+        await asyncio.sleep(QUIET)
+        if cpu_seconds(processes) - before < QUIET * AT_REST * len(processes):
+            return
+
+
+def _fields(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _peak(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
