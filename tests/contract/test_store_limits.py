@@ -28,6 +28,19 @@ async def workflow(bench: Bench, key: str) -> Any:
     return await bench.workflow(Workflow(workflow_key=key, enterprise_id=ACME, name=key))
 
 
+class TestWeight:
+    async def test_what_lapsed_may_be_more_than_all_turns(self, bench: Bench) -> None:
+        await insert(bench, 5)
+        await claim(bench)
+        for number in range(1, 6):
+            await bench.change(number, claimed_until=from_now(-1))
+        await bench.store.limit(ACME, {"weight": 1000})
+        await insert(bench, 5)
+        await insert(bench, 5, enterprise_id=GLOBEX)
+        taken = [key for _ in range(8) for key in await claim(bench, 4)]
+        assert len(set(taken)) == len(taken) == 15
+
+
 class TestConcurrency:
     async def test_no_more_than_that_are_in_hand_and_others_are_served(self, bench: Bench) -> None:
         await bench.store.limit(ACME, {"concurrency": 3})

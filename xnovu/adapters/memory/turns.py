@@ -1,8 +1,8 @@
 """Whose row is claimed next, in plain Python: what the SQL function ``claim`` says, too."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from xnovu.adapters.memory.records import LONG_AGO, Record
 from xnovu.events import Status
@@ -37,17 +37,23 @@ def next_ones(
 
 def in_turn(
     ordered: Sequence[Record], limit: int, after: str | None, weight: Callable[[str], int]
-) -> Iterator[Record]:
-    """Round and round the enterprises, from the one after ``after``: each its next few rows."""
+) -> Sequence[Record]:
+    """Twice round the enterprises at most, from the one after ``after``: each its next few rows."""
     rows = {each: list(found) for each, found in groupby(ordered, lambda r: r.enterprise_id)}
     ring = sorted(rows, key=lambda each: (after is not None and each <= after, each))
-    weighed = {each: weight(each) for each in ring[:limit]}
-    turn = max(1, limit // max(1, sum(weighed.values())))
-    rounds = len(ordered) if len(weighed) == len(ring) else 1
-    for _ in range(rounds):
-        for each, share in weighed.items():
-            yield from rows[each][: turn * share]
-            rows[each] = rows[each][turn * share :]
+    weights = [weight(each) for each in ring[:limit]]
+    turn = max(1, limit // max(1, sum(weights)))
+    turns = [turn * each for each in weights]
+    whole = max(1, sum(needed <= limit for needed in accumulate(turns)))
+    served = dict(zip(ring, turns[:whole], strict=False))
+    rounds = 2 if len(served) == len(ring) else 1
+    found = [
+        row
+        for nth in range(rounds)
+        for each, share in served.items()
+        for row in rows[each][nth * share : (nth + 1) * share]
+    ]
+    return found[: sum(served.values())]
 
 
 def order(record: Record) -> Order:

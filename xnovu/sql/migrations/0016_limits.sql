@@ -237,7 +237,7 @@ BEGIN
         SELECT n.id, n.enterprise_id, (n.number - 1) / (turn * n.weight) AS round, n.place, n.number
         FROM numbered n
         ORDER BY round, n.place, n.number
-        LIMIT least(claim.max_rows, turn * (SELECT sum(w) FROM unnest(weights) AS w)) - (SELECT count(*) FROM lapsed)
+        LIMIT least(claim.max_rows - (SELECT count(*) FROM lapsed), turn * (SELECT sum(w) FROM unnest(weights) AS w))
     ), claimed AS (
         UPDATE notify.ent_notification n
         SET notification_status = 'PROCESSING',
