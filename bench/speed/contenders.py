@@ -95,6 +95,8 @@ class Limit:
         command = [sys.executable, "-m", "bench.speed.limit"]
         self._process = subprocess.Popen(command, env=self._environment)
         while not self._works():
+            if self._process.poll() is not None:
+                raise RuntimeError("the limit program cannot start")
             time.sleep(0.05)
 
     async def inserted(self, rows: Sequence[int]) -> None:

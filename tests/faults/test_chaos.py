@@ -1,22 +1,17 @@
 """Two random runs of ``./run bench chaos``: whole installations, with a ledger at the end."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import trials
+
 WITHIN = 300.0
 
 SEEDS = [3, 160]
 """The second is one in which a person was once notified twice."""
 
-
-def bench(*arguments: str) -> str:
-    command = [sys.executable, "-m", "bench", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+bench = partial(trials.bench, within=WITHIN)
 
 
 def test_everything_comes_to_its_end_once(tmp_path: Path) -> None:
