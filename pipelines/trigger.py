@@ -151,7 +151,7 @@ def _calls(envelope: Envelope[Hydrated], *, overdue: bool) -> list[Call]:
     notification, doubtful = envelope.event.notification, envelope.doubtful
     people = notification.recipients
     return [
-        Call(name, notification, people[of.start : of.stop], doubtful, overdue)
+        Call(name, notification, people[of.start : of.stop], doubtful, overdue, envelope.express)
         for name, of in parts(notification.transaction_id, len(people))
     ]
 

@@ -2,8 +2,9 @@
 The unit that travels: an event with an identity, a deadline and a trace.
 
 On the wire: the headers ``id`` (``<kind>:<enterprise>/<notification>/<generation>/<claims>…``),
-``expires`` (ISO 8601, where there is a deadline) and ``traceparent`` (W3C, where there is one), and
-the event as JSON. The id alone says which row a message is about, even if its body is unreadable.
+``expires`` (ISO 8601, where there is a deadline), ``traceparent`` (W3C, where there is one) and
+``express`` (where it goes before others), and the event as JSON. The id alone says which row a
+message is about, even if its body is unreadable.
 """
 
 from collections.abc import Mapping
@@ -25,13 +26,15 @@ class Envelope(Generic[E_co]):
     """
     An event on its way.
 
-    ``redelivered`` is True where this very message may have been handled before.
+    ``redelivered`` is True where this very message may have been handled before. ``express`` ones
+    go before others that wait, and so does what they cause.
     """
 
     event: E_co
     deadline: datetime | None = None
     trace: str = ""
     redelivered: bool = False
+    express: bool = False
 
     @property
     def id(self) -> str:
@@ -49,7 +52,8 @@ class Envelope(Generic[E_co]):
 
     def then(self, event: Event) -> "Envelope[Event]":
         """The envelope this one causes. What has happened is to be told however late it is."""
-        return Envelope(event, None if event.past else self.deadline, self.trace)
+        deadline = None if event.past else self.deadline
+        return Envelope(event, deadline, self.trace, express=self.express)
 
     def encode(self) -> tuple[dict[str, str], bytes]:
         headers = {"id": self.id}
@@ -57,6 +61,8 @@ class Envelope(Generic[E_co]):
             headers["traceparent"] = self.trace
         if self.deadline:
             headers["expires"] = self.deadline.isoformat()
+        if self.express:
+            headers["express"] = "1"
         return headers, self.event.model_dump_json(exclude_none=True).encode()
 
 
@@ -78,6 +84,7 @@ def decode(
             datetime.fromisoformat(deadline) if deadline else None,
             headers.get("traceparent", ""),
             redelivered,
+            "express" in headers,
         )
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"

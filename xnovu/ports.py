@@ -184,11 +184,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row that ingest has just taken; ``claimed_before`` tells a lapsed lease from a new row."""
+    """
+    A row that ingest has just taken; ``claimed_before`` tells a lapsed lease from a new row.
+
+    It may go before others, ``express``, where its enterprise has less than a turn's rows waiting
+    and others have more.
+    """
 
     captured: Captured
     expires_at: datetime | None = None
     claimed_before: bool = False
+    express: bool = False
 
 
 SETTLE = 30.0
@@ -205,11 +211,12 @@ class Store(Retractions, Protocol):
     Whatever raised may be asked again: nothing is then done twice, or lost.
     """
 
-    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+    async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
         """
         Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
 
-        What a call has taken whose answer was lost, the next call of this store returns.
+        ``idle_only``: of those enterprises only that have nothing PROCESSING. What a call has taken
+        whose answer was lost, the next call of this store returns.
         """
         ...
 
@@ -267,7 +274,7 @@ class Trigger:
 
     ``transaction_id`` is unique per call. ``suspect`` is True where this call may already have
     been made: the provider looks it up before it sends again. ``overdue`` is True where it may no
-    longer be made: it is only looked up.
+    longer be made: it is only looked up. ``express`` ones go before others that wait.
     """
 
     transaction_id: str
@@ -275,6 +282,7 @@ class Trigger:
     recipients: tuple[str, ...]
     suspect: bool = False
     overdue: bool = False
+    express: bool = False
 
 
 class Provider(Recaller, Protocol):

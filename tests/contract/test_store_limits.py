@@ -41,6 +41,47 @@ class TestWeight:
         assert len(set(taken)) == len(taken) == 15
 
 
+class TestExpress:
+    async def test_who_has_less_than_a_turn_goes_before_who_has_more(self, bench: Bench) -> None:
+        await insert(bench, 9)
+        await insert(bench, 1, enterprise_id=GLOBEX)
+        lanes = Counter(
+            (claim.captured.enterprise_id, claim.express)
+            for claim in await bench.store.claim(6, LONG)
+        )
+        assert lanes == {(ACME, False): 5, (GLOBEX, True): 1}
+
+    async def test_nobody_goes_first_where_nobody_has_to_wait(self, bench: Bench) -> None:
+        await insert(bench, 2)
+        await insert(bench, 1, enterprise_id=GLOBEX)
+        assert [claim.express for claim in await bench.store.claim(100, LONG)] == [False] * 3
+
+    async def test_who_has_nothing_in_hand_may_be_asked_alone(self, bench: Bench) -> None:
+        await insert(bench, 5)
+        await claim(bench, 2)
+        assert await bench.store.claim(9, LONG, idle_only=True) == []
+        await insert(bench, 1, enterprise_id=GLOBEX)
+        [light] = await bench.store.claim(9, LONG, idle_only=True)
+        assert (light.captured.enterprise_id, light.express) == (GLOBEX, True)
+        assert await bench.store.claim(9, LONG, idle_only=True) == []
+
+    async def test_a_whole_turn_of_who_has_nothing_in_hand_is_not_express(
+        self, bench: Bench
+    ) -> None:
+        await insert(bench, 5)
+        found = await bench.store.claim(4, LONG, idle_only=True)
+        assert [claim.express for claim in found] == [False] * 4
+
+    async def test_what_has_lapsed_is_not_express(self, bench: Bench) -> None:
+        await insert(bench, 1, enterprise_id=GLOBEX)
+        (key,) = await claim(bench)
+        await bench.change(key.notification_id, claimed_until=from_now(-1))
+        await insert(bench, 9)
+        assert await bench.store.claim(9, LONG, idle_only=True) != []
+        found = await bench.store.claim(4, LONG)
+        assert (found[0].captured.key.enterprise_id, found[0].express) == (GLOBEX, False)
+
+
 class TestConcurrency:
     async def test_no_more_than_that_are_in_hand_and_others_are_served(self, bench: Bench) -> None:
         await bench.store.limit(ACME, {"concurrency": 3})

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -458,6 +459,31 @@ async def test_slots_work_at_the_same_time(transport: Transport, mailbox: str):
         await published(transport, *range(24))
         await eventually(all_there.is_set)
         await settled(transport, mailbox)
+
+
+async def test_what_is_express_goes_before_others_that_wait(transport: Transport, mailbox: str):
+    seen: list[int] = []
+    begun, all_there, served = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+        [arrived] = map(number, deliveries)
+        begun.set()
+        await (all_there if arrived == 0 else served).wait() if arrived != MARKER else None
+        seen.append(arrived)
+        if arrived == MARKER:
+            served.set()
+        return [Done()]
+
+    async with running(transport, mailbox, handle, Policy(batch=1, linger=0.0, slots=1)):
+        await published(transport, 0)
+        await begun.wait()
+        await published(transport, *range(1, 6))
+        express = replace(captured(MARKER), express=True)
+        assert await transport.publish([express]) == [None]
+        all_there.set()
+        await settled(transport, mailbox)
+    assert [one for one in seen if one != MARKER] == [*range(6)]
+    assert seen.index(MARKER) < seen.index(1)
 
 
 async def test_a_running_transport_is_ready(transport: Transport, mailbox: str):

@@ -70,9 +70,10 @@ def key(record: Record) -> Key:
 
 
 def claim(record: Record) -> Claim:
-    """What `notify.claim` says of a row."""
+    """What `notify.claim` says of a row, or `notify.claimed`, which does not know of its lane."""
     captured = Captured(notification_id=record["id"], **_shared(record))
-    return Claim(captured, _time(record["expires_at"]), record["claimed_before"])
+    express = record.get("express", False)
+    return Claim(captured, _time(record["expires_at"]), record["claimed_before"], express)
 
 
 def retraction(record: Record) -> RetractRequested:

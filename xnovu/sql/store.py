@@ -72,8 +72,8 @@ class SqlStore(SqlLimits):
             return f"row-level security hides notify.ent_notification from role {state['role']}"
         return None
 
-    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
-        return await self._lost_claims() or await self._claim(limit, lease)
+    async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
+        return await self._lost_claims() or await self._claim(limit, lease, idle_only=idle_only)
 
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
@@ -204,7 +204,7 @@ class SqlStore(SqlLimits):
         )
         return read.json_of(found[0]) if found else None
 
-    async def _claim(self, limit: int, lease: float) -> Sequence[Claim]:
+    async def _claim(self, limit: int, lease: float, *, idle_only: bool) -> Sequence[Claim]:
         """An answer may be lost: the token tells the rows that were taken all the same."""
         token = str(uuid4())
         try:
@@ -215,12 +215,13 @@ class SqlStore(SqlLimits):
                 token=token,
                 of_enterprise=self.enterprise_id,
                 after=self._served,
+                idle_only=idle_only,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unanswered[token] = time.monotonic() + LATE
             raise
         claims = [read.claim(record) for record in records]
-        if claims:
+        if claims and not idle_only:
             self._served = claims[-1].captured.enterprise_id
         return claims
 

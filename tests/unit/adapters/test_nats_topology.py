@@ -12,6 +12,7 @@ from xnovu.adapters.nats.topology import (
     boxes_of,
     consumer_config,
     mailbox_of,
+    some_subjects,
     stream_name,
     subject_of,
 )
@@ -29,6 +30,15 @@ def test_a_subject_is_kind_and_enterprise():
     assert subject_of("xnovu", captured(1).event) == "xnovu.ingest.acme"
     assert subject_of("xnovu", rejected("hydrate")) == "xnovu.dead.hydrate.acme"
     assert stream_name("xnovu", "ingest") == "XNOVU_INGEST"
+
+
+def test_what_goes_before_others_has_a_word_more_and_its_enterprise_still_has_it():
+    assert subject_of("xnovu", captured(1).event, express=True) == "xnovu.ingest.acme.express"
+    assert subject_of("xnovu", rejected("hydrate"), express=True) == "xnovu.dead.hydrate.acme"
+    both = ["xnovu.ingest.acme", "xnovu.ingest.acme.express"]
+    assert some_subjects("xnovu", "ingest", "acme") == both
+    assert some_subjects("xnovu", "ingest") == ["xnovu.ingest.>"]
+    assert some_subjects("xnovu", "dead", "acme", "hydrate") == ["xnovu.dead.hydrate.acme"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +95,9 @@ def test_a_mailbox_has_a_consumer_for_each_kind_and_for_its_own_copies():
         for box in boxes_of("box", ["ingest", "dead"], Policy(batch=100, slots=4))
     ]
     assert [(config.name, config.filter_subject) for config in configs] == [
-        ("box", "xnovu.ingest.>"),
+        ("box", "xnovu.ingest.*"),
         ("box", "xnovu.dead.>"),
+        ("box+express", "xnovu.ingest.*.express"),
         ("box+at", "xnovu.later.at.box.>"),
         ("box", "xnovu.later.due.box.>"),
         ("box+alone", "xnovu.later.alone.box.>"),

@@ -52,7 +52,7 @@ class Away(MemoryStore):
 
     away = False
 
-    async def claim(self, limit, lease):
+    async def claim(self, limit, lease, *, idle_only=False):
         if self.away:
             raise Paused("the database is away", code="store_unavailable")
         return await super().claim(limit, lease)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from xnovu.events import KINDS
 from xnovu.policy import Dead, Done, Fate, Policy, Retry
@@ -22,6 +23,15 @@ class Left:
 
     delivery: Delivery
     at_once: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """In the queue: the lowest rank is served first, then the lowest number."""
+
+    rank: int
+    number: int
+    delivery: Delivery | None = field(compare=False)
 
 
 class Mailbox:
@@ -44,7 +54,8 @@ class Mailbox:
         self.unsettled = 0
         self._left: list[Left] = []
         self._policy, self._handler, self._settled = policy, handler, settled
-        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._queue: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
+        self._number = count()
         self._later: dict[asyncio.TimerHandle, Left] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._closed = self._stopping = False
@@ -73,7 +84,7 @@ class Mailbox:
 
     def put(self, delivery: Delivery) -> None:
         self.unsettled += 1
-        self._queue.put_nowait(delivery)
+        self._put(delivery)
 
     def start(self, name: str) -> None:
         self._slots = [
@@ -96,7 +107,7 @@ class Mailbox:
             self._left.append(delayed)
         self._later.clear()
         for _ in self._slots:
-            self._queue.put_nowait(None)
+            self._put(None)
 
     async def ended(self) -> None:
         """Wait for batches in hand, once it is closed."""
@@ -105,7 +116,7 @@ class Mailbox:
     def left(self) -> Sequence[Left]:
         """Tell what is here and was not settled, once it has ended."""
         while not self._queue.empty():
-            if delivery := self._queue.get_nowait():
+            if delivery := self._queue.get_nowait().delivery:
                 self._left.append(Left(delivery, at_once=True))
         return self._left
 
@@ -125,7 +136,7 @@ class Mailbox:
         """A first message, however long it takes, and its company; nothing when stopping."""
         batch: list[Delivery] = []
         with suppress(TimeoutError):
-            if first := await self._queue.get():
+            if first := (await self._queue.get()).delivery:
                 await self._flowing.wait()
                 batch.append(first)
                 async with asyncio.timeout(self._policy.linger):
@@ -137,11 +148,16 @@ class Mailbox:
 
     async def _gather(self, batch: list[Delivery]) -> None:
         while len(batch) < self._policy.batch:
-            another = await self._queue.get()
+            another = (await self._queue.get()).delivery
             if another is None:  # the end, which this batch's slot has yet to see
-                self._queue.put_nowait(None)
+                self._put(None)
                 return
             batch.append(another)
+
+    def _put(self, delivery: Delivery | None) -> None:
+        """Behind all that came before it; express before what is not, and the end after all."""
+        rank = 2 if delivery is None else "express" not in delivery.headers
+        self._queue.put_nowait(_Place(rank, next(self._number), delivery))
 
     async def _fates(self, batch: Sequence[Delivery]) -> Sequence[Fate]:
         try:
@@ -162,7 +178,7 @@ class Mailbox:
     def _again(self, delivery: Delivery, after: float) -> None:
         def due() -> None:
             self._later.pop(timer, None)
-            self._queue.put_nowait(delivery)
+            self._put(delivery)
 
         delayed = Left(delivery, at_once=after <= 0)
         if self._closed:

@@ -1,6 +1,6 @@
 """A database of record in dictionaries: what the store's contract means, in plain Python."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from xnovu.adapters.memory.records import (
     told_of,
     transition,
 )
-from xnovu.adapters.memory.turns import next_ones
+from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
 from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
@@ -69,13 +69,16 @@ class MemoryStore(Limited):
         """Add a workflow, or replace it."""
         self.workflows[workflow.enterprise_id, workflow.workflow_key] = workflow
 
-    async def claim(self, limit: int, lease: float) -> Sequence[Claim]:
+    async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
         now = self._now()
         allowed = partial(self.book.allowed, everybody=self.records.values(), now=now)
-        taken = next_ones(self._due(), limit, self._served, self.book.weight, allowed)
-        self._served = taken[-1].enterprise_id if taken else self._served
-        self.book.spend(taken, now)
-        return [self._claim(record, lease) for record in taken]
+        due = self._due(idle_only=idle_only)
+        turns = next_ones(due, limit, self._served, self.book.weight, allowed)
+        if turns.records and not idle_only:
+            self._served = turns.records[-1].enterprise_id
+        self.book.spend(turns.records, now)
+        first = turns.sated if idle_only or turns.others_wait else frozenset[str]()
+        return [self._claim(record, lease, first) for record in turns.records]
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
         now = self._now()
@@ -200,12 +203,13 @@ class MemoryStore(Limited):
             return None
         return as_history(record, self._workflow(record), self._trail(record))
 
-    def _due(self) -> Sequence[Record]:
-        """Rows that are due, first come first."""
+    def _due(self, *, idle_only: bool) -> Sequence[Record]:
+        """Rows that are due, first come first; of idle enterprises only, if that is asked."""
         now = self._now()
         times = ((falls_due(record), record) for record in self._ours())
         found = sorted((due, record.id, record) for due, record in times if due and due <= now)
-        return [record for _, _, record in found]
+        others = busy(self.records.values()) if idle_only else frozenset[str]()
+        return [record for _, _, record in found if record.enterprise_id not in others]
 
     def _is_ours(self, record: Record) -> bool:
         return self.enterprise_id in (None, record.enterprise_id)
@@ -229,7 +233,7 @@ class MemoryStore(Limited):
     def _trail(self, record: Record) -> Sequence[Transition]:
         return [t for t in self.transitions if t.notification_id == record.id]
 
-    def _claim(self, record: Record, lease: float) -> Claim:
+    def _claim(self, record: Record, lease: float, first: Container[str]) -> Claim:
         record.claims += 1
         record.claimed_until = self._now() + timedelta(seconds=lease)
         record.transaction_id = name_at_provider(record)
@@ -243,7 +247,8 @@ class MemoryStore(Limited):
             claims=key.claims,
             transaction_id=record.transaction_id,
         )
-        return Claim(captured, record.expires_at, claimed_before=record.claims > 1)
+        express = record.enterprise_id in first and before is Status.PENDING
+        return Claim(captured, record.expires_at, record.claims > 1, express)
 
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))

@@ -1,6 +1,7 @@
 """Whose row is claimed next, in plain Python: what the SQL function ``claim`` says, too."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import accumulate, groupby
 
@@ -19,25 +20,44 @@ def fell_due(record: Record) -> datetime:
     return max(filter(None, (record.scheduled_for, record.created_at)), default=LONG_AGO)
 
 
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What is claimed: of the ``sated`` enterprises all there is, while ``others_wait`` or not."""
+
+    records: Sequence[Record]
+    sated: frozenset[str] = frozenset()
+    others_wait: bool = False
+
+
+def busy(records: Iterable[Record]) -> frozenset[str]:
+    """The enterprises that have something in hand."""
+    return frozenset(
+        record.enterprise_id
+        for record in records
+        if record.notification_status is Status.PROCESSING
+    )
+
+
 def next_ones(
     due: Sequence[Record],
     limit: int,
     after: str | None,
     weight: Callable[[str], int],
     allowed: Callable[[Iterable[Record]], Iterable[Record]],
-) -> Sequence[Record]:
+) -> Turns:
     """Those whose claim has lapsed, but no more than half if others wait, and who is next."""
     lapsed = [record for record in due if record.notification_status is Status.PROCESSING]
     waiting = [record for record in due if record.notification_status is Status.PENDING]
     ordered = sorted(waiting, key=lambda record: (record.enterprise_id, order(record)))
     ready = list(allowed(ordered))
     first = lapsed[: limit - (limit // 2 if ready else 0)]
-    return [*first, *in_turn(ready, limit, after, weight)][:limit]
+    turns = in_turn(ready, limit, after, weight)
+    return replace(turns, records=[*first, *turns.records][:limit])
 
 
 def in_turn(
     ordered: Sequence[Record], limit: int, after: str | None, weight: Callable[[str], int]
-) -> Sequence[Record]:
+) -> Turns:
     """Twice round the enterprises at most, from the one after ``after``: each its next few rows."""
     rows = {each: list(found) for each, found in groupby(ordered, lambda r: r.enterprise_id)}
     ring = sorted(rows, key=lambda each: (after is not None and each <= after, each))
@@ -46,14 +66,14 @@ def in_turn(
     turns = [turn * each for each in weights]
     whole = max(1, sum(needed <= limit for needed in accumulate(turns)))
     served = dict(zip(ring, turns[:whole], strict=False))
-    rounds = 2 if len(served) == len(ring) else 1
     found = [
         row
-        for nth in range(rounds)
+        for nth in range(2 if len(served) == len(ring) else 1)
         for each, share in served.items()
         for row in rows[each][nth * share : (nth + 1) * share]
     ]
-    return found[: sum(served.values())]
+    sated = frozenset(each for each, share in served.items() if len(rows[each]) < share)
+    return Turns(found[: sum(served.values())], sated, others_wait=len(sated) < len(ring))
 
 
 def order(record: Record) -> Order:

@@ -119,7 +119,7 @@ class Archive:
             deliver_policy=_start(selection, since),
             opt_start_time=since if not selection.first else None,
             opt_start_seq=selection.first,
-            filter_subject=some_subjects(
+            filter_subjects=some_subjects(
                 self._prefix, selection.kind, selection.enterprise_id, selection.stage
             ),
             inactive_threshold=FORGOTTEN_AFTER,

@@ -85,7 +85,8 @@ class Copies:
         box = self.consumer.mailbox
         words = message.subject.split(".")
         enterprise = words[-1] if box.lane is Lane.KIND else words[-2]
-        origin = f"{box.lane or box.kind}-{self.consumer.made}-{number_of(message)}"
+        came = f"{box.kind}-{box.lane}" if box.lane is Lane.EXPRESS else box.lane or box.kind
+        origin = f"{came}-{self.consumer.made}-{number_of(message)}"
         return ".".join([self.options.prefix, LATER, lane, box.name, enterprise, origin])
 
 

@@ -47,7 +47,7 @@ class JetStreamPublisher:
     def _packed(self, envelope: Envelope[Event]) -> Parcel | XNovuError:
         headers, body = envelope.encode()
         try:
-            subject = subject_of(self._prefix, envelope.event)
+            subject = subject_of(self._prefix, envelope.event, express=envelope.express)
         except XNovuError as error:
             return error
         return Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers})

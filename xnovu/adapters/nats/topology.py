@@ -16,7 +16,7 @@ from nats.js.api import (
 
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.errors import ConfigurationError, Permanent
-from xnovu.events import KINDS, Event, Rejected
+from xnovu.events import KINDS, Captured, Event, Hydrated, Rejected, Triggered
 from xnovu.policy import Policy
 
 DAY = 86_400
@@ -34,6 +34,8 @@ ADVISORY = "advisory"
 """The stream of what the server says of messages delivered as often as they may be."""
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 """Where it says so: of each stream and consumer (io.nats.jetstream.advisory.v1.max_deliver)."""
+FLOWING = frozenset(each.kind for each in (Captured, Hydrated, Triggered))
+"""The kinds of which some may go before others: what leads to a notification's being sent."""
 OURS = "a mailbox of XNovu"
 """Every consumer's description: of others' we tell nothing."""
 
@@ -42,6 +44,8 @@ class Lane(StrEnum):
     """What a consumer takes in: events of a kind, or the mailbox's own copies in LATER."""
 
     KIND = ""
+    EXPRESS = "express"
+    """Events of a kind that go before the others of it."""
     AT = "at"
     """Copies whose time has not come. Nobody takes them; the consumer is there to count them."""
     DUE = "due"
@@ -63,7 +67,7 @@ class Mailbox:
     @property
     def durable(self) -> str:
         """The consumer's name. No mailbox can be called so, and `+` parts it from its lane's."""
-        beside = self.lane in {Lane.AT, Lane.ALONE}
+        beside = self.lane in {Lane.AT, Lane.ALONE, Lane.EXPRESS}
         return f"{self.name}+{self.lane}" if beside else self.name
 
 
@@ -76,8 +80,10 @@ def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
         raise ConfigurationError(f"a mailbox name has letters, digits, - and _ only: {name!r}")
     single = replace(policy, batch=1, slots=1)
     lanes = {Lane.AT: policy, Lane.DUE: policy, Lane.ALONE: single}
+    express = replace(policy, slots=1)
     return [
         *(Mailbox(name, kind, policy) for kind in kinds),
+        *(Mailbox(name, kind, express, Lane.EXPRESS) for kind in kinds if kind in FLOWING),
         *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
     ]
 
@@ -104,17 +110,20 @@ def every_subject(prefix: str, kind: str) -> str:
 
 def some_subjects(
     prefix: str, kind: str, enterprise_id: str | None = None, stage: str | None = None
-) -> str:
-    """The subject filter of a kind, of one enterprise or of one stage's dead letters."""
+) -> list[str]:
+    """The subject filters of a kind, of one enterprise or of one stage's dead letters."""
     stages = [_token(stage) if stage else "*"] if kind == Rejected.kind else []
-    return ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
+    whole = ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
+    return [whole, f"{whole}.{Lane.EXPRESS}"] if enterprise_id and kind in FLOWING else [whole]
 
 
 def filter_of(prefix: str, mailbox: Mailbox) -> str:
     """The subjects that a consumer takes in."""
     match mailbox.lane:
         case Lane.KIND:
-            return every_subject(prefix, mailbox.kind)
+            return f"{prefix}.{mailbox.kind}.{'*' if mailbox.kind in FLOWING else '>'}"
+        case Lane.EXPRESS:
+            return f"{prefix}.{mailbox.kind}.*.{Lane.EXPRESS}"
         case Lane.ADVICE:
             return f"{ADVISORIES}.>"
         case lane:
@@ -128,14 +137,16 @@ def subjects_of(prefix: str, kind: str) -> list[str]:
     return [every_subject(prefix, kind)]
 
 
-def subject_of(prefix: str, event: Event) -> str:
+def subject_of(prefix: str, event: Event, *, express: bool = False) -> str:
     """
     Where an event is published: its kind, for a dead letter the stage, and its enterprise.
 
-    Raises Permanent for an enterprise that no subject and no header can name.
+    One that goes before others has a word more. Raises Permanent for an enterprise that no subject
+    and no header can name.
     """
     stage = [_token(event.failure.stage)] if isinstance(event, Rejected) else []
-    return ".".join([prefix, event.kind, *stage, _token(event.enterprise_id)])
+    lane = [Lane.EXPRESS] if express and event.kind in FLOWING else []
+    return ".".join([prefix, event.kind, *stage, _token(event.enterprise_id), *lane])
 
 
 def _token(text: str) -> str:

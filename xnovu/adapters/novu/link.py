@@ -9,7 +9,8 @@ import httpx
 
 from xnovu.adapters.novu.answers import unavailable
 from xnovu.adapters.novu.options import NovuOptions
-from xnovu.adapters.novu.pace import Pace
+from xnovu.adapters.novu.pace import Pace, Rank
+from xnovu.adapters.novu.places import Places
 from xnovu.adapters.novu.wire import LOOK_UPS, Wire
 from xnovu.errors import Paused, XNovuError
 from xnovu.peers import Peers
@@ -22,16 +23,16 @@ class Link:
     options: NovuOptions
     wire: Wire
     pace: Pace
-    places: asyncio.Semaphore
-    look_ups: asyncio.Semaphore
-    first: asyncio.Semaphore
+    places: Places
+    look_ups: Places
+    first: Places
     met: bool = False
     limited: bool = False
 
     @classmethod
     def over(cls, wire: Wire, options: NovuOptions, peers: Peers) -> "Link":
-        places, look_ups = asyncio.Semaphore(options.concurrency), asyncio.Semaphore(LOOK_UPS)
-        pace, first = Pace(options.rate, peers), asyncio.Semaphore(1)
+        places, look_ups, first = Places(options.concurrency), Places(LOOK_UPS), Places(1)
+        pace = Pace(options.rate, peers)
         link = cls(options, wire, pace, places, look_ups, first, met=options.rate > 0)
         wire.on_answer = link.heard
         return link
@@ -45,14 +46,15 @@ class Link:
 
     @asynccontextmanager
     async def turn(
-        self, cost: int, until: float, *, cancel: bool = False
+        self, cost: int, until: float, rank: Rank = Rank.USUAL
     ) -> AsyncGenerator[XNovuError | None]:
         """A place for a request of the category "trigger"; an error if it cannot begin in time."""
+        express = rank is Rank.EXPRESS
         async with self._introduced(until) as early:
-            if late := early or await self.pace.admit(cost, until, cancel=cancel):
+            if late := early or await self.pace.admit(cost, until, rank):
                 yield late
                 return
-            async with self.place(self.places, until) as busy:
+            async with self.place(self.places, until, express=express) as busy:
                 yield busy or self.pace.closed()
 
     @asynccontextmanager
@@ -67,12 +69,12 @@ class Link:
 
     @asynccontextmanager
     async def place(
-        self, places: asyncio.Semaphore, until: float
+        self, places: Places, until: float, *, express: bool = False
     ) -> AsyncGenerator[XNovuError | None]:
         """A place among the requests under way; an error if none came free in time."""
         try:
             async with asyncio.timeout_at(until):
-                await places.acquire()
+                await places.acquire(express=express)
         except TimeoutError:
             yield _busy()
             return

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from aiolimiter import AsyncLimiter
 
@@ -20,8 +21,18 @@ TELL_EVERY = 0.25
 """Seconds at least between two times that we say so, and at most while we need something."""
 GLANCE = 0.05
 """Seconds between two looks whether there are tokens."""
+IN_A_ROW = 4
+"""So many times the tokens of who waits longest may be spent on what goes first."""
 LISTEN = 0.6
 """Seconds in which a process that begins to spend hears of all others that do."""
+
+
+class Rank(Enum):
+    """Who goes before whom."""
+
+    CANCEL = auto()
+    EXPRESS = auto()
+    USUAL = auto()
 
 
 @dataclass(slots=True)
@@ -56,7 +67,9 @@ class Pace:
         self._told = float("-inf")
         self._active = float("-inf")
         self._debt = 0.0
-        self._queue = asyncio.Lock()
+        self._queue = {rank: asyncio.Lock() for rank in Rank}
+        self._waits = 0.0
+        self._ahead = 0.0
         self._opens = 0.0
         self._fill(0.0)
 
@@ -76,13 +89,13 @@ class Pace:
             self._fill(sum(cost for _, cost in self._needs.spent))
         return True
 
-    async def admit(self, cost: float, until: float, *, cancel: bool = False) -> Paused | None:
+    async def admit(self, cost: float, until: float, rank: Rank = Rank.USUAL) -> Paused | None:
         """Wait for tokens and the gate; if ``until`` (loop time) comes first, say when to ask."""
         if late := self._late(until):
             return late
         try:
             async with asyncio.timeout_at(until):
-                await self._pay(cost, cancel=cancel)
+                await self._pay(cost, rank)
                 if (closed := self._closed()) > 0:
                     await asyncio.sleep(closed)
         except TimeoutError:
@@ -97,42 +110,62 @@ class Pace:
         """Why nobody may pass just now."""
         return _limited(self._closed()) if self._closed() > 0 else None
 
-    async def _pay(self, cost: float, *, cancel: bool) -> None:
-        while cancel and self._queue.locked():  # triggers wait
-            if await self._reserved(cost):
-                break
-            await asyncio.sleep(GLANCE)
-        else:
-            async with self._queue:  # in turn: aiolimiter lets the cheapest go first
+    async def _pay(self, cost: float, rank: Rank) -> None:
+        async with self._queue[rank]:  # in turn: aiolimiter lets the cheapest go first
+            if not await self._at_once(cost, rank):
                 await self._begin()
-                await self._taken(cost)
+                await self._taken(cost, rank)
         self._needs.spent.append((_now(), cost))
         await self._tell()
 
+    async def _at_once(self, cost: float, rank: Rank) -> bool:
+        """Whether the reserve has it: for cancels, and where nothing else has gone out lately."""
+        if rank is Rank.CANCEL:
+            while self._waiting(Rank.EXPRESS, Rank.USUAL):
+                if await self._reserved(cost):
+                    return True
+                await asyncio.sleep(GLANCE)
+            return False
+        return self._idle() and await self._reserved(cost)
+
+    def _idle(self) -> bool:
+        return _now() - self._active > LISTEN + LATELY and self._peers.reachable
+
     async def _begin(self) -> None:
         """Who has spent nothing for a while hears first of whoever does, and begins with less."""
-        now = _now()
-        idle, self._active = now - self._active > LISTEN + LATELY, now
-        if not (idle and self._peers.reachable):
+        idle, self._active = self._idle(), _now()
+        if not idle:
             return
-        self._needs.waited = now
+        self._needs.waited = self._active
         await self._tell()
         if self._limit:
             await asyncio.sleep(LISTEN)
             used = min(sum(self._peers.others()) / self._limit.rate, 1.0)
             self._fill(max(used * self._limit.burst, self._debt))
 
-    async def _taken(self, cost: float) -> None:
+    async def _taken(self, cost: float, rank: Rank) -> None:
         """Wait for the tokens."""
         while bucket := self._bucket:
             debt, self._debt = min(self._debt, bucket.max_rate), 0.0
             await bucket.acquire(debt)  # at once: the bucket is new then
-            if bucket.has_capacity(price := self._price(cost)):
+            price = self._price(cost)
+            if self._is_next(cost, rank) and bucket.has_capacity(price):
                 await bucket.acquire(price)
-                return
+                break
             self._needs.waited = self._active = _now()
             await self._tell()
             await asyncio.sleep(GLANCE)
+        self._ahead = 0.0 if rank is Rank.USUAL else self._ahead + cost
+
+    def _is_next(self, cost: float, rank: Rank) -> bool:
+        """What is express goes first, until it has had so much that the others have their turn."""
+        if rank is Rank.USUAL:
+            self._waits = cost
+            return not self._waiting(Rank.EXPRESS) or self._ahead > IN_A_ROW * cost
+        return not self._waiting(Rank.USUAL) or self._ahead <= IN_A_ROW * self._waits
+
+    def _waiting(self, *ranks: Rank) -> bool:
+        return any(self._queue[rank].locked() for rank in ranks)
 
     async def _reserved(self, cost: float) -> bool:
         price = cost / self._share()

@@ -8,6 +8,7 @@ from typing import TypeVar
 from xnovu.adapters.novu.activity import Reach, reach_of
 from xnovu.adapters.novu.answers import unclear
 from xnovu.adapters.novu.link import Link
+from xnovu.adapters.novu.pace import Rank
 from xnovu.errors import XNovuError
 from xnovu.retraction import Recall, Recalled
 
@@ -51,7 +52,7 @@ class Recalling:
         return _recalled(call, people, cancelled=cancelled, emptied=emptied)
 
     async def _in_turn(self, ask: Callable[[str], Awaitable[T | XNovuError]], name: str) -> T:
-        async with self.link.turn(1, self.until, cancel=True) as late:
+        async with self.link.turn(1, self.until, Rank.CANCEL) as late:
             answer = _heard(late) or await ask(name)
         if isinstance(answer, XNovuError):
             self.link.heed(answer)

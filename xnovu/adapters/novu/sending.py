@@ -18,6 +18,7 @@ from xnovu.adapters.novu.answers import (
     unclear,
 )
 from xnovu.adapters.novu.link import Link
+from xnovu.adapters.novu.pace import Rank
 from xnovu.adapters.novu.requests import (
     BULK,
     TRIGGER,
@@ -101,7 +102,7 @@ class Round:
 
     async def _single(self, event: Event, generation: int) -> Verdicts:
         key = single_key(self.link.options.environment, event, generation)
-        match await self._post(TRIGGER, event.body, key, 1):
+        match await self._post(TRIGGER, event.body, key, 1, [event]):
             case XNovuError() as error:
                 return {event.id: error}
             case response if is_replay_of_error(response):
@@ -113,7 +114,7 @@ class Round:
     async def _bulk(self, events: list[Event]) -> Verdicts:
         body = bulk_body(events)
         key = bulk_key(self.link.options.environment, body)
-        match await self._post(BULK, body, key, self.link.options.bulk_cost):
+        match await self._post(BULK, body, key, self.link.options.bulk_cost, events):
             case XNovuError() as error:
                 return self._all(events, error)
             case response if is_replay_of_error(response):
@@ -141,10 +142,13 @@ class Round:
         return await self._look_up_and_send(events, generation + 1)
 
     async def _post(
-        self, path: str, body: bytes, key: str, cost: int
+        self, path: str, body: bytes, key: str, cost: int, events: Sequence[Event]
     ) -> httpx.Response | XNovuError:
         """One request in its turn: an answer about the events (or a replay), or an error."""
-        async with self.link.turn(cost, self.until) as late:
+        express = all(event.call.express for event in events)
+        async with self.link.turn(
+            cost, self.until, Rank.EXPRESS if express else Rank.USUAL
+        ) as late:
             if late:
                 return late
             response = await self.link.wire.post(path, body, key)

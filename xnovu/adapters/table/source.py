@@ -20,6 +20,9 @@ from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
 from xnovu.ports import Backlog, Delivery, Features, Handler, Store, WakeUps
 
+GLANCE = 0.02
+"""Seconds between two looks for rows of those who have nothing on its way, while others wait."""
+
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
 
@@ -86,6 +89,8 @@ class TableSource:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
     _expected: bool = True
+    _called: bool = False
+    _glance: float = 0.0
     _nap: float = 0.0
     _recount: float = 0.0
     _on_their_way: int = 0
@@ -140,7 +145,7 @@ class TableSource:
         return {**hints, "missed_wakeups": self.missed}
 
     def _wake(self) -> None:
-        self._expected = True
+        self._expected = self._called = True
         self._awake.set()
 
     async def _run(self, policy: Policy, handler: Handler) -> None:
@@ -163,23 +168,44 @@ class TableSource:
         retracted = await self._carry_retractions(policy.batch, handler)
         room = await self._room()
         if room <= 0:
-            return 0.0 if retracted else RECOUNT
+            rest = await self._carry_idle_ones(handler)
+            return 0.0 if retracted else rest
+        self._called = False
         if not (await self._carry_rows(room, handler) or retracted):
             return await self._until_due()
         self._nap = self.options.sweep_busy
         return 0.0
 
-    async def _carry_rows(self, limit: int, handler: Handler) -> int:
-        claims = await self.store.claim(limit, self.options.lease)
+    async def _carry_idle_ones(self, handler: Handler) -> float:
+        """
+        There is no room, but who has nothing on its way need not wait behind those who have.
+
+        Only where some row has been announced, as it costs a look at all that are on their way.
+        """
+        now = asyncio.get_running_loop().time()
+        left = self.options.backlog + self._window.batch - self._on_their_way
+        limit = min(self._window.spare(), left)
+        if not self._called or limit <= 0:
+            return RECOUNT
+        if now < self._glance:
+            return self._glance - now
+        self._called, self._glance = False, now + GLANCE
+        await self._carry_rows(limit, handler, idle_only=True)
+        return RECOUNT
+
+    async def _carry_rows(self, limit: int, handler: Handler, *, idle_only: bool = False) -> int:
+        claims = await self.store.claim(limit, self.options.lease, idle_only=idle_only)
         self._on_their_way += len(claims)
-        self._window.claimed(len(claims), limit)
+        self._window.claimed(len(claims), limit, sum(claim.express for claim in claims))
         self.gauge.claimed(len(claims))
         self._line.heard()
         if self.wakeups and not self._expected:
             self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
             self.wakeups.missed(len(claims))
-        await self._hand_over([Envelope(c.captured, c.expires_at) for c in claims], handler)
+        await self._hand_over(
+            [Envelope(c.captured, c.expires_at, express=c.express) for c in claims], handler
+        )
         return len(claims)
 
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:

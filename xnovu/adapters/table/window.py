@@ -33,9 +33,13 @@ class Window:
         self._held_back = True
         return 0
 
-    def claimed(self, rows: int, room: int) -> None:
-        """Take note that there were so many rows for that ``room``."""
-        self._queued += rows
+    def spare(self) -> int:
+        """How many may be claimed beyond that, of those who have nothing on its way."""
+        return min(self.size + self.batch - self._queued, self.batch)
+
+    def claimed(self, rows: int, room: int, express: int = 0) -> None:
+        """Take note that there were so many rows for that ``room``; express ones lie nowhere."""
+        self._queued += rows - express
         self._held_back |= rows == room < self.batch
 
     def counted(self, queued: int, now: float) -> None:

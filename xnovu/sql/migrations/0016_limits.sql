@@ -56,9 +56,11 @@ BEGIN
 END $$;
 
 -- Whose turn it is: those that have something ready and may have some of it, from the one after `after`, up
--- to `most` and one more; or the one that is `wanted`. `choosy` are those of which some workflow is limited.
+-- to `most` and one more; or the one that is `wanted`; of which nothing is PROCESSING where `idle_only` says so.
+-- `choosy` are those of which some workflow is limited.
 CREATE OR REPLACE FUNCTION notify.xnovu_line(
-    after notify.ent_notification.enterprise_id%TYPE, wanted notify.ent_notification.enterprise_id%TYPE, most int)
+    after notify.ent_notification.enterprise_id%TYPE, wanted notify.ent_notification.enterprise_id%TYPE, most int,
+    idle_only boolean)
 RETURNS TABLE (enterprise_id notify.ent_notification.enterprise_id%TYPE, place int, weight int, allowed int,
                choosy boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
@@ -70,12 +72,20 @@ DECLARE
         LIMIT 10000) AS all_of_them);
     some_choosy constant boolean := EXISTS (
         SELECT FROM notify.ent_notification_workflow w WHERE w.concurrency IS NOT NULL);
+    busy constant notify.ent_notification.enterprise_id%TYPE[] := ARRAY(
+        SELECT DISTINCT n.enterprise_id FROM notify.ent_notification n
+        WHERE idle_only AND n.notification_status = 'PROCESSING');
     ring notify.ent_notification.enterprise_id%TYPE[];
 BEGIN
     IF wanted IS NULL THEN
-        ring := ARRAY(SELECT r.enterprise_id FROM notify.xnovu_ring(after, most + 1 + limited) AS r ORDER BY r.place);
+        ring := ARRAY(SELECT r.enterprise_id
+                      FROM notify.xnovu_ring(after, most + 1 + limited + cardinality(busy)) AS r ORDER BY r.place);
     ELSE
         ring := ARRAY[wanted];
+    END IF;
+    IF idle_only THEN
+        ring := ARRAY(SELECT r.enterprise_id FROM unnest(ring) WITH ORDINALITY AS r (enterprise_id, place)
+                      WHERE r.enterprise_id <> ALL (busy) ORDER BY r.place LIMIT most + 1 + limited);
     END IF;
     IF limited = 0 AND NOT some_choosy THEN
         RETURN QUERY
@@ -155,12 +165,15 @@ END $$;
 -- places from the others. Then enterprises have their turns, from the one after `after`, in proportion to
 -- their weights: all of them, or as many as there are rows to take (deficit round robin: Shreedhar and Varghese,
 -- 1995). What some do not need of theirs goes to the others. It may return fewer
--- rows than there are, never none that may be had. The last row's enterprise is the next call's `after`. Planned
--- anew each time, and only ever along the indexes.
+-- rows than there are, never none that may be had. The last row's enterprise is the next call's `after`. Where
+-- `idle_only` says so, none of those are asked that have something PROCESSING. `express` are the rows of those
+-- that need less than their turn while others have a whole one waiting. Planned anew each time, and only ever
+-- along the indexes.
+DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text);
 CREATE OR REPLACE FUNCTION notify.claim(max_rows int, lease_seconds double precision, token uuid DEFAULT NULL,
-                             of_enterprise text DEFAULT NULL, after text DEFAULT NULL)
+                             of_enterprise text DEFAULT NULL, after text DEFAULT NULL, idle_only boolean DEFAULT false)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text,
-               expires_at timestamptz, claimed_before boolean)
+               expires_at timestamptz, claimed_before boolean, express boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -184,7 +197,7 @@ BEGIN
     SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
            array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)
     INTO anybody, weights, allowed, choosy
-    FROM notify.xnovu_line(last, wanted, room) AS l;
+    FROM notify.xnovu_line(last, wanted, room, claim.idle_only) AS l;
     turn := greatest(1, claim.max_rows / (SELECT sum(w) FROM unnest(weights[:room]) AS w));
     served := (SELECT least(room, greatest(1, count(*))) FROM (
         SELECT sum(turn * w) OVER (ORDER BY place) AS needed
@@ -199,7 +212,7 @@ BEGIN
     WITH lapsed AS (
         SELECT n.id, n.enterprise_id, n.claimed_until
         FROM notify.ent_notification n
-        WHERE n.notification_status = 'PROCESSING' AND n.claimed_until <= now()
+        WHERE n.notification_status = 'PROCESSING' AND n.claimed_until <= now() AND NOT claim.idle_only
           AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
         ORDER BY n.claimed_until
         LIMIT claim.max_rows - CASE WHEN anybody IS NULL THEN 0 ELSE claim.max_rows / 2 END
@@ -231,10 +244,12 @@ BEGIN
         WHERE ring.choosy
     ), numbered AS (
         SELECT r.id, r.enterprise_id, r.place, r.weight,
-               row_number() OVER (PARTITION BY r.place ORDER BY r.rank, r.deadline, r.due, r.id) AS number
+               row_number() OVER (PARTITION BY r.place ORDER BY r.rank, r.deadline, r.due, r.id) AS number,
+               count(*) OVER (PARTITION BY r.place) < turn * r.weight AS sated
         FROM ready r
     ), pending AS (
-        SELECT n.id, n.enterprise_id, (n.number - 1) / (turn * n.weight) AS round, n.place, n.number
+        SELECT n.id, n.enterprise_id, (n.number - 1) / (turn * n.weight) AS round, n.place, n.number,
+               n.sated AND (claim.idle_only OR NOT (bool_and(n.sated) OVER () AND all_of_them)) AS express
         FROM numbered n
         ORDER BY round, n.place, n.number
         LIMIT least(claim.max_rows - (SELECT count(*) FROM lapsed), turn * (SELECT sum(w) FROM unnest(weights) AS w))
@@ -246,11 +261,13 @@ BEGIN
             claim_token = claim.token,
             transaction_id = notify.xnovu_transaction_id(n),
             updated_at = now()
-        FROM (SELECT l.id, l.enterprise_id, l.claimed_until, 0 AS round, 0 AS place, 0 AS number FROM lapsed l
-              UNION ALL SELECT p.id, p.enterprise_id, NULL, p.round, p.place, p.number FROM pending p) AS taken
+        FROM (SELECT l.id, l.enterprise_id, l.claimed_until, 0 AS round, 0 AS place, 0 AS number, false AS express
+              FROM lapsed l
+              UNION ALL
+              SELECT p.id, p.enterprise_id, NULL, p.round, p.place, p.number, p.express FROM pending p) AS taken
         WHERE n.id = taken.id AND n.enterprise_id = taken.enterprise_id
         RETURNING n.id, n.enterprise_id, n.generation, n.claims, n.transaction_id, n.expires_at,
-                  taken.claimed_until, taken.round, taken.place, taken.number
+                  taken.claimed_until, taken.round, taken.place, taken.number, taken.express
     ), spent AS (
         UPDATE notify.xnovu_enterprise e
         SET tokens = notify.xnovu_tokens(e) - c.rows, refilled_at = clock_timestamp()
@@ -259,7 +276,7 @@ BEGIN
         WHERE e.enterprise_id = c.enterprise_id::text AND e.rate IS NOT NULL
     )
     SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int,
-           c.transaction_id::text, notify.xnovu_deadline(c.expires_at), c.claims > 1
+           c.transaction_id::text, notify.xnovu_deadline(c.expires_at), c.claims > 1, c.express
     FROM claimed c ORDER BY c.claimed_until, c.round, c.place, c.number, c.id;
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

@@ -17,7 +17,7 @@ from tests.unit.adapters.novu.building import (
     opened,
     taken,
 )
-from xnovu.adapters.novu.pace import Pace
+from xnovu.adapters.novu.pace import IN_A_ROW, LISTEN, Pace, Rank
 from xnovu.adapters.novu.wire import LOOK_UPS
 from xnovu.errors import Paused
 from xnovu.peers import Alone
@@ -213,6 +213,40 @@ async def test_the_pace_forgets_who_stopped_waiting() -> None:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert await pace.admit(1, now() + 9) is None
+
+
+async def test_express_goes_before_who_waits_for_many_tokens() -> None:
+    pace = Pace(100, Alone())
+    now = asyncio.get_running_loop().time
+    assert await pace.admit(490, now() + 9) is None
+    bulk = asyncio.create_task(pace.admit(200, now() + 9))
+    await asyncio.sleep(0)
+    for _ in range(20):
+        assert await pace.admit(1, now() + 9, Rank.EXPRESS) is None
+    assert not bulk.done()
+    assert await bulk is None
+
+
+async def test_express_does_not_keep_the_others_waiting_for_good() -> None:
+    pace = Pace(1000, Alone())
+    now = asyncio.get_running_loop().time
+    assert await pace.admit(5000, now() + 9) is None
+    usual = asyncio.create_task(pace.admit(10, now() + 9))
+    await asyncio.sleep(0)
+    passed = 0
+    while not usual.done():
+        assert await pace.admit(1, now() + 9, Rank.EXPRESS) is None
+        passed += 1
+    assert passed <= (IN_A_ROW + 1) * 10 + 1
+
+
+async def test_one_request_after_a_while_does_not_wait_to_hear_of_others() -> None:
+    class Reachable(Alone):
+        reachable = True
+
+    pace, now = Pace(1000, Reachable()), asyncio.get_running_loop().time
+    assert await pace.admit(1, now() + LISTEN / 2) is None
+    assert isinstance(await pace.admit(500, now() + LISTEN / 2), Paused)
 
 
 async def test_who_comes_too_late_is_not_told_of_a_rate_limit_that_there_is_not() -> None:

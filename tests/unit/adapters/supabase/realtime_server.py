@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -51,10 +51,11 @@ class Realtime:
         return len(self.server.connections)
 
     async def say(self, event: str, payload: object, topic: str | None = None) -> None:
-        """Say it on one channel, or on all of them."""
+        """Say it on one channel, or on all of them; who is just leaving does not hear it."""
         for name, (connection, _) in list(self.channels.items()):
             if topic in (None, name):
-                await connection.send(_frame(name, event, payload))
+                with suppress(ConnectionClosed):
+                    await connection.send(_frame(name, event, payload))
 
     async def change(self, topic: str | None = None, **data: object) -> None:
         """Tell one channel of a change, or all, as if it matched all their bindings."""

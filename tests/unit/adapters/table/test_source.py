@@ -28,11 +28,15 @@ class Table:
         self.retracted: list[int] = []
         self.claimed, self.released, self.limits = 0, [], []
         self.fail: Exception | None = None
+        self.idle = []
         self.next: float | None = None
 
-    async def claim(self, limit, lease):
+    async def claim(self, limit, lease, *, idle_only=False):
         if self.fail:
             raise self.fail
+        if idle_only:
+            taken, self.idle = self.idle[:limit], self.idle[limit:]
+            return [Claim(captured(n).event, express=True) for n in taken]
         self.claimed += 1
         self.limits.append(limit)
         taken, self.due = self.due[:limit], self.due[limit:]
@@ -215,6 +219,20 @@ async def test_nothing_is_claimed_while_the_stages_are_full():
 
     async with running(table, handler, QUICK, waiting=full):
         await eventually(lambda: looked > 3)
+    assert table.claimed == 0
+
+
+async def test_who_has_nothing_on_its_way_does_not_wait_for_room():
+    table, handler, bell = Table(100), Handler(), Bell()
+    async with running(table, handler, waiting=lambda: 9, queued=lambda: 20, bell=bell):
+        await eventually(lambda: bell.ring)
+        table.idle = [501, 502]
+        bell.ring()
+        await eventually(lambda: len(handler.seen) == 2)
+        assert {(e.event.notification_id, e.express) for e in handler.seen} == {
+            (501, True),
+            (502, True),
+        }
     assert table.claimed == 0
 
 
