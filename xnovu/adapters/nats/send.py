@@ -116,16 +116,20 @@ class Replies:
 
     async def expect(self, client: Client) -> tuple[str, asyncio.Future[Answer]]:
         """An address for one answer, and the answer."""
-        async with self._lock:
-            if client is not self._client:
-                self._address = client.new_inbox()
-                await client.subscribe(f"{self._address}.*", cb=self._receive)  # pyright: ignore[reportUnknownMemberType]
-                self._client = client
+        if client is not self._client:
+            async with self._lock:
+                await self._listen(client)
         self._number += 1
         address = f"{self._address}.{self._number}"
         answer = self._awaited[address] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda _: self._awaited.pop(address, None))
         return address, answer
+
+    async def _listen(self, client: Client) -> None:
+        if client is not self._client:
+            self._address = client.new_inbox()
+            await client.subscribe(f"{self._address}.*", cb=self._receive)  # pyright: ignore[reportUnknownMemberType]
+            self._client = client
 
     async def _receive(self, message: Msg) -> None:
         answer = self._awaited.get(message.subject)
