@@ -4,11 +4,10 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from faststream import AckPolicy, Context
+from faststream import AckPolicy
 from faststream.nats import JStream, PullSub
-from faststream.nats.message import NatsBatchMessage
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -45,7 +44,7 @@ from xnovu.ports import Backlog, Features, Handler
 
 log = logging.getLogger(__name__)
 
-OnBatch = Callable[[NatsBatchMessage], Awaitable[None]]
+OnBatch = Callable[[Any], Awaitable[None]]
 
 
 class NatsTransport:
@@ -168,8 +167,8 @@ class NatsTransport:
 def _settling(handler: Handler, copies: Copies) -> OnBatch:
     """The handler as FastStream calls it: settles each message by its fate."""
 
-    async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
-        batch, lease, old = message.raw_message, current_lease(), copies.consumer.old
+    async def on_batch(batch: Any) -> None:
+        lease, old = current_lease(), copies.consumer.old
         try:
             fates = await handler([delivery(one, old, lease) for one in batch])
             await settle(batch, fates, copies.keep, lapsed=lease.lapsed)
@@ -181,9 +180,9 @@ def _settling(handler: Handler, copies: Copies) -> OnBatch:
 
 
 def _burying(undertaker: Undertaker) -> OnBatch:
-    async def on_batch(message: Annotated[NatsBatchMessage, Context("message")]) -> None:
+    async def on_batch(batch: Any) -> None:
         try:
-            await undertaker(message.raw_message)
+            await undertaker(batch)
         except Exception as error:
             log.error("advisories were not dealt with: %s", _where(error))
             raise
@@ -192,8 +191,12 @@ def _burying(undertaker: Undertaker) -> OnBatch:
 
 
 async def _sealed(message: Any) -> Any:
-    """Leave the bodies alone: FastStream decodes a batch as a whole, and fails as a whole."""
-    return message.body
+    """
+    The messages as nats-py has them: FastStream decodes a batch as a whole, and fails as a whole.
+
+    As a dependency of the handler it would find them in a thread of their own.
+    """
+    return message.raw_message
 
 
 def _where(error: Exception) -> str:
