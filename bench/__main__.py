@@ -71,7 +71,7 @@ def backlog(
     """How fast a backlog is worked off, by XNovu and by the limit program."""
     from bench.speed import trials
 
-    print(asyncio.run(trials.backlog(rows, rounds, only or ())))
+    print(trials.of_backlogs(asyncio.run(trials.backlogs(rows, rounds, only or ()))))
 
 
 @cli.command()
@@ -84,7 +84,7 @@ def paced(
     """How soon rows are sent that come at a steady pace, likewise."""
     from bench.speed import trials
 
-    print(asyncio.run(trials.paced(rate, seconds, rounds, only or ())))
+    print(trials.of_latencies(asyncio.run(trials.paces(rate, seconds, rounds, only or ()))))
 
 
 @cli.command()
@@ -97,7 +97,17 @@ def fair(
     """How soon one enterprise's rows are sent while another has a backlog, and alone."""
     from bench.speed import trials
 
-    print(asyncio.run(trials.fair(rows, seconds, rounds, rate)))
+    print(trials.of_latencies(asyncio.run(trials.fairness(rows, seconds, rounds, rate))))
+
+
+@cli.command("all")
+def everything(
+    quick: Annotated[bool, typer.Option("--quick", help="A look at it: small, one round.")] = False,
+) -> None:
+    """Every trial of speed, one after the other; writes docs/performance.md and its plot."""
+    from bench.speed.report import write
+
+    asyncio.run(write(quick=quick))
 
 
 @cli.command()
@@ -106,9 +116,9 @@ def smoke() -> None:
     from bench.speed import trials
 
     ours = ("XNovu", "limit")
-    print(asyncio.run(trials.backlog(300, 1, ours)))
-    print(asyncio.run(trials.paced(50, 2.0, 1, ours)))
-    print(asyncio.run(trials.fair(2000, 1.0, 1, None)))
+    print(trials.of_backlogs(asyncio.run(trials.backlogs(300, 1, ours))))
+    print(trials.of_latencies(asyncio.run(trials.paces(50, 2.0, 1, ours))))
+    print(trials.of_latencies(asyncio.run(trials.fairness(2000, 1.0, 1, None))))
 
 
 @cli.command("chaos-table")

@@ -58,25 +58,45 @@ async def ground(latency: float, rate: float | None = None) -> AsyncGenerator[Gr
 def register(dsn: str, enterprises: int) -> None:
     """Let each of them have the workflow."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for number in range(enterprises):
-            connection.execute(
-                "INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id)"
-                " VALUES (%s, %s)",
-                [WORKFLOW, enterprise(number)],
-            )
+        connection.execute(
+            "INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id)"
+            " SELECT %s, unnest(%s::uuid[])",
+            [WORKFLOW, [enterprise(number) for number in range(enterprises)]],
+        )
 
 
 def insert(
-    connection: psycopg.Connection, rows: int, enterprises: int = 1, first: int = 0
+    connection: psycopg.Connection,
+    rows: int,
+    enterprises: int = 1,
+    first: int = 0,
+    priority: int = 0,
 ) -> list[int]:
     """Rows of so many enterprises in turn, in one statement; their ids."""
     owners = [enterprise(first + number) for number in range(enterprises)]
     made = connection.execute(
         "INSERT INTO notify.ent_notification"
-        " (enterprise_id, notification_workflow_id, recipients, payload)"
+        " (enterprise_id, notification_workflow_id, recipients, payload, priority)"
         " SELECT (%s::uuid[])[1 + n %% %s], %s, ARRAY[gen_random_uuid()],"
-        "   jsonb_build_object('name', 'Ada', 'order', n, 'text', repeat('x', 200))"
+        "   jsonb_build_object('name', 'Ada', 'order', n, 'text', repeat('x', 200)), %s"
         " FROM generate_series(1, %s) AS n RETURNING id",
-        [owners, enterprises, WORKFLOW, rows],
+        [owners, enterprises, WORKFLOW, priority, rows],
     )
     return [row for (row,) in made]
+
+
+def ballast(connection: psycopg.Connection, rows: int) -> None:
+    """Rows that were SENT long ago, to make the table large."""
+    if not rows:
+        return
+    connection.execute("ALTER TABLE notify.ent_notification DISABLE TRIGGER USER")
+    connection.execute(
+        "INSERT INTO notify.ent_notification (enterprise_id, notification_workflow_id, recipients,"
+        "   payload, notification_status, created_at, processed_at, claims)"
+        " SELECT %s, %s, ARRAY[gen_random_uuid()], jsonb_build_object('order', n), 'SENT',"
+        "   now() - interval '1 day', now() - interval '1 day', 1"
+        " FROM generate_series(1, %s) AS n",
+        [enterprise(0), WORKFLOW, rows],
+    )
+    connection.execute("ALTER TABLE notify.ent_notification ENABLE TRIGGER USER")
+    connection.execute("VACUUM ANALYZE notify.ent_notification")

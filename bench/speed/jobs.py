@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import psycopg
 
 from bench.speed.contenders import Contender
-from bench.speed.ground import Ground, enterprise, insert, register
+from bench.speed.ground import Ground, ballast, enterprise, insert, register
 from bench.speed.processes import at_rest, cpu_seconds, freeze, peak_memory, thaw
 
-PATIENCE = 300.0
+PATIENCE = 200.0
 WARM_UP = 200
 BURST = 0.1
 """Seconds between two inserts of a steady pace; the rows of one have one time."""
@@ -47,65 +47,73 @@ class Unfinished(Exception):
     """The work was not done, or not as it should be."""
 
 
-async def backlog(ground: Ground, contender: Contender, rows: int, enterprises: int = 6) -> Backlog:
-    """All rows are there, then the workers are let go."""
-    async with _at_work(contender, enterprises) as connection:
+async def backlog(
+    ground: Ground, contender: Contender, rows: int, enterprises: int = 6, settled: int = 0
+) -> Backlog:
+    """All rows are there, beside so many that are SENT; then the workers are let go."""
+    async with at_work(contender, enterprises) as connection:
+        ballast(connection, settled)
         workers = contender.processes()
         used, known = cpu_seconds(workers), ground.novu.ledger.totals.accepted
         freeze(workers)
         await contender.inserted(insert(connection, rows, enterprises))
         thaw(workers)
         began = time.perf_counter()
-        await _until(lambda: _open(connection) == 0)
+        await until(lambda: waiting(connection) == 0)
         took = time.perf_counter() - began
         used, memory = cpu_seconds(workers) - used, peak_memory(workers)
-        _check(ground, rows, known)
+        check(ground, rows, known)
     return Backlog(rows / took, used / rows * 1000, memory)
 
 
 async def paced(ground: Ground, contender: Contender, rate: int, seconds: float) -> Latency:
     """So many rows a second, a tenth of a second's at a time."""
-    async with _at_work(contender, 6) as connection:
+    async with at_work(contender, 6) as connection:
         known, rows = ground.novu.ledger.totals.accepted, round(rate * BURST)
-        before = _last(connection)
+        before = last(connection)
 
         async def some() -> None:
             await contender.inserted(await asyncio.to_thread(insert, connection, rows, 6))
 
-        await _at_intervals(bursts := int(seconds / BURST), some)
-        await _until(lambda: _open(connection) == 0)
+        await at_intervals(bursts := int(seconds / BURST), some)
+        await until(lambda: waiting(connection) == 0)
         found = connection.execute(LATENCIES, {"whose": None, "before": before}).fetchall()
-        _check(ground, bursts * rows, known)
-    return _latency([value for (value,) in found])
+        check(ground, bursts * rows, known)
+    return latency([value for (value,) in found])
 
 
-async def beside(ground: Ground, contender: Contender, rows: int, seconds: float) -> Latency:
-    """One enterprise's ten rows a second, while another has so many rows waiting."""
-    async with _at_work(contender, 2) as connection:
-        whose = {"whose": enterprise(1), "before": _last(connection)}
+async def beside(contender: Contender, rows: int, seconds: float, burst: int = 0) -> Latency:
+    """
+    One enterprise's ten rows a second, while another has so many rows waiting.
+
+    So many of these go out first, as fast as can be: what a rate limit lets through at once.
+    """
+    async with at_work(contender, 2) as connection:
+        whose = {"whose": enterprise(1), "before": last(connection)}
         if rows:
             insert(connection, rows, 1, first=0)
+            await until(lambda: waiting(connection) < rows - burst)
 
         async def one() -> None:
             await asyncio.to_thread(insert, connection, 1, 1, 1)
 
-        await _at_intervals(wanted := int(seconds / BURST), one)
-        if rows and not _open(connection):
+        await at_intervals(wanted := int(seconds / BURST), one)
+        if rows and not waiting(connection):
             raise Unfinished("the backlog was done before the other's rows: take more of it")
-        await _until(lambda: len(connection.execute(LATENCIES, whose).fetchall()) == wanted)
+        await until(lambda: len(connection.execute(LATENCIES, whose).fetchall()) == wanted)
         found = connection.execute(LATENCIES, whose).fetchall()
-    return _latency([value for (value,) in found])
+    return latency([value for (value,) in found])
 
 
 @asynccontextmanager
-async def _at_work(contender: Contender, enterprises: int) -> AsyncGenerator[psycopg.Connection]:
+async def at_work(contender: Contender, enterprises: int) -> AsyncGenerator[psycopg.Connection]:
     """Its workers have done some rows and wait for more."""
     register(contender.dsn, enterprises)
     try:
         await contender.start()
         with psycopg.connect(contender.dsn, autocommit=True) as connection:
             await contender.inserted(insert(connection, WARM_UP, enterprises))
-            await _until(lambda: _open(connection) == 0)
+            await until(lambda: waiting(connection) == 0)
             connection.execute("VACUUM ANALYZE")
             await at_rest(contender.processes())
             yield connection
@@ -113,19 +121,19 @@ async def _at_work(contender: Contender, enterprises: int) -> AsyncGenerator[psy
         contender.stop()
 
 
-async def _at_intervals(times: int, act: Callable[[], Awaitable[None]]) -> None:
+async def at_intervals(times: int, act: Callable[[], Awaitable[None]]) -> None:
     began = time.perf_counter()
     for number in range(times):
         await asyncio.sleep(max(0.0, began + number * BURST - time.perf_counter()))
         await act()
 
 
-def _last(connection: psycopg.Connection) -> int:
+def last(connection: psycopg.Connection) -> int:
     [(last,)] = connection.execute("SELECT max(id) FROM notify.ent_notification").fetchall()
     return last
 
 
-async def _until(done: Callable[[], bool]) -> None:
+async def until(done: Callable[[], bool]) -> None:
     until = time.perf_counter() + PATIENCE
     while not await asyncio.to_thread(done):
         if time.perf_counter() > until:
@@ -133,18 +141,18 @@ async def _until(done: Callable[[], bool]) -> None:
         await asyncio.sleep(0.05)
 
 
-def _open(connection: psycopg.Connection) -> int:
+def waiting(connection: psycopg.Connection) -> int:
     [(count,)] = connection.execute(OPEN).fetchall()
     return count
 
 
-def _check(ground: Ground, rows: int, known: int) -> None:
+def check(ground: Ground, rows: int, known: int) -> None:
     """Each row was accepted by Novu once."""
     accepted = ground.novu.ledger.totals.accepted - known
     if accepted != rows or ground.novu.ledger.doubled():
         raise Unfinished(f"Novu has accepted {accepted} calls for {rows} rows")
 
 
-def _latency(seconds: Sequence[float]) -> Latency:
+def latency(seconds: Sequence[float]) -> Latency:
     cuts = statistics.quantiles(seconds, n=100)
     return Latency(cuts[49] * 1000, cuts[98] * 1000)

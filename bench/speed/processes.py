@@ -24,9 +24,19 @@ def with_children(processes: Sequence[int]) -> list[int]:
     return found
 
 
+def named(program: str) -> list[int]:
+    """Our own children and theirs that run this program."""
+    found: list[int] = []
+    for pid in with_children([os.getpid()]):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == program:
+                found.append(pid)
+    return found
+
+
 def cpu_seconds(processes: Sequence[int]) -> float:
     """What they have used so far."""
-    return sum(sum(map(int, _fields(pid)[11:13])) for pid in processes) / TICKS
+    return sum(map(_ticks, processes)) / TICKS
 
 
 def peak_memory(processes: Sequence[int]) -> float:
@@ -51,6 +61,13 @@ async def at_rest(processes: Sequence[int]) -> None:
         await asyncio.sleep(QUIET)
         if cpu_seconds(processes) - before < QUIET * AT_REST * len(processes):
             return
+
+
+def _ticks(pid: int) -> int:
+    """Of the process; 0 if it is gone."""
+    with suppress(OSError):
+        return sum(map(int, _fields(pid)[11:13]))
+    return 0
 
 
 def _fields(pid: int) -> list[str]:

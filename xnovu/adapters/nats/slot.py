@@ -27,7 +27,7 @@ EXPIRES = 30.0
 LAST_CALL = 0.1
 """Seconds at stop in which an open request may still be answered."""
 GLANCE = 0.05
-LOOK_EVERY = 1.0
+LOOK_EVERY = 3.0
 """Seconds in which a message that is to be alone is looked for, and between two such looks."""
 FLUSH_SECONDS = 5
 """How long the server may take to have seen that a group is settled."""

@@ -18,7 +18,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry
-from xnovu.ports import Backlog, Delivery, Features, Handler, Store, WakeUps
+from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""
@@ -180,23 +180,29 @@ class TableSource:
         """
         There is no room, but who has nothing on its way need not wait behind those who have.
 
-        Only where some row has been announced, as it costs a look at all that are on their way.
+        Only where some row may have been announced, as it costs a look at all that are on their way.
         """
         now = asyncio.get_running_loop().time()
         left = self.options.backlog + self._window.batch - self._on_their_way
         limit = min(self._window.spare(), left)
-        if not self._called or limit <= 0:
+        if (self.wakeups and not self._called) or limit <= 0:
             return RECOUNT
         if now < self._glance:
             return self._glance - now
         self._called, self._glance = False, now + GLANCE
-        await self._carry_rows(limit, handler, idle_only=True)
+        claims = await self.store.claim(limit, self.options.lease, idle_only=True)
+        self._window.claimed_beyond(sum(not claim.express for claim in claims))
+        await self._carry(claims, handler)
         return RECOUNT
 
-    async def _carry_rows(self, limit: int, handler: Handler, *, idle_only: bool = False) -> int:
-        claims = await self.store.claim(limit, self.options.lease, idle_only=idle_only)
-        self._on_their_way += len(claims)
+    async def _carry_rows(self, limit: int, handler: Handler) -> int:
+        claims = await self.store.claim(limit, self.options.lease)
         self._window.claimed(len(claims), limit, sum(claim.express for claim in claims))
+        await self._carry(claims, handler)
+        return len(claims)
+
+    async def _carry(self, claims: Sequence[Claim], handler: Handler) -> None:
+        self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
         self._line.heard()
         if self.wakeups and not self._expected:
@@ -206,7 +212,6 @@ class TableSource:
         await self._hand_over(
             [Envelope(c.captured, c.expires_at, express=c.express) for c in claims], handler
         )
-        return len(claims)
 
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
         """They do not wait for room among the rows; the broker is asked once there may be none."""

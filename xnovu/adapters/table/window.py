@@ -21,6 +21,7 @@ class Window:
     most: int
     batch: int
     _queued: int = 0
+    _beyond: int = 0
     _held_back: bool = False
     _untouched: float = float("inf")
     _since: float = 0.0
@@ -29,13 +30,19 @@ class Window:
         """How many rows may be claimed at once; a few are not worth a claim."""
         room = min(self.size - self._queued, self.batch)
         if room >= max(1, min(self.batch, self.size // 4)):
+            self._beyond = 0
             return room
         self._held_back = True
         return 0
 
     def spare(self) -> int:
-        """How many may be claimed beyond that, of those who have nothing on its way."""
-        return min(self.size + self.batch - self._queued, self.batch)
+        """How many may be claimed beyond that, until there is room, of who has nothing in hand."""
+        return self.batch - self._beyond
+
+    def claimed_beyond(self, rows: int) -> None:
+        """Take note that so many were, and lie there with the others."""
+        self._beyond += rows
+        self._queued += rows
 
     def claimed(self, rows: int, room: int, express: int = 0) -> None:
         """Take note that there were so many rows for that ``room``; express ones lie nowhere."""
