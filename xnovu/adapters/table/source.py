@@ -180,7 +180,7 @@ class TableSource:
         """
         There is no room, but who has nothing on its way need not wait behind those who have.
 
-        Only where some row may have been announced, as it costs a look at all that are on their way.
+        Only where some row may have been announced: it costs a look at all on their way.
         """
         now = asyncio.get_running_loop().time()
         left = self.options.backlog + self._window.batch - self._on_their_way
