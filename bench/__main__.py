@@ -10,8 +10,18 @@ import typer
 cli = typer.Typer(name="xnovu-bench", help="Trials of the whole system.", no_args_is_help=True)
 
 
+def _at_once(value: bool) -> None:
+    if value:
+        smoke()
+        raise typer.Exit
+
+
 @cli.callback()
-def main() -> None:
+def main(
+    smoke: Annotated[
+        bool, typer.Option("--smoke", callback=_at_once, is_eager=True, help="As the command.")
+    ] = False,
+) -> None:
     """Trials of the whole system."""
 
 
@@ -112,13 +122,15 @@ def everything(
 
 @cli.command()
 def smoke() -> None:
-    """Every trial of speed, small, by XNovu and the limit program: that all work is done once."""
+    """What the trials of speed do, small, without the peers: that all work is done once."""
     from bench.speed import trials
 
     ours = ("XNovu", "limit")
     print(trials.of_backlogs(asyncio.run(trials.backlogs(300, 1, ours))))
     print(trials.of_latencies(asyncio.run(trials.paces(50, 2.0, 1, ours))))
-    print(trials.of_latencies(asyncio.run(trials.fairness(2000, 1.0, 1, None))))
+    print(trials.of_latencies(asyncio.run(trials.fairness(4000, 1.0, 1, None))))
+    _, _, phases = asyncio.run(trials.others(1200, 0.5, 300))
+    print(trials.of_phases(phases))
 
 
 @cli.command("chaos-table")

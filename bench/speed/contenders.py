@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -162,7 +163,8 @@ class Peer:
 
     def stop(self) -> None:
         for pid in (*self.processes(), *([self._producer.pid] if self._producer else ())):
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
         for process in (*self._workers, self._producer):
             if process:
                 process.wait()

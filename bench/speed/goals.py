@@ -161,7 +161,7 @@ async def limited(ground: Ground, count: int, rate: float, seconds: float) -> Us
     rows = burst + round(rate * seconds)
     async with at_work(triggers(ground, count), 6) as connection:
         accepted, refused = totals.accepted, totals.asked - totals.accepted
-        insert(connection, rows + round(2 * rate), 6)
+        insert(connection, rows + round(10 * rate), 6)  # so that nobody runs out of them
         await until(lambda: totals.accepted - accepted >= burst)
         began, start = time.perf_counter(), totals.accepted
         await until(lambda: totals.accepted - start >= rate * seconds)  # from bulk to bulk

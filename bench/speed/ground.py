@@ -100,3 +100,4 @@ def ballast(connection: psycopg.Connection, rows: int) -> None:
     )
     connection.execute("ALTER TABLE notify.ent_notification ENABLE TRIGGER USER")
     connection.execute("VACUUM ANALYZE notify.ent_notification")
+    connection.execute("CHECKPOINT")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,13 +45,17 @@ def peak_memory(processes: Sequence[int]) -> float:
 
 
 def freeze(processes: Sequence[int]) -> None:
-    for pid in processes:
-        os.kill(pid, signal.SIGSTOP)
+    _signal(processes, signal.SIGSTOP)
 
 
-def thaw(processes: Sequence[int]) -> None:
+def thaw(processes: Iterable[int]) -> None:
+    _signal(processes, signal.SIGCONT)
+
+
+def _signal(processes: Iterable[int], what: signal.Signals) -> None:
     for pid in processes:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # a peer's supervisor may have replaced it
+            os.kill(pid, what)
 
 
 async def at_rest(processes: Sequence[int]) -> None:
@@ -75,5 +79,9 @@ def _fields(pid: int) -> list[str]:
 
 
 def _peak(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    """0 of one that is gone."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        found = (int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+        return next(found, 0.0)
+    return 0.0

@@ -39,7 +39,7 @@ async def paces(rate: int, seconds: float, rounds: int, only: Sequence[str] = ()
 
 async def fairness(rows: int, seconds: float, rounds: int, rate: float | None) -> Found:
     """One enterprise's rows alone, and while another has a backlog."""
-    burst = round(5.5 * rate) if rate else 0
+    burst = round(7.5 * rate) if rate else 0
     cases = {"alone": 0, f"beside {rows:,} rows of another": rows}
     async with _ground(LATENCY, rate) as around:
         return await _in_turns(
@@ -133,16 +133,18 @@ async def memory(rows: int) -> Mapping[str, Sequence[float]]:
     return found
 
 
-async def others(rows: int) -> tuple[Sequence[float], goals.Idle, dict[str, dict[str, float]]]:
+async def others(
+    rows: int, seconds: float, messages: int
+) -> tuple[Sequence[float], goals.Idle, dict[str, dict[str, float]]]:
     """Shares by weight, what idling costs, and where the time of a message goes."""
     async with _ground() as around:
         _tell("weights")
         parts = await goals.shares(XNovu(around), (1, 2, 4), rows)
         _tell("idle")
-        nothing = await goals.idle(XNovu(around), 20.0)
+        nothing = await goals.idle(XNovu(around), seconds)
     async with _ground(0.0) as around:
         _tell("stage by stage")
-        return parts, nothing, await breakdown(around, 5000)
+        return parts, nothing, await breakdown(around, messages)
 
 
 async def _by_each(

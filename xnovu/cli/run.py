@@ -17,10 +17,14 @@ BESIDE: dict[str, Part] = {analytics.part.name: analytics.part}
 """Consumers that run beside it."""
 
 
+LOOK_EVERY = 0.25
+"""Seconds between two looks of FastStream whether it is to stop."""
+
+
 def run_stages(names: Sequence[str], port: int | None) -> None:
     """Run until SIGINT or SIGTERM; then what is in hand finishes."""
     app = serve(*chosen(names), settings=_on_port(load(), port))
-    asyncio.run(app.run())
+    asyncio.run(app.run(sleep_time=LOOK_EVERY))
 
 
 def chosen(names: Sequence[str]) -> list[Part]:

@@ -67,3 +67,19 @@ def test_a_few_are_not_worth_a_claim():
 def test_where_one_is_enough_one_is_claimed():
     window = Window(1, 1, BATCH)
     assert window.room() == 1
+
+
+def test_beyond_it_is_one_batch_until_there_is_room_again():
+    window = Window(2 * BATCH, MOST, BATCH)
+    window.claimed(2 * BATCH, 2 * BATCH)
+    assert (window.room(), window.spare()) == (0, BATCH)
+    window.claimed_beyond(60)
+    assert (window.room(), window.spare()) == (0, 40)
+    window.counted(BATCH, 1.0)
+    assert (window.room(), window.spare()) == (BATCH, BATCH)
+
+
+def test_what_is_express_does_not_lie_in_it():
+    window = Window(2 * BATCH, MOST, BATCH)
+    window.claimed(2 * BATCH, 2 * BATCH, express=BATCH)
+    assert window.room() == BATCH
