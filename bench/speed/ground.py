@@ -15,6 +15,8 @@ from xnovu.local.novu import LocalNovu, LocalNovuOptions, running_novu
 from xnovu.local.postgres import EmbeddedPostgres
 
 WORKFLOW = "welcome"
+LATENCY = 0.02
+"""Seconds that Novu takes for a request."""
 
 
 def enterprise(number: int) -> UUID:
@@ -42,7 +44,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(latency: float, rate: float | None = None) -> AsyncGenerator[Ground]:
+async def ground(latency: float = LATENCY, rate: float | None = None) -> AsyncGenerator[Ground]:
     """``latency``: seconds that Novu takes for each request; ``rate``: tokens per second."""
     with tempfile.TemporaryDirectory(prefix="xnovu-bench-") as name:
         folder = Path(name)

@@ -24,15 +24,14 @@ class Size:
     """How much of everything."""
 
     rounds: int
-    of_ours: int
     backlog: int
     seconds: float
     large: int
     huge: int
 
 
-WHOLE = Size(rounds=3, of_ours=3, backlog=3000, seconds=8.0, large=980_000, huge=1_000_000)
-QUICK = Size(rounds=1, of_ours=1, backlog=1000, seconds=3.0, large=20_000, huge=20_000)
+WHOLE = Size(rounds=2, backlog=3000, seconds=6.0, large=980_000, huge=1_000_000)
+QUICK = Size(rounds=1, backlog=1000, seconds=3.0, large=20_000, huge=20_000)
 PACE = 500
 
 
@@ -57,7 +56,6 @@ def _around(size: Size) -> Mapping[str, str]:
     return {
         "machine": f"{cores}, {platform.system()}, Python {platform.python_version()}.",
         "rounds": str(size.rounds),
-        "of_ours": str(size.of_ours),
         "backlog_rows": f"{size.backlog:,}",
         "pace": str(PACE),
     }
@@ -86,14 +84,14 @@ async def _paced(size: Size) -> Mapping[str, str]:
 
 async def _growth(size: Size) -> Mapping[str, str]:
     rows = max(size.backlog, 4000)
-    enterprises = await trials.enterprises(2 * rows, size.of_ours)
-    large = await trials.large_tables(4 * rows, size.large, size.of_ours)
+    enterprises = await trials.enterprises(2 * rows, size.rounds)
+    large = await trials.large_tables(4 * rows, size.large, size.rounds)
     parts, nothing, phases = await trials.others(4 * rows, 2 * size.seconds, rows)
     return {
         "enterprises": trials.of_backlogs(enterprises),
         "large": trials.of_backlogs(large),
         "memory": trials.of_memory(await trials.memory(size.huge)),
-        "scaling": trials.of_rates(await trials.scaling(round(80 * size.seconds), size.of_ours)),
+        "scaling": trials.of_rates(await trials.scaling(round(80 * size.seconds), size.rounds)),
         "limits": trials.of_limits(await trials.limits(1.5 * size.seconds)),
         "phases": trials.of_phases(phases),
         "shares": ", ".join(f"{part:.1%}".replace("%", " %") for part in parts),
@@ -112,16 +110,16 @@ def _of_idle(nothing: Idle) -> Mapping[str, str]:
 async def _fair(size: Size) -> Mapping[str, str]:
     rows = round(3000 * (size.seconds + 5))
     limited = await trials.fairness(
-        round(600 * (size.seconds + 10)), size.seconds, size.of_ours, 600
+        round(600 * (size.seconds + 10)), size.seconds, size.rounds, 600
     )
     over = await trials.overtaking(max(size.huge // 10, rows), size.seconds, None)
     return {
         "fair_limited": trials.of_latencies(limited),
         "fair_said": _times_alone(limited),
         "fair_cpu": trials.of_latencies(
-            await trials.fairness(rows, size.seconds, size.of_ours, None)
+            await trials.fairness(rows, size.seconds, size.rounds, None)
         ),
-        "unfair": trials.of_backlogs(await trials.cost_of_fairness(rows // 3, size.of_ours)),
+        "unfair": trials.of_backlogs(await trials.cost_of_fairness(rows // 3, size.rounds)),
         "overtaken": f"{max(size.huge // 10, rows):,}",
         "over_p50": f"{over.p50:,.0f}",
         "over_p99": f"{over.p99:,.0f}",

@@ -2,8 +2,7 @@
 
 import statistics
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,9 +11,8 @@ from bench.speed.breakdown import PHASES, breakdown
 from bench.speed.contenders import Contender, Limit, Peer, XNovu, peers
 from bench.speed.ground import Ground, ground
 
-LATENCY = 0.02
-"""Seconds that Novu takes for a request."""
 SLOW = 0.2
+"""Seconds that a slow Novu takes for a request."""
 
 Make = Callable[[Ground], Contender]
 Found = Mapping[str, Sequence[Any]]
@@ -41,7 +39,7 @@ async def fairness(rows: int, seconds: float, rounds: int, rate: float | None) -
     """One enterprise's rows alone, and while another has a backlog."""
     burst = round(7.5 * rate) if rate else 0
     cases = {"alone": 0, f"beside {rows:,} rows of another": rows}
-    async with _ground(LATENCY, rate) as around:
+    async with ground(rate=rate) as around:
         return await _in_turns(
             rounds,
             {
@@ -57,7 +55,7 @@ async def _beside(around: Ground, rows: int, seconds: float, burst: int) -> jobs
 
 async def enterprises(rows: int, rounds: int) -> Found:
     """The same backlog of one enterprise, of a hundred, and of ten thousand."""
-    async with _ground() as around:
+    async with ground() as around:
         return await _in_turns(
             rounds,
             {
@@ -69,7 +67,7 @@ async def enterprises(rows: int, rounds: int) -> Found:
 
 async def large_tables(rows: int, settled: int, rounds: int) -> Found:
     """The same backlog in an empty table, and in one that is full of what was sent."""
-    async with _ground() as around:
+    async with ground() as around:
         return await _in_turns(
             rounds,
             {
@@ -85,7 +83,7 @@ async def _backlog(around: Ground, rows: int, count: int, settled: int) -> jobs.
 
 async def cost_of_fairness(rows: int, rounds: int) -> Found:
     """A backlog by turns, and first come, first served."""
-    async with _ground() as around:
+    async with ground() as around:
         kinds: Mapping[str, Make] = {"by turns": XNovu, "first come, first served": goals.Unfair}
         return await _in_turns(
             rounds, {name: partial(_of, around, make, rows) for name, make in kinds.items()}
@@ -98,7 +96,7 @@ async def _of(around: Ground, make: Make, rows: int) -> jobs.Backlog:
 
 async def scaling(rows: int, rounds: int) -> Found:
     """Rows a second of one, two and four trigger processes, where Novu is slow."""
-    async with _ground(SLOW) as around:
+    async with ground(SLOW) as around:
         return await _in_turns(
             rounds,
             {f"{n} trigger": partial(goals.scaled, around, n, rows * n) for n in (1, 2, 4)},
@@ -109,7 +107,7 @@ async def limits(seconds: float) -> Mapping[str, goals.Used]:
     """How much of Novu's limit one trigger process uses, and three do together."""
     found: dict[str, goals.Used] = {}
     for rate in (60, 600):
-        async with _ground(LATENCY, rate) as around:
+        async with ground(rate=rate) as around:
             for count in (1, 3):
                 name = f"{count} trigger, {rate} tokens/s"
                 _tell(name)
@@ -119,14 +117,14 @@ async def limits(seconds: float) -> Mapping[str, goals.Used]:
 
 async def overtaking(rows: int, seconds: float, rate: float | None) -> jobs.Latency:
     """Rows of high priority in front of their own enterprise's backlog."""
-    async with _ground(LATENCY, rate) as around:
+    async with ground(rate=rate) as around:
         return await goals.overtaking(XNovu(around), rows, seconds)
 
 
 async def memory(rows: int) -> Mapping[str, Sequence[float]]:
     """MB of each stage, with few rows waiting and with so many."""
     found: dict[str, Sequence[float]] = {}
-    async with _ground() as around:
+    async with ground() as around:
         for many in (rows // 50, rows):
             _tell(f"{many:,} rows waiting")
             found[f"{many:,}"] = await goals.memory(XNovu(around), many, rows // 100)
@@ -137,12 +135,12 @@ async def others(
     rows: int, seconds: float, messages: int
 ) -> tuple[Sequence[float], goals.Idle, dict[str, dict[str, float]]]:
     """Shares by weight, what idling costs, and where the time of a message goes."""
-    async with _ground() as around:
+    async with ground() as around:
         _tell("weights")
         parts = await goals.shares(XNovu(around), (1, 2, 4), rows)
         _tell("idle")
         nothing = await goals.idle(XNovu(around), seconds)
-    async with _ground(0.0) as around:
+    async with ground(0.0) as around:
         _tell("stage by stage")
         return parts, nothing, await breakdown(around, messages)
 
@@ -150,7 +148,7 @@ async def others(
 async def _by_each(
     rounds: int, only: Sequence[str], job: Callable[[Ground, Contender], Awaitable[Any]]
 ) -> Found:
-    async with _ground() as around:
+    async with ground() as around:
 
         def one(make: Make) -> Callable[[], Awaitable[Any]]:
             return lambda: job(around, make(around))
@@ -165,12 +163,6 @@ async def _in_turns(rounds: int, works: Mapping[str, Callable[[], Awaitable[Any]
             _tell(name)
             found[name].append(await work())
     return found
-
-
-@asynccontextmanager
-async def _ground(latency: float = LATENCY, rate: float | None = None) -> AsyncGenerator[Ground]:
-    async with ground(latency, rate) as around:
-        yield around
 
 
 def _tell(name: str) -> None:

@@ -61,6 +61,8 @@ async def test_what_a_lost_answer_has_claimed_is_found_again(
     async with project.functions() as functions:
         told = await functions.call("claim", **asked, token=(token := str(uuid4())))
         assert [record["id"] for record in told] == [row]
+        lanes = [record.pop("express") for record in told]  # decided at the claim, and not kept
+        assert lanes == [False]
         assert await functions.call("claimed", token=token) == told
         assert list(await functions.call("claimed", token=str(uuid4()))) == []
 

@@ -3,7 +3,8 @@ The stages die, or are cut off, at any passage of their work: every row still en
 
 A run in which nothing happens tells the passages; then each case is a run of its own, in which one
 thing is done at one of them. By default that is a slice: the first passage of every kind, in every
-stage. ``--exhaustive`` is all that can be done at each.
+stage, and every second of them where something was done before. ``--exhaustive`` is all that can be
+done at each.
 """
 
 import asyncio
@@ -161,6 +162,6 @@ async def test_another_one_while_it_recovers(ground: Ground, exhaustive: bool, f
     for passage in FIRST if exhaustive else list(FIRST)[:1]:
         deed = Deed(passage=passage, when=When.AFTER, how=first)
         then = [one for one in await passages(ground, deed) if kind(one)[0] in FIRST[passage]]
-        others = list(all_of(then) if exhaustive else slice_of(then))
+        others = list(all_of(then)) if exhaustive else list(slice_of(then))[::2]
         assert await outcomes(ground, ([deed, other] for other in others)) == {}
         sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}\n")

@@ -52,9 +52,15 @@ async def all_is_well(here: Installation, at_work: AtWork) -> None:
 
 
 async def told_of_rows(here: Installation, at_work: AtWork) -> None:
+    """Not of each: one that comes while the connection is made anew is found by a look."""
     heard = at_work.status["last_event"]
-    here.insert()
-    await eventually(lambda: at_work.status["last_event"] != heard)
+
+    async def told() -> bool:
+        here.insert()
+        await here.all_sent(WITHIN)
+        return at_work.status["last_event"] != heard
+
+    await eventually(told)
 
 
 async def found_by_the_sweep(here: Installation, at_work: AtWork) -> None:
