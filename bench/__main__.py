@@ -10,19 +10,31 @@ import typer
 cli = typer.Typer(name="xnovu-bench", help="Trials of the whole system.", no_args_is_help=True)
 
 
-def _at_once(value: bool) -> None:
-    if value:
-        smoke()
-        raise typer.Exit
+def _smoke(asked: bool) -> None:
+    """What the trials of speed do, small, without the peers: that all work is done once."""
+    if not asked:
+        return
+    from bench.speed import trials
+
+    ours = ("XNovu", "limit")
+    print(trials.of_backlogs(asyncio.run(trials.backlogs(300, 1, ours))))
+    print(trials.of_latencies(asyncio.run(trials.paces(50, 2.0, 1, ours))))
+    print(trials.of_latencies(asyncio.run(trials.fairness(4000, 1.0, 1, None))))
+    _, _, phases = asyncio.run(trials.others(1200, 0.5, 300))
+    print(trials.of_phases(phases))
+    raise typer.Exit
+
+
+Smoke = Annotated[
+    bool,
+    typer.Option("--smoke", callback=_smoke, is_eager=True, help="Small: is all work done once?"),
+]
 
 
 @cli.callback()
-def main(
-    smoke: Annotated[
-        bool, typer.Option("--smoke", callback=_at_once, is_eager=True, help="As the command.")
-    ] = False,
-) -> None:
+def main(*, smoke: Smoke = False) -> None:
     """Trials of the whole system."""
+    del smoke  # done by now
 
 
 @cli.command()
@@ -118,19 +130,6 @@ def everything(
     from bench.speed.report import write
 
     asyncio.run(write(quick=quick))
-
-
-@cli.command()
-def smoke() -> None:
-    """What the trials of speed do, small, without the peers: that all work is done once."""
-    from bench.speed import trials
-
-    ours = ("XNovu", "limit")
-    print(trials.of_backlogs(asyncio.run(trials.backlogs(300, 1, ours))))
-    print(trials.of_latencies(asyncio.run(trials.paces(50, 2.0, 1, ours))))
-    print(trials.of_latencies(asyncio.run(trials.fairness(4000, 1.0, 1, None))))
-    _, _, phases = asyncio.run(trials.others(1200, 0.5, 300))
-    print(trials.of_phases(phases))
 
 
 @cli.command("chaos-table")

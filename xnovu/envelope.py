@@ -84,11 +84,16 @@ def decode(
             datetime.fromisoformat(deadline) if deadline else None,
             headers.get("traceparent", ""),
             redelivered,
-            "express" in headers,
+            is_express(headers),
         )
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"
         raise Permanent(reason, code="unreadable") from error
+
+
+def is_express(headers: Mapping[str, str]) -> bool:
+    """Whether a message goes before others that wait."""
+    return "express" in headers
 
 
 def key_of(headers: Mapping[str, str]) -> Key | None:

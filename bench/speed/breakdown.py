@@ -3,7 +3,7 @@
 import os
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -71,7 +71,7 @@ class Stopwatch:
 
 
 @contextmanager
-def _timed(watch: Stopwatch) -> Iterator[None]:
+def _timed(watch: Stopwatch) -> Generator[None]:
     with (
         patch.object(Actor, "_open", watch.opening(Actor._open)),
         patch.object(Actor, "_work", watch.of("work", Actor._work)),

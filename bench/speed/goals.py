@@ -12,11 +12,12 @@ from bench.speed.contenders import STAGES, Contender, XNovu
 from bench.speed.ground import Ground, enterprise, insert
 from bench.speed.jobs import (
     BURST,
-    LATENCIES,
     Latency,
+    Unfinished,
     at_intervals,
     at_work,
     last,
+    latencies,
     latency,
     until,
     waiting,
@@ -119,15 +120,10 @@ async def overtaking(contender: Contender, rows: int, seconds: float) -> Latency
             ids.extend(await asyncio.to_thread(insert, connection, 1, 1, 0, 1))
 
         await at_intervals(int(seconds / BURST), one)
-        await until(lambda: len(found(connection, before)) == len(ids))
-        assert waiting(connection) > 0, "take more rows"
-        return latency(found(connection, before))
-
-
-def found(connection: psycopg.Connection, before: int) -> Sequence[float]:
-    """How long each row after that one took, in seconds."""
-    rows = connection.execute(LATENCIES, {"whose": None, "before": before}).fetchall()
-    return [value for (value,) in rows]
+        await until(lambda: len(latencies(connection, before)) == len(ids))
+        if not waiting(connection):
+            raise Unfinished("the backlog was done before them: take more rows")
+        return latency(latencies(connection, before))
 
 
 def triggers(ground: Ground, count: int, settings: Mapping[str, str] | None = None) -> XNovu:

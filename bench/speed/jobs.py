@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg
 
@@ -82,9 +83,8 @@ async def paced(ground: Ground, contender: Contender, rate: int, seconds: float)
 
         await at_intervals(bursts := int(seconds / BURST), some)
         await until(lambda: waiting(connection) == 0)
-        found = connection.execute(LATENCIES, {"whose": None, "before": before}).fetchall()
         check(ground, bursts * rows, known)
-    return latency([value for (value,) in found])
+        return latency(latencies(connection, before))
 
 
 async def beside(contender: Contender, rows: int, seconds: float, burst: int = 0) -> Latency:
@@ -94,7 +94,7 @@ async def beside(contender: Contender, rows: int, seconds: float, burst: int = 0
     So many of these go out first, as fast as can be: what a rate limit lets through at once.
     """
     async with at_work(contender, 2) as connection:
-        whose = {"whose": enterprise(1), "before": last(connection)}
+        before = last(connection)
         if rows:
             insert(connection, rows, 1, first=0)
             await until(lambda: waiting(connection) < rows - burst)
@@ -105,9 +105,8 @@ async def beside(contender: Contender, rows: int, seconds: float, burst: int = 0
         await at_intervals(wanted := int(seconds / BURST), one)
         if rows and not waiting(connection):
             raise Unfinished("the backlog was done before the other's rows: take more of it")
-        await until(lambda: len(connection.execute(LATENCIES, whose).fetchall()) == wanted)
-        found = connection.execute(LATENCIES, whose).fetchall()
-    return latency([value for (value,) in found])
+        await until(lambda: len(latencies(connection, before, enterprise(1))) == wanted)
+        return latency(latencies(connection, before, enterprise(1)))
 
 
 @asynccontextmanager
@@ -151,6 +150,14 @@ async def until(done: Callable[[], bool]) -> None:
 def waiting(connection: psycopg.Connection) -> int:
     [(count,)] = connection.execute(OPEN).fetchall()
     return count
+
+
+def latencies(
+    connection: psycopg.Connection, before: int, whose: UUID | None = None
+) -> Sequence[float]:
+    """How long each row after that one took, in seconds; of one enterprise, or of all."""
+    rows = connection.execute(LATENCIES, {"whose": whose, "before": before}).fetchall()
+    return [seconds for (seconds,) in rows]
 
 
 def check(ground: Ground, rows: int, known: int) -> None:

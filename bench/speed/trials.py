@@ -59,7 +59,7 @@ async def enterprises(rows: int, rounds: int) -> Found:
         return await _in_turns(
             rounds,
             {
-                f"{count:,} enterprises": partial(_backlog, around, rows, count, 0)
+                f"{count:,} enterprises": partial(_backlog, around, XNovu, rows, count)
                 for count in (1, 100, 10_000)
             },
         )
@@ -71,14 +71,10 @@ async def large_tables(rows: int, settled: int, rounds: int) -> Found:
         return await _in_turns(
             rounds,
             {
-                f"beside {count:,} SENT rows": partial(_backlog, around, rows, 6, count)
+                f"beside {count:,} SENT rows": partial(_backlog, around, XNovu, rows, 6, count)
                 for count in (0, settled)
             },
         )
-
-
-async def _backlog(around: Ground, rows: int, count: int, settled: int) -> jobs.Backlog:
-    return await jobs.backlog(around, XNovu(around), rows, count, settled)
 
 
 async def cost_of_fairness(rows: int, rounds: int) -> Found:
@@ -86,12 +82,14 @@ async def cost_of_fairness(rows: int, rounds: int) -> Found:
     async with ground() as around:
         kinds: Mapping[str, Make] = {"by turns": XNovu, "first come, first served": goals.Unfair}
         return await _in_turns(
-            rounds, {name: partial(_of, around, make, rows) for name, make in kinds.items()}
+            rounds, {name: partial(_backlog, around, make, rows) for name, make in kinds.items()}
         )
 
 
-async def _of(around: Ground, make: Make, rows: int) -> jobs.Backlog:
-    return await jobs.backlog(around, make(around), rows)
+async def _backlog(
+    around: Ground, make: Make, rows: int, count: int = 6, settled: int = 0
+) -> jobs.Backlog:
+    return await jobs.backlog(around, make(around), rows, count, settled)
 
 
 async def scaling(rows: int, rounds: int) -> Found:

@@ -61,7 +61,7 @@ class Unwatched(Unobserved):
 
 
 COLLECT = 50_000, 20, 100
-"""When the garbage collector runs: 700 new objects are not yet one batch, and hold no garbage."""
+"""When the garbage collector runs (gc.set_threshold): 700 new objects are less than a batch has."""
 
 
 def serve(*parts: Part, settings: Settings | None = None) -> FastStream:

@@ -1,9 +1,17 @@
 """Whether a local server says over HTTP that it is ready."""
 
+import socket
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 from xnovu.local.ports import LOOPBACK
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on this port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def says_ready(port: int, path: str) -> bool:

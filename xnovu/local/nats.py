@@ -11,7 +11,7 @@ from typing import Self
 
 from xnovu.local.errors import LocalServerError
 from xnovu.local.folder import Folder
-from xnovu.local.health import says_ready
+from xnovu.local.health import accepts, says_ready
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.process import Child, Command
 
@@ -123,7 +123,7 @@ class EmbeddedNats:
         return Command(
             arguments=(binary, "-c", configuration),
             folder=self._folder.path,
-            ready=lambda _: healthy(monitor),
+            ready=lambda _: healthy(monitor) and accepts(port),
         )
 
     def _configuration(self, port: int, monitor: int) -> Iterable[str]:

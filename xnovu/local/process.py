@@ -95,9 +95,10 @@ class Child:
         self._forget()
 
     def pause(self) -> None:
-        """Freezes every process of the server: connections stay open, nothing answers."""
+        """Freezes every process of the server: connections stay open, nothing answers any more."""
         if self._process is not None and self.running:
-            _freeze(self._process.pid)
+            frozen = _freeze(self._process.pid)
+            wait_until(lambda: all(map(_stands_still, frozen)), within=STOP_WITHIN)
 
     def resume(self) -> None:
         """Lets a frozen server go on."""
@@ -172,6 +173,19 @@ def _freeze(root: int) -> set[int]:
         _signal_all(fresh, signal.SIGSTOP)
         frozen |= fresh
     return frozen
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether all its threads have stopped: the signal reaches them one by one (seen on Linux)."""
+    return all(map(_is_stopped, Path(f"/proc/{pid}/task").glob("*/stat")))
+
+
+def _is_stopped(stat: Path) -> bool:
+    try:
+        state = stat.read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:  # gone meanwhile
+        return True
+    return state in {"T", "t", "Z", "X"}  # proc(5)
 
 
 def _signal_all(pids: set[int], number: signal.Signals) -> None:

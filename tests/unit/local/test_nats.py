@@ -117,7 +117,7 @@ def test_a_missing_binary_names_the_way_out(
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux ties a child's life to its parent's")
 async def test_dies_with_its_parent(tmp_path: Path) -> None:
     with supervisor("nats", tmp_path) as (parent, url):
-        await eventually(lambda: reachable(url))
+        assert reachable(url)
         parent.kill()
     await eventually(lambda: not reachable(url))
     with EmbeddedNats(tmp_path) as successor:

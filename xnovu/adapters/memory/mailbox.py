@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from xnovu.envelope import is_express
 from xnovu.events import KINDS
 from xnovu.policy import Dead, Done, Fate, Policy, Retry
 from xnovu.ports import Backlog, Delivery, Handler
@@ -156,7 +157,7 @@ class Mailbox:
 
     def _put(self, delivery: Delivery | None) -> None:
         """Behind all that came before it; express before what is not, and the end after all."""
-        rank = 2 if delivery is None else "express" not in delivery.headers
+        rank = 2 if delivery is None else int(not is_express(delivery.headers))
         self._queue.put_nowait(_Place(rank, next(self._number), delivery))
 
     async def _fates(self, batch: Sequence[Delivery]) -> Sequence[Fate]:

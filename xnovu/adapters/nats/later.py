@@ -85,8 +85,7 @@ class Copies:
         box = self.consumer.mailbox
         words = message.subject.split(".")
         enterprise = words[-1] if box.lane is Lane.KIND else words[-2]
-        came = f"{box.kind}-{box.lane}" if box.lane is Lane.EXPRESS else box.lane or box.kind
-        origin = f"{came}-{self.consumer.made}-{number_of(message)}"
+        origin = f"{box.lane}{box.kind}-{self.consumer.made}-{number_of(message)}"
         return ".".join([self.options.prefix, LATER, lane, box.name, enterprise, origin])
 
 

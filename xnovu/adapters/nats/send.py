@@ -127,9 +127,9 @@ class Replies:
 
     async def _listen(self, client: Client) -> None:
         if client is not self._client:
-            self._address = client.new_inbox()
-            await client.subscribe(f"{self._address}.*", cb=self._receive)  # pyright: ignore[reportUnknownMemberType]
-            self._client = client
+            address = client.new_inbox()
+            await client.subscribe(f"{address}.*", cb=self._receive)  # pyright: ignore[reportUnknownMemberType]
+            self._address, self._client = address, client
 
     async def _receive(self, message: Msg) -> None:
         answer = self._awaited.get(message.subject)

@@ -74,7 +74,7 @@ DECLARE
         SELECT FROM notify.ent_notification_workflow w WHERE w.concurrency IS NOT NULL);
     busy constant notify.ent_notification.enterprise_id%TYPE[] := ARRAY(
         SELECT DISTINCT n.enterprise_id FROM notify.ent_notification n
-        WHERE idle_only AND n.notification_status = 'PROCESSING');
+        WHERE idle_only AND n.notification_status = 'PROCESSING' AND n.enterprise_id IS NOT NULL);
     ring notify.ent_notification.enterprise_id%TYPE[];
 BEGIN
     IF wanted IS NULL THEN
