@@ -14,6 +14,7 @@ from tests.conftest import FAST, eventually
 from tests.integration.pipeline import ACME, GLOBEX, World, brokerless, quick
 from xnovu import NotificationFailed, QueueConfig, SubscriptionManager
 from xnovu.adapters.novu import NovuProvider
+from xnovu.adapters.table.source import TableOptions
 from xnovu.connection import Link
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import StatusChanged
@@ -94,6 +95,8 @@ async def test_settings_come_from_where_the_command_has_them(here: World, monkey
 
 
 async def test_hints_come_through_and_are_shown(here: World):
+    seldom = TableOptions(sweep_busy=60.0, sweep_idle=60.0)  # a look might come before the hint
+    here.settings = here.settings.model_copy(update={"ingest": seldom})
     manager = a_manager(here)
     async with manager:
         await eventually(lambda: manager.get_status().connection.state is Link.CONNECTED)
