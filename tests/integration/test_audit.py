@@ -1,5 +1,6 @@
 """The audit: a line for every transition, whoever made it, and no line is ever changed."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -126,3 +127,23 @@ def test_outlives_the_row(connection: Connection) -> None:
     change(connection, notification_status="SENT")
     connection.execute("DELETE FROM notify.ent_notification")
     assert len(trail(connection)) == 1
+
+
+def test_a_claim_and_an_outcome_are_audited_row_by_row_and_not_each_with_all(
+    connection: Connection,
+) -> None:
+    plans: list[str] = []
+    connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+    for setting in ("log_min_duration = 0", "log_nested_statements = on"):
+        connection.execute(f"LOAD 'auto_explain'; SET auto_explain.{setting}".encode())
+    connection.execute("SET client_min_messages = log")
+    insert(connection, 300)
+    claimed = connection.execute("SELECT * FROM notify.claim(300, 60)").fetchall()
+    keys = [{name: str(row[name]) for name in ("id", "enterprise_id", "claims")} for row in claimed]
+    outcomes = json.dumps([{**key, "generation": 0} for key in keys])
+    connection.execute("SELECT * FROM notify.record(%s)", [outcomes])
+    audits = [plan for plan in plans if "INSERT INTO notify.ent_notification_audit" in plan]
+    assert len(audits) == 2
+    assert all("Hash Join" in plan and "Nested Loop" not in plan for plan in audits)
+    ends = [line["to_status"] for line in trail(connection)]
+    assert ends == ["PROCESSING"] * 300 + ["SENT"] * 300
