@@ -25,6 +25,9 @@ AT_ONCE = 16
 LOOK_EVERY = 0.1
 WITHIN = 90.0
 
+MISSED = 1 / 3
+"""The part of the second deeds that may not come to be done: whose turn is first varies."""
+
 SHOWS_IN = 0.3
 """Seconds until Novu shows what it has accepted: less than it is given, more than nothing."""
 
@@ -144,6 +147,11 @@ def tally(deeds: Sequence[Deed]) -> str:
     return "; ".join(", ".join(f"{n} {what}" for what, n in sorted(c.items())) for c in counts)
 
 
+def never_met(complaint: Sequence[str]) -> bool:
+    """Whether all ended well, and nothing was done: that passage was over before the first deed."""
+    return len(complaint) == 1 and complaint[0].startswith("never done: ")
+
+
 def can_be_lost(passage: str) -> bool:
     """Whether it is a request or a message, and no call of a function of the database."""
     return " " in kind(passage)[1]
@@ -163,5 +171,9 @@ async def test_another_one_while_it_recovers(ground: Ground, exhaustive: bool, f
         deed = Deed(passage=passage, when=When.AFTER, how=first)
         then = [one for one in await passages(ground, deed) if kind(one)[0] in FIRST[passage]]
         others = list(all_of(then)) if exhaustive else list(slice_of(then))[::2]
-        assert await outcomes(ground, ([deed, other] for other in others)) == {}
-        sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}\n")
+        found = await outcomes(ground, ([deed, other] for other in others))
+        missed = [case for case, complaint in found.items() if never_met(complaint)]
+        assert {case: found[case] for case in found if case not in missed} == {}
+        assert len(missed) <= len(others) * MISSED
+        met = f"{len(others) - len(missed)} of {len(others)} met"
+        sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}; {met}\n")

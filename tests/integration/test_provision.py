@@ -144,3 +144,17 @@ async def test_an_absent_server_is_named_without_the_password(options: NatsOptio
 async def test_a_mailbox_has_a_name_that_can_be_a_consumer(options: NatsOptions):
     with pytest.raises(ConfigurationError, match="mailbox name"):
         await provision(options.url, options, {"a.b": (["ingest"], POLICY)})
+
+
+async def test_streams_of_an_earlier_server_take_batches_once_provisioned_anew(
+    options: NatsOptions, jetstream: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as earlier:
+        earlier.setattr("xnovu.adapters.nats.connection.BATCHES_SINCE", (99, 0))
+        await provision(options.url, options, MAILBOXES)
+    told = await provision(options.url, options, MAILBOXES)
+    name = stream_name(options.prefix, "ingest")
+    assert f"updated stream {name}: allow_batched None → True" in told
+    assert (await jetstream.stream_info(name)).config.allow_batched
+    later = await jetstream.stream_info(stream_name(options.prefix, LATER))
+    assert not later.config.allow_batched, "copies go one by one"

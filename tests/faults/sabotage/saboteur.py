@@ -79,6 +79,8 @@ class Orders(BaseModel, frozen=True):
 
 
 _stage: ContextVar[str] = ContextVar("stage", default="ingest")
+_seen: ContextVar[bool] = ContextVar("seen", default=False)
+"""Whether what is being sent has been met already."""
 
 
 class Saboteur:
@@ -122,6 +124,7 @@ def set_to_work(orders: Orders) -> None:
         saboteur, httpx.AsyncHTTPTransport.handle_async_request
     )
     Client.publish = _to_a_stream(saboteur, Client.publish)
+    Client._send_command = _in_a_batch(saboteur, Client._send_command)
     for verb in ("ack", "nak", "term"):
         setattr(Msg, verb, _settled(saboteur, verb, getattr(Msg, verb)))
 
@@ -242,11 +245,40 @@ def _to_a_stream(saboteur: Saboteur, publish: Real) -> Real:
             return
         if deed and deed.how is How.CUT:
             reply = NOBODY
+        token = _seen.set(True)
         await publish(client, subject, payload, reply, headers)
+        _seen.reset(token)
         if deed:
             await _arrived(client, deed)
 
     return published
+
+
+def _in_a_batch(saboteur: Saboteur, send: Real) -> Real:
+    """Of a batch, only the ends are published by ``publish``."""
+
+    async def sent(client: Client, command: bytes, *args: Any, **more: Any) -> None:
+        if _seen.get() or not command.startswith(b"HPUB "):
+            await send(client, command, *args, **more)
+            return
+        subject, name = _read(command)
+        deed = saboteur.meets(f"publish {_lane(subject)}", [name])
+        if deed and deed.when is When.BEFORE:
+            _unpublished(deed)
+            return
+        await send(client, command, *args, **more)
+        if deed:
+            await _arrived(client, deed)
+            raise ConnectionClosedError
+
+    return sent
+
+
+def _read(command: bytes) -> tuple[str, str]:
+    """The subject of a message as it goes onto the wire, and its name."""
+    head, lines = command.decode().split("\r\n\r\n")[0].split("\r\n", 1)
+    headers = dict(line.split(": ", 1) for line in lines.splitlines()[1:])
+    return head.split()[1], _name(headers)
 
 
 def _unpublished(deed: Deed) -> None:

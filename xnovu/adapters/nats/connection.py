@@ -22,7 +22,8 @@ from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
 
-LEANS_ON = {
+LEANS_ON: dict[type, tuple[str, ...]] = {
+    Client: ("_send_command",),
     NatsBroker: ("_connect", "stop", "connect"),
     BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
 }
@@ -35,6 +36,8 @@ API_TIMEOUT = 2.0
 """Seconds: between two attempts, between two pings, for the socket, for a JetStream request."""
 OLDEST = (2, 12)
 """The first nats-server that delivers a message later: an older one would never do so."""
+BATCHES_SINCE = (2, 14)
+"""The first that takes messages as batches (fast ingest)."""
 
 
 class Puller(Protocol):
@@ -131,6 +134,7 @@ class Broker(NatsBroker):
                 reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
                 ping_interval=PING_EVERY,
                 flush_timeout=FLUSH_TIMEOUT,
+                skip_subject_validation=True,  # they are made to be valid, in ``topology``
                 error_cb=self._on_error,
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
@@ -205,11 +209,20 @@ class Broker(NatsBroker):
 
 def require_new_enough(client: Client) -> None:
     """Raises ConfigurationError where the server is too old."""
-    version = client.connected_server_version
-    found = (version.major, version.minor)
+    found = _version(client)
     if found < OLDEST:
         needed, there = (".".join(map(str, each)) for each in (OLDEST, found))
         raise ConfigurationError(f"XNovu needs nats-server {needed}, and this is {there}")
+
+
+def takes_batches(client: Client) -> bool:
+    """Whether this server knows of batches."""
+    return _version(client) >= BATCHES_SINCE
+
+
+def _version(client: Client) -> tuple[int, int]:
+    version = client.connected_server_version
+    return version.major, version.minor
 
 
 def _said(error: BaseException) -> str:

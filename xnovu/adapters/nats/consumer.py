@@ -101,12 +101,12 @@ class Consumer:
     async def _look(self, broker: Broker) -> None:
         jetstream = broker.jetstream
         if self.mailbox.lane is Lane.ADVICE:  # there is one of these in each process
-            await self._streams.ensure_all(jetstream)
-        stream = await self._streams.ensure(jetstream, self.mailbox.kind)
+            await self._streams.ensure_all(broker)
+        stream = await self._streams.ensure(broker, self.mailbox.kind)
         info = await self._found_or_made(broker, self.mailbox)
         if self.mailbox.lane is Lane.DUE:
             await self._found_or_made(broker, replace(self.mailbox, lane=Lane.AT))
-        await self._streams.ensure(jetstream, LATER)
+        await self._streams.ensure(broker, LATER)
         later = await jetstream.consumers_info(self._later)
         self.lease = info.config.ack_wait or self.lease
         self.made = int(info.created.timestamp() * MICROSECONDS)

@@ -15,6 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
+from xnovu.adapters.nats.connection import Broker, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import kinds_of, stream_config, stream_name
 from xnovu.errors import ConfigurationError
@@ -34,21 +35,23 @@ class Streams:
         self._options = options
         self._lock = asyncio.Lock()
 
-    async def ensure(self, jetstream: JetStreamContext, kind: str) -> StreamInfo:
+    async def ensure(self, broker: Broker, kind: str) -> StreamInfo:
         """Find the stream of that kind, or make it. ConfigurationError: it cannot be made."""
+        jetstream, client = broker.jetstream, broker.client
         name = stream_name(self._options.prefix, kind)
         async with self._lock:
             try:
                 return await jetstream.stream_info(name)
             except NotFoundError:
-                return await self._made(jetstream, kind)
+                batches = client is not None and takes_batches(client)
+                return await self._made(jetstream, kind, batches=batches)
 
-    async def ensure_all(self, jetstream: JetStreamContext) -> None:
+    async def ensure_all(self, broker: Broker) -> None:
         for kind in kinds_of([]):
-            await self.ensure(jetstream, kind)
+            await self.ensure(broker, kind)
 
-    async def _made(self, jetstream: JetStreamContext, kind: str) -> StreamInfo:
-        config = stream_config(self._options, kind)
+    async def _made(self, jetstream: JetStreamContext, kind: str, *, batches: bool) -> StreamInfo:
+        config = stream_config(self._options, kind, batches=batches)
         try:
             info = await jetstream.add_stream(config)  # pyright: ignore[reportUnknownMemberType]
         except (NatsError, TimeoutError) as error:

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.connection import require_new_enough
+from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
@@ -28,7 +28,14 @@ from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
 
-STREAM_FIELDS = ("subjects", "max_age", "max_bytes", "duplicate_window", "num_replicas")
+STREAM_FIELDS = (
+    "subjects",
+    "max_age",
+    "max_bytes",
+    "duplicate_window",
+    "num_replicas",
+    "allow_batched",
+)
 STREAM_FIXED = ("retention", "storage")
 CONSUMER_FIELDS = (
     "description",
@@ -59,12 +66,14 @@ async def provision(
     async with visiting(url) as client:
         require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
-        streams = [await _stream(jetstream, options, kind) for kind in kinds_of(boxes)]
+        batches = takes_batches(client)
+        configs = [stream_config(options, kind, batches=batches) for kind in kinds_of(boxes)]
+        streams = [await _stream(jetstream, config) for config in configs]
         return streams + [await _consumer(jetstream, options, box) for box in boxes]
 
 
-async def _stream(jetstream: JetStreamContext, options: NatsOptions, kind: str) -> str:
-    wanted, name = stream_config(options, kind), stream_name(options.prefix, kind)
+async def _stream(jetstream: JetStreamContext, wanted: StreamConfig) -> str:
+    name = wanted.name or ""
     try:
         info = await jetstream.stream_info(name)
     except NotFoundError:

@@ -50,7 +50,8 @@ class JetStreamPublisher:
             subject = subject_of(self._prefix, envelope.event, express=envelope.express)
         except XNovuError as error:
             return error
-        return Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers})
+        stream = stream_name(self._prefix, envelope.event.kind)
+        return Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers}, stream)
 
     async def _made_anew(self, published: Sequence[Published]) -> dict[str, str]:
         """Make streams that are missing; says of each kind what is to be told of it."""
@@ -61,7 +62,7 @@ class JetStreamPublisher:
 
     async def _about(self, kind: str) -> str:
         try:
-            await self._streams.ensure(self._broker.jetstream, kind)
+            await self._streams.ensure(self._broker, kind)
         except (XNovuError, NatsError, TimeoutError) as error:
             return f"stream {stream_name(self._prefix, kind)} does not answer: {describe(error)}"
         return f"stream {stream_name(self._prefix, kind)} was missing"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import quote
 
 from nats.js.api import (
@@ -149,6 +150,7 @@ def subject_of(prefix: str, event: Event, *, express: bool = False) -> str:
     return ".".join([prefix, event.kind, *stage, _token(event.enterprise_id), *lane])
 
 
+@lru_cache(4096)
 def _token(text: str) -> str:
     """One level of a subject: percent-encoded, so that no dot, space or wildcard gets through."""
     if not text.isprintable():
@@ -159,8 +161,12 @@ def _token(text: str) -> str:
     return token
 
 
-def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
-    """LIMITS, so that it can be replayed, and so that a restart does not forget duplicates."""
+def stream_config(options: NatsOptions, kind: str, *, batches: bool) -> StreamConfig:
+    """
+    LIMITS, so that it can be replayed, and so that a restart does not forget duplicates.
+
+    ``batches``: whether the server knows of them.
+    """
     return StreamConfig(
         name=stream_name(options.prefix, kind),
         subjects=subjects_of(options.prefix, kind),
@@ -172,6 +178,7 @@ def stream_config(options: NatsOptions, kind: str) -> StreamConfig:
         num_replicas=options.replicas,
         allow_direct=True,
         allow_msg_schedules=kind == LATER or None,
+        allow_batched=(batches and kind in KINDS) or None,
     )
 
 
