@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field
 
@@ -13,9 +13,12 @@ from xnovu.events import Event
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
+LEAST = 100
+SPAN, MEASURED = 0.1, 0.25
+"""Seconds: what a batch is to take, and over how many it is measured how fast the work goes."""
 
-@dataclass(frozen=True, slots=True)
-class Done:
+
+class Done(NamedTuple):
     """Finished. Its events are published before the message is acknowledged."""
 
     events: tuple[Event, ...] = ()
@@ -127,6 +130,32 @@ class Policy:
             backoff=self.backoff if rule.backoff is None else rule.backoff,
             backoff_max=self.backoff_max if rule.backoff_max is None else rule.backoff_max,
         )
+
+
+@dataclass(slots=True)
+class Stride:
+    """
+    How many messages are worth taking at once, ``most`` of them at most.
+
+    Large batches cost less for each message, and the others more time, who wait meanwhile. So what
+    is taken at once is LEAST or, where the work goes faster, what was lately done in SPAN seconds.
+    """
+
+    most: int
+    _done: int = 0
+    _since: float = 0.0
+    _size: float = 0.0
+
+    @property
+    def size(self) -> int:
+        return min(self.most, max(LEAST, int(self._size)))
+
+    def done(self, messages: int, now: float) -> None:
+        """Take note that so many are, at ``now`` (seconds)."""
+        self._done += messages
+        if (passed := now - self._since) >= MEASURED:
+            self._size = SPAN * self._done / passed
+            self._done, self._since = 0, now
 
 
 def _spread(ceiling: float) -> float:

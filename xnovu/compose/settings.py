@@ -48,10 +48,10 @@ before its claim lapses (2 minutes), with which the attempts would be counted an
 """
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "ingest": {"batch": 200, "slots": 1, "pause_max": 1.0},
-    "hydrate": {},
-    "trigger": {"slots": 4, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
-    "status": {},
+    "ingest": {"batch": 500, "slots": 1, "pause_max": 1.0},
+    "hydrate": {"batch": 500},
+    "trigger": {"batch": 300, "slots": 3, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
+    "status": {"batch": 500},
     "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
 }
 

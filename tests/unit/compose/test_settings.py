@@ -29,7 +29,7 @@ def written(tmp_path, monkeypatch, text: str) -> None:
 
 
 def test_without_any_configuration_there_are_defaults():
-    assert settings.load().policy("hydrate").batch == 100
+    assert settings.load().policy("hydrate").batch == 500
 
 
 def test_a_file_sets_what_it_names(tmp_path, monkeypatch):
@@ -41,7 +41,7 @@ def test_a_file_sets_what_it_names(tmp_path, monkeypatch):
 def test_a_stage_keeps_the_defaults_that_are_not_named(tmp_path, monkeypatch):
     written(tmp_path, monkeypatch, "[stages.trigger]\nbatch = 7\n")
     trigger = settings.load().policy("trigger")
-    assert trigger.slots == settings.Stages().trigger.slots == 4
+    assert trigger.slots == settings.Stages().trigger.slots == 3
     assert trigger.rules == settings.Stages().trigger.rules
 
 

@@ -21,6 +21,7 @@ from xnovu.adapters.nats.topology import (
     mailbox_of,
     stream_name,
 )
+from xnovu.policy import Stride
 from xnovu.ports import Backlog
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Consumer:
     server's own count of deliveries proves nothing: a server that was killed forgets the latest of
     them, and so does a consumer that was made anew. ``put_off`` says that some may have a copy that
     waits for its time. ``made`` tells this consumer from one of the same name before it. The slot
-    that holds ``pulling`` may ask for a batch.
+    that holds ``pulling`` may ask for a batch, as large as the ``stride``.
     """
 
     def __init__(self, options: NatsOptions, mailbox: Mailbox, streams: Streams) -> None:
@@ -52,6 +53,7 @@ class Consumer:
         self.put_off = False
         self.made = 0
         self.pulling = asyncio.Lock()
+        self.stride = Stride(mailbox.policy.batch)
         self._later = stream_name(options.prefix, LATER)
         self._options = options
         self._streams = streams

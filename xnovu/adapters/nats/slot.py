@@ -47,7 +47,8 @@ class Slot:
         self._alone = consumer.mailbox.lane is Lane.ALONE
         self._turn = broker.alone if self._alone else nullcontext()
         self._subscriber = subscriber
-        self._policy = consumer.mailbox.policy
+        self._linger = consumer.mailbox.policy.linger
+        self._busy = False
         self._inbox: Inbox | None = None
         self._news = asyncio.Event()
         self._stopping = False
@@ -83,11 +84,10 @@ class Slot:
         """Pull, hand over, pull again: until we stop or the connection changes."""
         await self._consumer.ensure(self._broker)
         inbox = self._inbox = await Inbox.open(client, self._consumer.request)
-        pulled = 0
         try:
             while not self._stopping:
                 async with self._turn:
-                    pulled = await self._round(inbox, busy=pulled == self._policy.batch)
+                    pulled = await self._round(inbox)
                 self._consumer.recovers()
                 self._rest = REST_MIN
                 if self._alone and not pulled:
@@ -98,12 +98,13 @@ class Slot:
             self._inbox = None
             await inbox.close()
 
-    async def _round(self, inbox: Inbox, *, busy: bool) -> int:
+    async def _round(self, inbox: Inbox) -> int:
         batch: list[Msg] = []
         try:
-            await (self._look(inbox, batch) if self._alone else self._pull(inbox, batch, busy=busy))
+            await (self._look(inbox, batch) if self._alone else self._pull(inbox, batch))
         finally:
             await self._hand_over(batch)
+        self._consumer.stride.done(len(batch), asyncio.get_running_loop().time())
         return len(batch)
 
     async def _look(self, inbox: Inbox, batch: list[Msg]) -> None:
@@ -111,20 +112,21 @@ class Slot:
         if not self._stopping:
             await inbox.fill(batch, 1, GLANCE)
 
-    async def _pull(self, inbox: Inbox, batch: list[Msg], *, busy: bool) -> None:
+    async def _pull(self, inbox: Inbox, batch: list[Msg]) -> None:
         """
         Wait for a first message, if need be for ever, then for its company, not for long.
 
         One slot at a time: what comes together is not scattered over all of them.
         """
-        size, linger = self._policy.batch, self._policy.linger
+        size, linger = self._consumer.stride.size, self._linger
         async with self._consumer.pulling:
-            if busy and not self._stopping:
+            if self._busy and not self._stopping:
                 await inbox.fill(batch, size, linger)
             if not batch and not self._stopping:
                 await inbox.fill(batch, 1, EXPIRES)
                 if batch:
                     await inbox.fill(batch, size, linger)
+            self._busy = len(batch) == size
 
     async def _hand_over(self, batch: list[Msg]) -> None:
         """Have a batch handled and settled; whatever is not settled then comes again."""

@@ -17,7 +17,7 @@ from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
-from xnovu.policy import Fate, Policy, Retry
+from xnovu.policy import Fate, Policy, Retry, Stride
 from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
 
 GLANCE = 0.02
@@ -95,14 +95,16 @@ class TableSource:
     _recount: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
+    _stride: Stride = field(init=False)
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
         self._subscription = (policy, handler)
-        size = min(AHEAD * policy.batch, self.options.backlog)
-        self._window = Window(size, self.options.backlog, policy.batch)
+        self._stride = stride = Stride(policy.batch)
+        size = min(AHEAD * stride.size, self.options.backlog)
+        self._window = Window(size, self.options.backlog, stride.size)
 
     async def start(self) -> None:
         if self.wakeups:
@@ -199,6 +201,8 @@ class TableSource:
         claims = await self.store.claim(limit, self.options.lease)
         self._window.claimed(len(claims), limit, sum(claim.express for claim in claims))
         await self._carry(claims, handler)
+        self._stride.done(len(claims), asyncio.get_running_loop().time())
+        self._window.batch = self._stride.size
         return len(claims)
 
     async def _carry(self, claims: Sequence[Claim], handler: Handler) -> None:
