@@ -8,9 +8,8 @@ message is about, even if its body is unreadable.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from xnovu.errors import Permanent
 from xnovu.events import KINDS, Event, Failure, Key, Rejected
@@ -21,8 +20,7 @@ UNKNOWN = Key("unknown", 0, 0, 0)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope(Generic[E_co]):
+class Envelope(NamedTuple, Generic[E_co]):
     """
     An event on its way.
 
@@ -63,7 +61,7 @@ class Envelope(Generic[E_co]):
             headers["expires"] = self.deadline.isoformat()
         if self.express:
             headers["express"] = "1"
-        return headers, self.event.model_dump_json(exclude_none=True).encode()
+        return headers, self.event.to_json()
 
 
 def decode(
@@ -77,7 +75,7 @@ def decode(
     """
     try:
         kind = headers["id"].split(":", 1)[0]
-        event = KINDS[kind].model_validate_json(body)
+        event = KINDS[kind].of_json(body)
         deadline = headers.get("expires")
         return Envelope(
             event,

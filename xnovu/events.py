@@ -1,9 +1,9 @@
 """What happens to a notification: the domain, and the facts that stages exchange."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict
@@ -32,8 +32,7 @@ class Retraction(StrEnum):
     """People have it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """
     One claim of one row: what every fact about a notification is about.
 
@@ -114,7 +113,16 @@ class Event(_Frozen):
     generation: int = 0
     claims: int = 1
 
-    @property
+    @classmethod
+    def of_json(cls, text: bytes) -> Self:
+        """As ``model_validate_json``, at half its price for one as small. Raises ValueError."""
+        return cls.__pydantic_validator__.validate_json(text)
+
+    def to_json(self) -> bytes:
+        """As ``model_dump_json(exclude_none=True)``, likewise."""
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+
+    @cached_property
     def key(self) -> Key:
         return Key(self.enterprise_id, self.notification_id, self.generation, self.claims)
 

@@ -1,9 +1,9 @@
 """The sockets in the wall: everything outside the house plugs in here."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Envelope
@@ -38,8 +38,7 @@ class Unending:
 UNENDING: Lease = Unending()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """
     One message as it arrived, still sealed. ``attempt`` counts from 1.
 
@@ -50,7 +49,7 @@ class Delivery:
     body: bytes
     attempt: int
     suspect: bool = False
-    lease: Lease = field(default=UNENDING, compare=False, repr=False)
+    lease: Lease = UNENDING
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]

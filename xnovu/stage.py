@@ -51,7 +51,7 @@ class _Slip:
     def work(self) -> Envelope[Event] | None:
         """What the stage is given: it is to know if somebody else may have it, too."""
         if self.envelope and self.delivery.lease.shaken:
-            return replace(self.envelope, redelivered=True)
+            return self.envelope._replace(redelivered=True)
         return self.envelope
 
     def settled(self, untold: float) -> Fate:

@@ -1,6 +1,5 @@
 """What the stages and the operators' commands rely on, asked of the project's functions."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -96,7 +95,7 @@ async def test_a_row_is_loaded_with_the_workflow_of_its_enterprise(
 
 async def test_only_who_holds_the_claim_may_send(store: SqlStore) -> None:
     (key,) = await claimed(store)
-    strangers = [replace(key, claims=2), replace(key, generation=1)]
+    strangers = [key._replace(claims=2), key._replace(generation=1)]
     assert await store.still_wanted([key, *strangers]) == {key}
     assert await store.overdue([key]) == {}
     await store.retract([key])
@@ -129,7 +128,7 @@ async def test_what_failed_is_listed_and_sent_again_under_a_new_name(
     (again,) = await store.redrive([failed.key])
     assert (again.generation, list(await store.redrive([failed.key]))) == (1, [])
     (claim,) = await store.claim(9, LEASE)
-    assert claim.captured.key == replace(again, claims=1)
+    assert claim.captured.key == again._replace(claims=1)
 
 
 async def test_what_is_taken_back_is_told_to_who_asks(
@@ -153,7 +152,7 @@ async def test_another_enterprises_rows_are_not_found(
     (key,) = await claimed(store)
     async with project.store(globex) as others:
         assert await others.history(key.notification_id) is None
-        stolen = replace(key, enterprise_id=globex)
+        stolen = key._replace(enterprise_id=globex)
         assert await others.load([stolen]) == {}
         assert await others.still_wanted([stolen]) == frozenset()
         assert list(await others.record([Outcome(stolen)])) == []

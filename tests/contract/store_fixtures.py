@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
@@ -263,7 +263,7 @@ async def claimed(bench: Bench, count: int = 1, lease: float = LONG, **columns: 
 
 def others(key: Key) -> Key:
     """The same row, as another enterprise would ask for it."""
-    return replace(key, enterprise_id=GLOBEX)
+    return key._replace(enterprise_id=GLOBEX)
 
 
 def from_now(seconds: float) -> datetime:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -228,11 +227,11 @@ class TestRelease:
         await bench.store.release([*keys, keys[0]])
         assert await bench.store.next_due() == 0
         again = await bench.store.claim(9, LONG)
-        assert [c.captured.key for c in again] == [replace(key, claims=2) for key in keys]
+        assert [c.captured.key for c in again] == [key._replace(claims=2) for key in keys]
 
     async def test_refuses_all_but_the_holder(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
-        stale = (replace(key, claims=0), replace(key, claims=2), replace(key, generation=1))
+        stale = (key._replace(claims=0), key._replace(claims=2), key._replace(generation=1))
         await bench.store.release([others(key), *stale])
         assert list(await bench.store.claim(1, LONG)) == []
         await bench.store.record([Outcome(key)])

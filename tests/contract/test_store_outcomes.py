@@ -1,7 +1,5 @@
 """What every store promises of rows in hand: whole, ended once, of one enterprise."""
 
-from dataclasses import replace
-
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     ACME,
@@ -89,8 +87,8 @@ class TestLoad:
     async def test_leaves_out_what_is_gone_or_not_ours(self, bench: Bench) -> None:
         kept, gone = await claimed(bench, 2)
         await bench.remove(gone.notification_id)
-        strange = replace(kept, enterprise_id="unknown")
-        asked = [kept, gone, others(kept), strange, replace(kept, notification_id=0), kept]
+        strange = kept._replace(enterprise_id="unknown")
+        asked = [kept, gone, others(kept), strange, kept._replace(notification_id=0), kept]
         assert set(await bench.store.load(asked)) == {kept}
 
     async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
@@ -108,7 +106,7 @@ class TestStillWanted:
         (stale,) = await claimed(bench, lease=0.0)
         (current,) = await bench.store.claim(1, LONG)
         key = current.captured.key
-        asked = [stale, key, replace(key, generation=1), others(key)]
+        asked = [stale, key, key._replace(generation=1), others(key)]
         assert await bench.store.still_wanted(asked) == {key}
 
     async def test_keeps_a_claim_from_lapsing_meanwhile(self, bench: Bench) -> None:
@@ -121,7 +119,7 @@ class TestStillWanted:
 
     async def test_takes_nothing_from_a_claim_that_lasts(self, bench: Bench) -> None:
         (key,) = await claimed(bench, lease=LONG)
-        await bench.store.still_wanted([key, replace(key, claims=2)])
+        await bench.store.still_wanted([key, key._replace(claims=2)])
         row = await bench.row(key.notification_id)
         assert row["claimed_until"] > from_now(LONG / 2)
 
@@ -162,7 +160,7 @@ class TestBeingSent:
     async def test_ends_when_it_is_let_go(self, bench: Bench) -> None:
         keys = await claimed(bench, 2)
         await bench.store.still_wanted(keys, alone=LONG)
-        await bench.store.let_go([keys[0], others(keys[1]), replace(keys[1], generation=1)])
+        await bench.store.let_go([keys[0], others(keys[1]), keys[1]._replace(generation=1)])
         assert await bench.store.still_wanted(keys, alone=LONG) == {keys[0]}
 
     async def test_may_be_let_go_after_a_while(self, bench: Bench) -> None:
@@ -188,7 +186,7 @@ class TestBeingSent:
     async def test_is_no_concern_of_a_stale_claim(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         await bench.store.still_wanted([key], alone=LONG)
-        assert await bench.store.being_sent([replace(key, claims=2)]) == {}
+        assert await bench.store.being_sent([key._replace(claims=2)]) == {}
 
     async def test_is_not_ended_by_a_failure_that_is_none(self, bench: Bench) -> None:
         """Of an earlier claim, told late."""
@@ -253,8 +251,8 @@ class TestRecord:
 
     async def test_refuses_another_generation_or_enterprise(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
-        strange = replace(key, enterprise_id="unknown")
-        for wrong in (others(key), replace(key, generation=1), strange):
+        strange = key._replace(enterprise_id="unknown")
+        for wrong in (others(key), key._replace(generation=1), strange):
             assert list(await bench.store.record([Outcome(wrong), Outcome(wrong, FAILURE)])) == []
         assert await bench.store.still_wanted([key]) == {key}
 

@@ -1,6 +1,5 @@
 """What every store promises of what is taken back, and of what comes too late."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,9 +60,9 @@ class TestClaimRetractions:
         for key in (second, first, third):
             await retracted(bench, key)
         events = await bench.store.claim_retractions(2, LONG)
-        assert [event.key for event in events] == [replace(k, claims=2) for k in (second, first)]
+        assert [event.key for event in events] == [k._replace(claims=2) for k in (second, first)]
         (rest,) = await bench.store.claim_retractions(9, LONG)
-        assert rest.key == replace(third, claims=2)
+        assert rest.key == third._replace(claims=2)
         assert list(await bench.store.claim_retractions(9, LONG)) == []
 
     async def test_says_all_that_is_needed_to_cancel(self, bench: Bench) -> None:
@@ -85,15 +84,15 @@ class TestClaimRetractions:
         await retracted(bench, key)
         await bench.store.claim_retractions(9, 0.0)
         (event,) = await bench.store.claim_retractions(9, LONG)
-        assert event.key == replace(key, claims=3)
+        assert event.key == key._replace(claims=3)
 
     async def test_takes_one_again_that_was_given_back(self, bench: Bench) -> None:
         event = await taken(bench)
-        await bench.store.release([others(event.key), replace(event.key, claims=1)])
+        await bench.store.release([others(event.key), event.key._replace(claims=1)])
         assert list(await bench.store.claim_retractions(9, LONG)) == []
         await bench.store.release([event.key])
         (again,) = await bench.store.claim_retractions(9, LONG)
-        assert again.key == replace(event.key, claims=3)
+        assert again.key == event.key._replace(claims=3)
 
     async def test_takes_none_that_is_told(self, bench: Bench) -> None:
         event = await taken(bench)
@@ -114,9 +113,9 @@ class TestClaimRetractions:
         (mine,) = await claimed(bench)
         await retracted(bench, theirs, mine)
         (event,) = await bench.only(ACME).claim_retractions(9, LONG)
-        assert event.key == replace(mine, claims=2)
+        assert event.key == mine._replace(claims=2)
         (other,) = await bench.store.claim_retractions(9, LONG)
-        assert other.key == replace(theirs, claims=2)
+        assert other.key == theirs._replace(claims=2)
 
 
 class TestRetracted:
@@ -162,8 +161,8 @@ class TestRetracted:
     ) -> None:
         event = await taken(bench)
         (processing,) = await claimed(bench)
-        wrong = [others(event.key), replace(event.key, claims=1), processing]
-        assert await bench.store.retracted([*wrong, replace(event.key, generation=1)]) == {}
+        wrong = [others(event.key), event.key._replace(claims=1), processing]
+        assert await bench.store.retracted([*wrong, event.key._replace(generation=1)]) == {}
         assert await bench.only(GLOBEX).retracted([event.key]) == {}
         await bench.remove(event.notification_id)
         assert await bench.store.retracted([event.key]) == {}
@@ -228,7 +227,7 @@ class TestRecordRetractions:
     async def test_refuses_all_but_the_holder(self, bench: Bench) -> None:
         event = await taken(bench)
         (processing,) = await claimed(bench)
-        stale = (replace(event.key, claims=1), replace(event.key, generation=1))
+        stale = (event.key._replace(claims=1), event.key._replace(generation=1))
         wrong = [others(event.key), *stale, processing]
         told = dict.fromkeys(wrong, Retraction.STOPPED)
         assert list(await bench.store.record_retractions(told)) == []
@@ -260,7 +259,7 @@ class TestOverdue:
 
     async def test_are_processing_under_this_claim(self, bench: Bench) -> None:
         (key,) = await claimed(bench, expires_at=from_now(-30))
-        wrong = [others(key), replace(key, claims=2), replace(key, generation=1)]
+        wrong = [others(key), key._replace(claims=2), key._replace(generation=1)]
         assert await bench.store.overdue(wrong) == {}
         assert await bench.only(GLOBEX).overdue([key]) == {}
         await bench.store.record([Outcome(key, FAILURE)])

@@ -6,7 +6,6 @@ The store in memory is the model; Postgres has to agree with it after every step
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -243,7 +242,7 @@ class Life(RuleBasedStateMachine):
             return None
         key = self.keys[which % len(self.keys)]
         other = GLOBEX if key.enterprise_id == ACME else ACME
-        return replace(key, enterprise_id=other) if stranger else key
+        return key._replace(enterprise_id=other) if stranger else key
 
     def _last_line(self) -> int:
         query = "SELECT coalesce(max(id), 0) FROM notify.ent_notification_audit"

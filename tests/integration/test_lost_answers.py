@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,9 +112,9 @@ async def test_a_claim_of_retractions_is_heard_in_the_end(
         with pytest.raises(Paused):
             await store.claim_retractions(1, LONG)
     (event,) = await store.claim_retractions(9, LONG)
-    assert event.key == replace(first, claims=2), "and under the claim that was lost"
+    assert event.key == first._replace(claims=2), "and under the claim that was lost"
     (event,) = await store.claim_retractions(9, LONG)
-    assert event.key == replace(second, claims=2)
+    assert event.key == second._replace(claims=2)
     assert list(await store.claim_retractions(9, LONG)) == []
 
 
@@ -127,7 +126,7 @@ async def test_a_claim_of_retractions_that_never_came_there_stands_in_nobodys_wa
     with pytest.raises(Paused):
         await store.claim_retractions(9, LONG)
     (event,) = await store.claim_retractions(9, LONG)
-    assert event.key == replace(key, claims=2)
+    assert event.key == key._replace(claims=2)
 
 
 async def test_the_outcome_of_a_retraction_told_again_says_the_same(

@@ -39,12 +39,12 @@ def test_what_may_have_a_copy_is_looked_up_and_the_rest_is_not():
     consumer = Consumer(NatsOptions(), box, Streams(NatsOptions()))
     first = a_message(PLAIN.replace(".3.71.", ".1.71."))
     consumer.old = 71
-    assert not consumer.may_have_put_off(first)
-    assert consumer.may_have_put_off(a_message(PLAIN))
+    assert not consumer.may_have_put_off(1, first)
+    assert consumer.may_have_put_off(3, a_message(PLAIN))
     consumer.put_off = True
-    assert consumer.may_have_put_off(first)
+    assert consumer.may_have_put_off(1, first)
     consumer.old = 70
-    assert not consumer.may_have_put_off(first)
+    assert not consumer.may_have_put_off(1, first)
 
 
 def test_the_id_travels_as_jetstreams_own():

@@ -1,6 +1,5 @@
 """Trigger: what is still wanted is sent, once, in calls of 100 people at most."""
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -234,7 +233,7 @@ async def test_a_stale_claim_beside_the_current_one_is_told_apart():
 
     post = Post()
     stale, current = hydrated(1, claims=1), hydrated(1, claims=2)
-    results = await a_stage(Current(), post).handle([stale, replace(current)])
+    results = await a_stage(Current(), post).handle([stale, current._replace()])
     assert [len(r.events) for r in results] == [0, 1]
     assert captured(1).event.notification_id == post.calls[0].notification.id
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 from xnovu.envelope import is_express
@@ -170,7 +170,7 @@ class Mailbox:
     def _settle(self, delivery: Delivery, fate: Fate) -> None:
         match fate:
             case Retry(after=after, spent=spent):
-                again = replace(delivery, attempt=delivery.attempt + spent, suspect=True)
+                again = delivery._replace(attempt=delivery.attempt + spent, suspect=True)
                 self._again(again, after)
             case Done() | Dead():
                 self.unsettled -= 1

@@ -19,17 +19,19 @@ def delivery(message: Msg, old: int = 0, lease: Lease = UNENDING) -> Delivery:
     and a copy was made of one that was.
     """
     headers = plain(message.headers)
-    attempt = attempts_before(headers) + count_of(message)
+    count, number = count_and_number_of(message)
+    attempt = attempts_before(headers) + count
     copied = headers.pop(ATTEMPTS, None) is not None
-    suspect = copied or number_of(message) <= old
-    return Delivery(headers, message.data, attempt, suspect, lease)
+    return Delivery(headers, message.data, attempt, copied or number <= old, lease)
 
 
 def plain(headers: Mapping[str, str] | None) -> dict[str, str]:
     """A message's headers without those that only the server understands."""
     given = headers or {}
     ours = {name: value for name, value in given.items() if not name.startswith("Nats-")}
-    return ours | ({"id": given[MESSAGE_ID]} if MESSAGE_ID in given else {})
+    if MESSAGE_ID in given:
+        ours["id"] = given[MESSAGE_ID]
+    return ours
 
 
 def attempts_before(headers: Mapping[str, str]) -> int:
@@ -39,20 +41,22 @@ def attempts_before(headers: Mapping[str, str]) -> int:
 
 
 def count_of(message: Msg) -> int:
-    """
-    How often this very message was delivered, this time included.
-
-    nats-py's ``Msg.metadata`` says the same and takes four times as long. The form is in ADR-15 of
-    nats-io/nats-architecture-and-design: with a JetStream domain, two words more come first.
-    """
-    return _word(message, 4)
+    """How often this very message was delivered, this time included."""
+    return count_and_number_of(message)[0]
 
 
 def number_of(message: Msg) -> int:
     """Its number in the stream."""
-    return _word(message, 5)
+    return count_and_number_of(message)[1]
 
 
-def _word(message: Msg, place: int) -> int:
+def count_and_number_of(message: Msg) -> tuple[int, int]:
+    """
+    How often it was delivered, and its number in the stream.
+
+    nats-py's ``Msg.metadata`` says the same and takes four times as long. The form is in ADR-15 of
+    nats-io/nats-architecture-and-design: with a JetStream domain, two words more come first.
+    """
     words = message.reply.split(".")
-    return int(words[place if len(words) == 9 else place + 2])
+    place = 4 if len(words) == 9 else 6
+    return int(words[place]), int(words[place + 1])

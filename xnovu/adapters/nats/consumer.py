@@ -9,7 +9,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.arrival import count_of, number_of
+from xnovu.adapters.nats.arrival import number_of
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.declare import Streams, declare_consumer, missing_stream
 from xnovu.adapters.nats.options import NatsOptions
@@ -76,9 +76,9 @@ class Consumer:
                 await self._look(broker)
                 self._era = era
 
-    def may_have_put_off(self, message: Msg) -> bool:
-        """Whether a message may be one that was put off, by a worker that could not say so."""
-        return count_of(message) > 1 or (self.put_off and number_of(message) <= self.old)
+    def may_have_put_off(self, count: int, message: Msg) -> bool:
+        """Whether one of this count may be put off, by a worker that could not say so."""
+        return count > 1 or (self.put_off and number_of(message) <= self.old)
 
     async def found(self, jetstream: JetStreamContext) -> ConsumerInfo | str:
         """What the server says of it or, if it is not there, what to say then."""

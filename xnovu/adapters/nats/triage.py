@@ -17,6 +17,9 @@ from xnovu.adapters.nats.arrival import count_of
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.topology import Lane
 
+Counted = tuple[int, Msg]
+"""How often a message was delivered, and the message."""
+
 ONCE, TWICE = 2, 3
 """The counts of a message whose worker vanished as often."""
 
@@ -39,19 +42,24 @@ class Triage:
         lane = self.copies.consumer.mailbox.lane
         if lane is Lane.ADVICE:
             return [list(batch)]
-        ours = await self._without_put_off(batch)
+        counted = await self._without_put_off([(count_of(message), message) for message in batch])
         if lane is Lane.ALONE:
-            return [[message] for message in ours]
-        first = [message for message in ours if count_of(message) < ONCE]
-        again = [message for message in ours if count_of(message) == ONCE]
-        alone = await self._not_isolated([one for one in ours if count_of(one) >= TWICE])
+            return [[message] for _, message in counted]
+        first = [message for count, message in counted if count < ONCE]
+        again = [message for count, message in counted if count == ONCE]
+        alone = await self._not_isolated([one for count, one in counted if count >= TWICE])
         random.shuffle(again)
         return [group for group in (first, *widening(again), *alone) if group]
 
-    async def _without_put_off(self, batch: Sequence[Msg]) -> list[Msg]:
+    async def _without_put_off(self, batch: Sequence[Counted]) -> Sequence[Counted]:
         """Those for which no copy stands in."""
-        doubtful = [one for one in batch if self.copies.consumer.may_have_put_off(one)]
-        return await _but(doubtful, await asyncio.gather(*map(self.copies.has, doubtful)), batch)
+        doubtful = [one for one in batch if self.copies.consumer.may_have_put_off(*one)]
+        if not doubtful:
+            return batch
+        messages = [message for _, message in doubtful]
+        are_safe = await asyncio.gather(*map(self.copies.has, messages))
+        left = await _but(messages, are_safe, [message for _, message in batch])
+        return [(count_of(message), message) for message in left]
 
     async def _not_isolated(self, messages: Sequence[Msg]) -> list[list[Msg]]:
         """Those for which there is no place in the lane: they are alone in here at least."""
