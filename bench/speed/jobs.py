@@ -151,7 +151,7 @@ async def until(done: Callable[[], bool]) -> None:
     while (began := time.perf_counter()) < until:
         if await asyncio.to_thread(done):
             return
-        await asyncio.sleep(max(0.05, 10 * (time.perf_counter() - began)))
+        await asyncio.sleep(max(0.05, 30 * (time.perf_counter() - began)))
     raise Unfinished(f"not done within {PATIENCE:g} s")
 
 

@@ -94,6 +94,7 @@ def test_config_check_says_what_is_not_set(shell: Shell):
 
 def test_config_check_says_what_cannot_be_reached(at_work: Shell):
     at_work.environment["XNOVU_DATABASE_URL"] = "postgresql://ada:hidden@127.0.0.1:1/x"
+    at_work.environment["XNOVU_STORE__TIMEOUT"] = "2"
     done = at_work.xnovu("config", "check", "--connect")
     assert done.returncode == 1
     assert "does not answer" in done.stdout

@@ -122,12 +122,19 @@ def deeds_at(passage: str) -> Iterator[Deed]:
 
 
 def slice_of(every: Sequence[str]) -> Iterator[Deed]:
-    """At the first passage of each kind: it happens and nobody learns of it, or does not happen."""
-    for passage in {kind(passage): passage for passage in reversed(every)}.values():
+    """
+    At the first passage of each kind.
+
+    It happens, and who did it dies; and, in turns, nobody learns of it, or it does not happen.
+    """
+    firsts = {kind(passage): passage for passage in reversed(every)}.values()
+    for number, passage in enumerate(firsts):
         yield Deed(passage=passage, when=When.AFTER, how=How.KILL)
-        yield Deed(passage=passage, when=When.AFTER, how=How.CUT)
-        missing = How.LOSE if can_be_lost(passage) else How.CUT
-        yield Deed(passage=passage, when=When.BEFORE, how=missing)
+        if number % 2:
+            yield Deed(passage=passage, when=When.AFTER, how=How.CUT)
+        else:
+            missing = How.LOSE if can_be_lost(passage) else How.CUT
+            yield Deed(passage=passage, when=When.BEFORE, how=missing)
 
 
 def all_of(every: Sequence[str]) -> Iterator[Deed]:

@@ -44,6 +44,8 @@ PRELOAD = [
     "anyio._backends._asyncio",
 ]
 """Whatever is loaded before processes are forked, none of them has to load."""
+TOGETHER = "0.1"
+"""Seconds in which rows meet in one batch, so that what happens first does not vary."""
 TEMPLATE = "saboteur"
 WAVE = "~"
 """The line of the diary that tells of the beginning of one."""
@@ -222,6 +224,8 @@ class Installation:
         return {
             "XNOVU_CONFIG": str(QUICK),
             "XNOVU_TRANSPORT__PREFIX": self.name,
+            "XNOVU_STAGES__HYDRATE__LINGER": TOGETHER,
+            "XNOVU_STAGES__TRIGGER__LINGER": TOGETHER,
             "XNOVU_PROVIDER__URL": self.novu_url,
             DATABASE_URL: self.dsn,
             NATS_URL: self.ground.broker.url,

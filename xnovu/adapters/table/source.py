@@ -26,8 +26,8 @@ GLANCE = 0.02
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
 
-RECOUNT = 0.05
-"""Seconds between two questions to the broker how much is on its way."""
+RECOUNT, RECOUNT_NOTHING = 0.05, 3.0
+"""Seconds between two questions to the broker how much is on its way; where nothing was."""
 
 AHEAD = 2
 """Batches that may lie ready at first, before anything is known of how fast they are worked on."""
@@ -206,6 +206,9 @@ class TableSource:
         return len(claims)
 
     async def _carry(self, claims: Sequence[Claim], handler: Handler) -> None:
+        if claims:
+            soon = asyncio.get_running_loop().time() + RECOUNT
+            self._recount = min(self._recount, soon)
         self._on_their_way += len(claims)
         self.gauge.claimed(len(claims))
         self._line.heard()
@@ -237,7 +240,7 @@ class TableSource:
             backlog = await self.backlog()
             self._on_their_way = backlog.unsettled
             self._window.counted(backlog.queued, now)
-            self._recount = now + RECOUNT
+            self._recount = now + (RECOUNT if backlog.unsettled else RECOUNT_NOTHING)
             self.gauge.backlog(backlog.unsettled)
         return min(self._window.room(), self.options.backlog - self._on_their_way)
 
