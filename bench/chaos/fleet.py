@@ -14,6 +14,7 @@ from pathlib import Path
 PRELOAD = ["xnovu.cli.run", "xnovu.adapters.novu.sdk"]
 PR_SET_PDEATHSIG = 1
 STARTED = '"event": "started"'
+PROVISIONED = "all is provisioned"
 START = 120.0
 """Seconds that they may take to start."""
 LOOK_EVERY = 0.1
@@ -35,6 +36,7 @@ def _become(names: Sequence[str], environment: Mapping[str, str], log: str) -> N
         run_stages(names, None)
     else:
         asyncio.run(provision_broker())
+        print(PROVISIONED, flush=True)
 
 
 class Fleet:
@@ -68,11 +70,14 @@ class Fleet:
         return [process.pid for process in self._processes if process and process.pid]
 
     def provision(self) -> None:
-        """Make the streams and consumers."""
-        process = self._forked(())
-        process.join()
-        if process.exitcode:
+        """Make the streams and consumers; a forkserver may not know how it has ended."""
+        before = self._times_provisioned()
+        self._forked(()).join()
+        if self._times_provisioned() == before:
             raise RuntimeError(f"cannot provision: {self._log.read_text()[-2000:]}")
+
+    def _times_provisioned(self) -> int:
+        return self._log.read_text().count(PROVISIONED) if self._log.exists() else 0
 
     def begin(self, number: int) -> None:
         self._processes[number] = self._forked(self._layout[number])

@@ -25,13 +25,14 @@ class Size:
 
     rounds: int
     backlog: int
+    growth: int
     seconds: float
     large: int
     huge: int
 
 
-WHOLE = Size(rounds=2, backlog=3000, seconds=6.0, large=980_000, huge=1_000_000)
-QUICK = Size(rounds=1, backlog=1000, seconds=3.0, large=20_000, huge=20_000)
+WHOLE = Size(rounds=3, backlog=12_000, growth=20_000, seconds=6.0, large=980_000, huge=1_000_000)
+QUICK = Size(rounds=1, backlog=1000, growth=8000, seconds=3.0, large=20_000, huge=20_000)
 PACE = 500
 
 
@@ -83,10 +84,9 @@ async def _paced(size: Size) -> Mapping[str, str]:
 
 
 async def _growth(size: Size) -> Mapping[str, str]:
-    rows = max(size.backlog, 4000)
-    enterprises = await trials.enterprises(2 * rows, size.rounds)
-    large = await trials.large_tables(4 * rows, size.large, size.rounds)
-    parts, nothing, phases = await trials.others(4 * rows, 2 * size.seconds, rows)
+    enterprises = await trials.enterprises(size.growth, size.rounds)
+    large = await trials.large_tables(size.growth, size.large, size.rounds)
+    parts, nothing, phases = await trials.others(2 * size.growth, 2 * size.seconds, size.growth)
     return {
         "enterprises": trials.of_backlogs(enterprises),
         "large": trials.of_backlogs(large),
@@ -108,9 +108,9 @@ def _of_idle(nothing: Idle) -> Mapping[str, str]:
 
 
 async def _fair(size: Size) -> Mapping[str, str]:
-    rows = round(3000 * (size.seconds + 5))
+    rows = round(5000 * (size.seconds + 5))
     limited = await trials.fairness(
-        round(600 * (size.seconds + 10)), size.seconds, size.rounds, 600
+        round(600 * (size.seconds + 14)), size.seconds, size.rounds, 600
     )
     over = await trials.overtaking(max(size.huge // 10, rows), size.seconds, None)
     return {
@@ -119,7 +119,7 @@ async def _fair(size: Size) -> Mapping[str, str]:
         "fair_cpu": trials.of_latencies(
             await trials.fairness(rows, size.seconds, size.rounds, None)
         ),
-        "unfair": trials.of_backlogs(await trials.cost_of_fairness(rows // 3, size.rounds)),
+        "unfair": trials.of_backlogs(await trials.cost_of_fairness(size.growth, size.rounds)),
         "overtaken": f"{max(size.huge // 10, rows):,}",
         "over_p50": f"{over.p50:,.0f}",
         "over_p99": f"{over.p99:,.0f}",

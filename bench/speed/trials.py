@@ -37,7 +37,7 @@ async def paces(rate: int, seconds: float, rounds: int, only: Sequence[str] = ()
 
 async def fairness(rows: int, seconds: float, rounds: int, rate: float | None) -> Found:
     """One enterprise's rows alone, and while another has a backlog."""
-    burst = round(7.5 * rate) if rate else 0
+    burst = round(9 * rate) if rate else 0
     cases = {"alone": 0, f"beside {rows:,} rows of another": rows}
     async with ground(rate=rate) as around:
         return await _in_turns(
