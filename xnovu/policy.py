@@ -14,6 +14,7 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 LEAST = 100
+"""Messages that are worth taking together, however slowly the work goes."""
 SPAN, MEASURED = 0.1, 0.25
 """Seconds: what a batch is to take, and over how many it is measured how fast the work goes."""
 

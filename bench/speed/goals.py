@@ -153,7 +153,7 @@ class Used:
 async def limited(ground: Ground, count: int, rate: float, seconds: float) -> Used:
     """So many trigger processes with a backlog, at Novu's limit (tokens a second)."""
     totals = ground.novu.ledger.totals
-    burst = round(rate * 5.5)
+    burst = round(rate * 7.5)  # and what comes while it goes out
     rows = burst + round(rate * seconds)
     async with at_work(triggers(ground, count), 6) as connection:
         accepted, refused = totals.accepted, totals.asked - totals.accepted

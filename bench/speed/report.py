@@ -31,7 +31,7 @@ class Size:
     huge: int
 
 
-WHOLE = Size(rounds=3, backlog=12_000, growth=20_000, seconds=6.0, large=980_000, huge=1_000_000)
+WHOLE = Size(rounds=3, backlog=20_000, growth=20_000, seconds=6.0, large=980_000, huge=1_000_000)
 QUICK = Size(rounds=1, backlog=1000, growth=8000, seconds=3.0, large=20_000, huge=20_000)
 PACE = 500
 
@@ -92,7 +92,7 @@ async def _growth(size: Size) -> Mapping[str, str]:
         "large": trials.of_backlogs(large),
         "memory": trials.of_memory(await trials.memory(size.huge)),
         "scaling": trials.of_rates(await trials.scaling(round(80 * size.seconds), size.rounds)),
-        "limits": trials.of_limits(await trials.limits(1.5 * size.seconds)),
+        "limits": trials.of_limits(await trials.limits(3 * size.seconds)),
         "phases": trials.of_phases(phases),
         "shares": ", ".join(f"{part:.1%}".replace("%", " %") for part in parts),
         **_of_idle(nothing),

@@ -67,6 +67,7 @@ class Pace:
         self._told = float("-inf")
         self._active = float("-inf")
         self._debt = 0.0
+        self._level, self._leveled = 0.0, 0.0
         self._queue = {rank: asyncio.Lock() for rank in Rank}
         self._waits = 0.0
         self._ahead = 0.0
@@ -141,7 +142,7 @@ class Pace:
         if self._limit:
             await asyncio.sleep(LISTEN)
             used = min(sum(self._peers.others()) / self._limit.rate, 1.0)
-            self._fill(max(used * self._limit.burst, self._debt))
+            self._fill(max(used * self._limit.burst, self._debt, self._left()))
 
     async def _taken(self, cost: float, rank: Rank) -> None:
         """Wait for the tokens."""
@@ -151,11 +152,17 @@ class Pace:
             price = self._price(cost)
             if self._is_next(cost, rank) and bucket.has_capacity(price):
                 await bucket.acquire(price)
+                self._level, self._leveled = self._left() + price, _now()
                 break
             self._needs.waited = self._active = _now()
             await self._tell()
             await asyncio.sleep(GLANCE)
         self._ahead = 0.0 if rank is Rank.USUAL else self._ahead + cost
+
+    def _left(self) -> float:
+        """What Novu has not given back yet of the tokens that were spent from here."""
+        rate = self._limit.rate * (1 - RESERVE) if self._limit else 0.0
+        return max(0.0, self._level - rate * (_now() - self._leveled))
 
     def _is_next(self, cost: float, rank: Rank) -> bool:
         """What is express goes first, until it has had so much that the others have their turn."""

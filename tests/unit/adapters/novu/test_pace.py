@@ -240,10 +240,13 @@ async def test_express_does_not_keep_the_others_waiting_for_good() -> None:
     assert passed <= (IN_A_ROW + 1) * 10 + 1
 
 
-async def test_one_request_after_a_while_does_not_wait_to_hear_of_others() -> None:
-    class Reachable(Alone):
-        reachable = True
+class Reachable(Alone):
+    """Others could be heard of, and there are none."""
 
+    reachable = True
+
+
+async def test_one_request_after_a_while_does_not_wait_to_hear_of_others() -> None:
     pace, now = Pace(1000, Reachable()), asyncio.get_running_loop().time
     assert await pace.admit(1, now() + LISTEN / 2) is None
     assert isinstance(await pace.admit(500, now() + LISTEN / 2), Paused)
@@ -252,3 +255,14 @@ async def test_one_request_after_a_while_does_not_wait_to_hear_of_others() -> No
 async def test_who_comes_too_late_is_not_told_of_a_rate_limit_that_there_is_not() -> None:
     past = asyncio.get_running_loop().time() - 1
     assert await Pace(0, Alone()).admit(1, past) is None
+
+
+async def test_what_was_spent_before_a_rest_is_not_there_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seconds in ("LATELY", "LISTEN"):
+        monkeypatch.setattr(f"xnovu.adapters.novu.pace.{seconds}", 0.01)
+    pace, now = Pace(rate=1.0, peers=Reachable()), asyncio.get_running_loop().time
+    assert await pace.admit(pace.most, now() + 5) is None
+    await eventually(pace._idle)
+    assert isinstance(await pace.admit(pace.most, now() + 0.5), Paused)
