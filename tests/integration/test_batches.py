@@ -1,10 +1,12 @@
 """Messages sent as batches: stored once and answered for each, whatever the server makes of it."""
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import ConnectionClosedError
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
@@ -98,10 +100,11 @@ async def test_each_stream_has_a_batch_of_its_own_and_answers_keep_their_order(
     transport: NatsTransport, options: NatsOptions, jetstream: JetStreamContext, asked: Asked
 ):
     nameless = captured(99, enterprise_id="a\nb")
-    envelopes = [*map(captured, range(5)), nameless, *map(triggered, range(6))]
-    *first, error = (await transport.publish(envelopes))[:6]
-    assert not any(first)
-    assert isinstance(error, Permanent)
+    turns = [(captured(number), triggered(number)) for number in range(5)]
+    envelopes = [*chain.from_iterable(turns), nameless, triggered(5)]
+    errors = await transport.publish(envelopes)
+    assert [number for number, error in enumerate(errors) if error] == [10]
+    assert isinstance(errors[10], Permanent)
     assert asked.batches == [5, 6]
     assert len(await stored(jetstream, options, "ingest")) == 5
     assert len(await stored(jetstream, options, "trigger")) == 6
@@ -191,6 +194,32 @@ async def test_headers_are_those_that_a_single_message_has(
     traces = [" ".join(headers["traceparent"].split()) for headers in found]
     assert traces == ["00-e two lines"] * 6
     assert all(headers.keys() == {"Nats-Msg-Id", "traceparent"} for headers in found)
+
+
+async def test_a_connection_that_just_closes_is_found_out_one_by_one(
+    transport: NatsTransport, asked: Asked, monkeypatch: pytest.MonkeyPatch
+):
+    async def closed(replies: Replies, client: Client, size: int):
+        raise ConnectionClosedError
+
+    monkeypatch.setattr(Replies, "to_batch", closed)
+    assert not any(await transport.publish([captured(number) for number in range(10)]))
+    assert asked.singles == 10
+
+
+async def test_a_server_that_reads_nothing_keeps_nobody_waiting_for_good(tmp_path: Path):
+    with EmbeddedNats(tmp_path) as server:
+        options = NatsOptions(url=server.url, publish_timeout=0.5, **namespace())
+        await provision(options.url, options, {})
+        transport = NatsTransport(options)
+        await transport.start()
+        try:
+            server.pause()
+            large = [captured(number, transaction_id="x" * 500_000) for number in range(30)]
+            assert all(await transport.publish(large)), "more than the socket and nats-py hold"
+        finally:
+            server.resume()
+            await transport.stop()
 
 
 async def test_a_server_that_does_not_answer_has_confirmed_none(tmp_path: Path):

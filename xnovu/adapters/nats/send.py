@@ -9,8 +9,6 @@ one by one, and answered for one by one: what is there already it knows by its i
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -73,10 +71,12 @@ class Sender:
         An answer may be an error of the server's or the client's, or one of ours: Permanent is
         what does not fit, Paused what could not be sent, Retryable what was not in time.
         """
-        answers: list[Answer] = []
-        for window in windows(parcels):
+        answers: list[Answer] = [None] * len(parcels)
+        for places in windows(parcels):
             async with self._windows:
-                answers += await self._window(window)
+                said = await self._window([parcels[place] for place in places])
+            for place, answer in zip(places, said, strict=True):
+                answers[place] = answer
         return answers
 
     async def _window(self, parcels: Sequence[Parcel]) -> Sequence[Answer]:
@@ -101,18 +101,15 @@ class Sender:
 
     async def _as_batch(self, client: Client, parcels: Sequence[Parcel], deadline: float) -> Answer:
         """The server's answer to all of them; TimeoutError if there is none."""
-        last = len(parcels)
-        address, answer = await self._replies.to_batch(client, last)
         try:
-            async with asyncio.timeout_at(deadline):
-                for number, parcel in enumerate(parcels, 1):
-                    step = END if number == last else BEGIN if number == 1 else ADD
-                    reply = f"{address}.{FLOW}.fail.{number}.{step}.$FI"
-                    if step == ADD:
-                        await client._send_command(_command(parcel, reply))  # pyright: ignore[reportPrivateUsage]
-                    else:  # looks whether the connection takes anything, and has it written
-                        await _publish(client, parcel, reply)
-                return await answer
+            address, answer = await self._replies.to_batch(client, len(parcels))
+        except (NatsError, OSError, TimeoutError) as error:
+            return error
+        try:
+            await _publish_all(client, parcels, address, deadline)
+            left = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait([answer], timeout=max(left, 0.0))
+            return answer.result() if answer.done() else TimeoutError()
         except (NatsError, OSError, TimeoutError) as error:
             return error
         finally:
@@ -154,6 +151,26 @@ class Sender:
         return answer
 
 
+async def _publish_all(
+    client: Client, parcels: Sequence[Parcel], address: str, deadline: float
+) -> None:
+    """
+    Raises TimeoutError once it is too late.
+
+    Not by ``asyncio.timeout``: while nats-py waits for the socket, it swallows a cancellation.
+    """
+    loop, last = asyncio.get_running_loop(), len(parcels)
+    for number, parcel in enumerate(parcels, 1):
+        if loop.time() > deadline:
+            raise TimeoutError
+        step = END if number == last else BEGIN if number == 1 else ADD
+        reply = f"{address}.{FLOW}.fail.{number}.{step}.$FI"
+        if step == ADD:
+            await client._send_command(_command(parcel, reply))  # pyright: ignore[reportPrivateUsage]
+        else:  # looks whether the connection takes anything, and has it written
+            await _publish(client, parcel, reply)
+
+
 async def _publish(client: Client, parcel: Parcel, reply: str) -> None:
     await client.publish(parcel.subject, parcel.body, reply=reply, headers=parcel.headers)
 
@@ -170,18 +187,14 @@ def _command(parcel: Parcel, reply: str) -> bytes:
     return b"".join((command.encode(), headers, parcel.body, b"\r\n"))
 
 
-def windows(parcels: Sequence[Parcel]) -> Iterator[Sequence[Parcel]]:
-    """Neighbours of one stream, WINDOW at most."""
-    streams = {parcel.stream for parcel in parcels}
-    groups = [parcels] if len(streams) == 1 else _by_stream(parcels)
-    for group in groups:
-        for start in range(0, len(group), WINDOW):
-            yield group[start : start + WINDOW]
-
-
-def _by_stream(parcels: Sequence[Parcel]) -> Iterator[Sequence[Parcel]]:
-    for _, group in groupby(parcels, key=attrgetter("stream")):
-        yield list(group)
+def windows(parcels: Sequence[Parcel]) -> Iterator[Sequence[int]]:
+    """The places of those of one stream, WINDOW at most."""
+    streams: dict[str, list[int]] = {}
+    for place, parcel in enumerate(parcels):
+        streams.setdefault(parcel.stream, []).append(place)
+    for places in streams.values():
+        for start in range(0, len(places), WINDOW):
+            yield places[start : start + WINDOW]
 
 
 def too_large(how: str) -> Permanent:
