@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from faststream import BaseMiddleware, FastStream
+from nats.aio.client import Client
 
 from tests.builders import captured, namespace
 from tests.conftest import eventually
@@ -59,9 +60,18 @@ async def test_encoded_credentials_work_and_are_not_in_the_specification(guarded
     await transport.stop()
 
 
-async def test_a_changed_password_is_used_without_a_restart(tmp_path: Path):
+@pytest.mark.parametrize("stumbles", [False, True])
+async def test_a_changed_password_is_used_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stumbles: bool
+):
     """Also when the client library has given up because the old one was refused."""
     folder, password = tmp_path / "nats", "first"
+    close, left = Client.close, iter([stumbles])
+
+    async def closing(client: Client) -> None:
+        if next(left, False):
+            raise ConnectionResetError("Connection lost")
+        await close(client)
 
     def server(word: str) -> EmbeddedNats:
         return EmbeddedNats(
@@ -83,6 +93,7 @@ async def test_a_changed_password_is_used_without_a_restart(tmp_path: Path):
 
     transport.subscribe("box", ["ingest"], POLICY, handler)
     await transport.start()
+    monkeypatch.setattr(Client, "close", closing)
     running.kill()
     running = server("second")
     running.start()

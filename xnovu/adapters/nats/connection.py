@@ -167,7 +167,14 @@ class Broker(NatsBroker):
         """A first connection fails for it; a later one is made anew, with credentials read anew."""
         if not self._connection:
             raise ConfigurationError(f"NATS at {self.address} refuses the credentials: {said}")
-        self._closing = asyncio.create_task(self._connection.close(), name="nats-close")
+        self._closing = asyncio.create_task(self._close(self._connection), name="nats-close")
+
+    async def _close(self, client: Client) -> None:
+        """nats-py may stumble over the lost connection, and then tells nobody that it is closed."""
+        try:
+            await client.close()
+        except (NatsError, OSError, TimeoutError):
+            await self._on_closed()
 
     async def _on_disconnected(self) -> None:
         self._interrupt()
@@ -180,7 +187,8 @@ class Broker(NatsBroker):
 
     async def _on_closed(self) -> None:
         """The client gives up for good on some of the server's errors; we do not."""
-        if self._connection and not self._stopping:
+        reviving = self._revival and not self._revival.done()
+        if self._connection and not self._stopping and not reviving:
             self._revival = asyncio.create_task(self._revive(), name="nats-revival")
 
     async def _revive(self) -> None:
