@@ -115,11 +115,11 @@ class Event(_Frozen):
 
     @classmethod
     def of_json(cls, text: bytes) -> Self:
-        """As ``model_validate_json``, at half its price for one as small. Raises ValueError."""
+        """As ``model_validate_json``, a third cheaper for one as small. Raises ValueError."""
         return cls.__pydantic_validator__.validate_json(text)
 
     def to_json(self) -> bytes:
-        """As ``model_dump_json(exclude_none=True)``, likewise."""
+        """As ``model_dump_json(exclude_none=True)``, in bytes, likewise."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
     @cached_property

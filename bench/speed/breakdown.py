@@ -79,7 +79,7 @@ def _timed(watch: Stopwatch) -> Generator[None]:
         patch.object(transport, "settle", watch.of("settle", transport.settle)),
         patch.object(SqlStore, "claim", watch.of("settle", SqlStore.claim)),
         patch.object(transport, "delivery", _fresh),
-        patch.object(Window, "room", lambda window: window.batch),  # nobody takes it up yet
+        patch.object(Window, "room", lambda window: window.stride.size),  # nobody takes it up yet
     ):
         yield
 

@@ -198,7 +198,9 @@ def of_rates(found: Found) -> str:
 def of_limits(found: Mapping[str, goals.Used]) -> str:
     """The part of the tokens that was used, and refusals."""
     lines = ["| | used | refused (429) |", "|---|---|---|"]
-    lines += [f"| {name} | {used.part:.1%} | {used.refused} |" for name, used in found.items()]
+    lines += [
+        f"| {name} | {100 * used.part:.1f} % | {used.refused} |" for name, used in found.items()
+    ]
     return "\n".join(lines)
 
 

@@ -245,7 +245,7 @@ async def test_a_foreign_message_arrives_untouched_beside_its_neighbours(
 
 async def test_the_same_envelope_twice_is_one_message(transport: Transport, mailbox: str):
     if not transport.features.deduplicates:
-        pytest.skip("not promised")
+        pytest.skip("this transport does not promise it")
     handler = Recorder()
     async with running(transport, mailbox, handler):
         await published(transport, 7)
@@ -265,7 +265,7 @@ async def test_a_lone_message_does_not_wait_for_company(transport: Transport, ma
 
 async def test_a_message_waits_for_a_listener(bench: Bench, mailbox: str):
     if not bench.transport.features.persistent:
-        pytest.skip("not promised")
+        pytest.skip("this transport does not promise it")
     handler, reader = Recorder(), bench.another()
     await bench.transport.start()
     await published(bench.transport, 1)
@@ -443,7 +443,7 @@ async def test_an_idle_transport_stops_promptly(transport: Transport, mailbox: s
 
 async def test_slots_work_at_the_same_time(transport: Transport, mailbox: str):
     if not transport.features.competing:
-        pytest.skip("not promised")
+        pytest.skip("this transport does not promise it")
     together, all_there = 0, asyncio.Event()
 
     async def meet(deliveries: Sequence[Delivery]) -> Sequence[Fate]:

@@ -25,9 +25,6 @@ AT_ONCE = 16
 LOOK_EVERY = 0.1
 WITHIN = 90.0
 
-MISSED = 1 / 3
-"""The part of the second deeds that may not come to be done: whose turn is first varies."""
-
 SHOWS_IN = 0.3
 """Seconds until Novu shows what it has accepted: less than it is given, more than nothing."""
 
@@ -122,19 +119,12 @@ def deeds_at(passage: str) -> Iterator[Deed]:
 
 
 def slice_of(every: Sequence[str]) -> Iterator[Deed]:
-    """
-    At the first passage of each kind.
-
-    It happens, and who did it dies; and, in turns, nobody learns of it, or it does not happen.
-    """
-    firsts = {kind(passage): passage for passage in reversed(every)}.values()
-    for number, passage in enumerate(firsts):
+    """At the first passage of each kind: it happens and nobody learns of it, or does not happen."""
+    for passage in {kind(passage): passage for passage in reversed(every)}.values():
         yield Deed(passage=passage, when=When.AFTER, how=How.KILL)
-        if number % 2:
-            yield Deed(passage=passage, when=When.AFTER, how=How.CUT)
-        else:
-            missing = How.LOSE if can_be_lost(passage) else How.CUT
-            yield Deed(passage=passage, when=When.BEFORE, how=missing)
+        yield Deed(passage=passage, when=When.AFTER, how=How.CUT)
+        missing = How.LOSE if can_be_lost(passage) else How.CUT
+        yield Deed(passage=passage, when=When.BEFORE, how=missing)
 
 
 def all_of(every: Sequence[str]) -> Iterator[Deed]:
@@ -152,11 +142,6 @@ def tally(deeds: Sequence[Deed]) -> str:
     """How often what was done, and in which stage; ``-rP`` shows it."""
     counts = (Counter(kind(each.passage)[0] for each in deeds), Counter(each.how for each in deeds))
     return "; ".join(", ".join(f"{n} {what}" for what, n in sorted(c.items())) for c in counts)
-
-
-def never_met(complaint: Sequence[str]) -> bool:
-    """Whether all ended well, and nothing was done: that passage was over before the first deed."""
-    return len(complaint) == 1 and complaint[0].startswith("never done: ")
 
 
 def can_be_lost(passage: str) -> bool:
@@ -178,9 +163,5 @@ async def test_another_one_while_it_recovers(ground: Ground, exhaustive: bool, f
         deed = Deed(passage=passage, when=When.AFTER, how=first)
         then = [one for one in await passages(ground, deed) if kind(one)[0] in FIRST[passage]]
         others = list(all_of(then)) if exhaustive else list(slice_of(then))[::2]
-        found = await outcomes(ground, ([deed, other] for other in others))
-        missed = [case for case, complaint in found.items() if never_met(complaint)]
-        assert {case: found[case] for case in found if case not in missed} == {}
-        assert len(missed) <= len(others) * MISSED
-        met = f"{len(others) - len(missed)} of {len(others)} met"
-        sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}; {met}\n")
+        assert await outcomes(ground, ([deed, other] for other in others)) == {}
+        sys.stdout.write(f"after {deed}: {len(then)} passages; {tally(others)}\n")

@@ -1,8 +1,7 @@
 """Messages sent as batches: stored once and answered for each, whatever the server makes of it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -18,7 +17,7 @@ from xnovu.adapters.nats.send import FEW, WINDOW
 from xnovu.adapters.nats.topology import every_subject, stream_name
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, Retryable
-from xnovu.events import Captured, Event, Triggered
+from xnovu.events import Event, Triggered
 from xnovu.local.nats import EmbeddedNats
 
 
@@ -37,11 +36,14 @@ async def transport(options: NatsOptions) -> AsyncIterator[NatsTransport]:
 
 
 @pytest.fixture
-async def jetstream(options: NatsOptions) -> AsyncIterator[JetStreamContext]:
-    client = Client()
-    await client.connect(options.url)
-    yield client.jetstream()
-    await client.close()
+def frozen(
+    nats_server: EmbeddedNats, transport: NatsTransport, jetstream: JetStreamContext
+) -> Iterator[EmbeddedNats]:
+    """The server, which stands still once all are connected."""
+    del transport, jetstream
+    nats_server.pause()
+    yield nats_server
+    nats_server.resume()
 
 
 class Asked:
@@ -207,44 +209,27 @@ async def test_a_connection_that_just_closes_is_found_out_one_by_one(
     assert asked.singles == 10
 
 
-async def test_a_server_that_reads_nothing_keeps_nobody_waiting_for_good(tmp_path: Path):
-    with EmbeddedNats(tmp_path) as server:
-        options = NatsOptions(url=server.url, publish_timeout=0.5, **namespace())
-        await provision(options.url, options, {})
-        transport = NatsTransport(options)
-        await transport.start()
-        try:
-            server.pause()
-            large = [captured(number, transaction_id="x" * 500_000) for number in range(30)]
-            assert all(await transport.publish(large)), "more than the socket and nats-py hold"
-        finally:
-            server.resume()
-            await transport.stop()
+async def test_a_server_that_reads_nothing_keeps_nobody_waiting_for_good(
+    frozen: EmbeddedNats, transport: NatsTransport
+):
+    large = [captured(number, transaction_id="x" * 500_000) for number in range(30)]
+    assert all(await transport.publish(large)), "more than the socket and nats-py hold"
 
 
-async def test_a_server_that_does_not_answer_has_confirmed_none(tmp_path: Path):
-    with EmbeddedNats(tmp_path) as server:
-        options = NatsOptions(url=server.url, publish_timeout=0.5, **namespace())
-        await provision(options.url, options, {})
-        transport = NatsTransport(options)
-        await transport.start()
-        try:
-            server.pause()
-            envelopes = [captured(number) for number in range(10)]
-            errors = await transport.publish(envelopes)
-            assert {str(error) for error in errors} == {"NATS did not confirm within 0.5 s"}
-            server.resume()
+async def test_a_server_that_does_not_answer_has_confirmed_none(
+    frozen: EmbeddedNats,
+    transport: NatsTransport,
+    options: NatsOptions,
+    jetstream: JetStreamContext,
+):
+    envelopes = [captured(number) for number in range(10)]
+    errors = await transport.publish(envelopes)
+    assert {str(error) for error in errors} == {"NATS did not confirm within 2 s"}
+    frozen.resume()
 
-            async def all_are_there() -> bool:
-                return not any(await transport.publish(envelopes))
+    async def all_are_there() -> bool:
+        return not any(await transport.publish(envelopes))
 
-            await eventually(all_are_there)
-            client = Client()
-            await client.connect(server.url)
-            found = await stored(client.jetstream(), options, "ingest")
-            await client.close()
-        finally:
-            server.resume()
-            await transport.stop()
+    await eventually(all_are_there)
+    found = await stored(jetstream, options, "ingest")
     assert sorted(found) == sorted(one.id for one in envelopes)
-    assert {Captured.kind} == {one.partition(":")[0] for one in found}

@@ -1,7 +1,5 @@
 """Provisioning: repeatable, says what it does, and loses nothing."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from nats.aio.client import Client, ServerVersion
 from nats.js import JetStreamContext
@@ -22,14 +20,6 @@ MAILBOXES = {"hydrate": (["ingest"], POLICY), "status": (["trigger", "dead"], PO
 @pytest.fixture
 def options(nats_server: EmbeddedNats) -> NatsOptions:
     return NatsOptions(url=nats_server.url, **namespace())
-
-
-@pytest.fixture
-async def jetstream(nats_server: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
-    client = Client()
-    await client.connect(nats_server.url)
-    yield client.jetstream()
-    await client.close()
 
 
 async def publish(options: NatsOptions, count: int) -> None:

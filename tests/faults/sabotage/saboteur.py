@@ -79,7 +79,7 @@ class Orders(BaseModel, frozen=True):
 
 
 _stage: ContextVar[str] = ContextVar("stage", default="ingest")
-_seen: ContextVar[bool] = ContextVar("seen", default=False)
+_met: ContextVar[bool] = ContextVar("met", default=False)
 """Whether what is being sent has been met already."""
 
 
@@ -245,9 +245,11 @@ def _to_a_stream(saboteur: Saboteur, publish: Real) -> Real:
             return
         if deed and deed.how is How.CUT:
             reply = NOBODY
-        token = _seen.set(True)
-        await publish(client, subject, payload, reply, headers)
-        _seen.reset(token)
+        token = _met.set(True)
+        try:
+            await publish(client, subject, payload, reply, headers)
+        finally:
+            _met.reset(token)
         if deed:
             await _arrived(client, deed)
 
@@ -258,7 +260,7 @@ def _in_a_batch(saboteur: Saboteur, send: Real) -> Real:
     """Of a batch, only the ends are published by ``publish``."""
 
     async def sent(client: Client, command: bytes, *args: Any, **more: Any) -> None:
-        if _seen.get() or not command.startswith(b"HPUB "):
+        if _met.get() or not command.startswith(b"HPUB "):
             await send(client, command, *args, **more)
             return
         subject, name = _read(command)

@@ -1,18 +1,26 @@
-"""What XNovu leans on in FastStream without its being promised."""
+"""What XNovu leans on in FastStream and nats-py without its being promised."""
 
 import pytest
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
+from nats.aio.client import Client
 
 from xnovu.adapters.nats import NatsOptions, NatsTransport
 from xnovu.errors import ConfigurationError
 
 
-def test_a_faststream_that_does_not_fit_is_named_at_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(
-        "xnovu.adapters.nats.connection.LEANS_ON",
-        {BatchPullStreamSubscriber: ("consume", "no_such_name")},
-    )
-    with pytest.raises(ConfigurationError, match=r"0\.7\.8 .*Subscriber has no no_such_name"):
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [
+        (BatchPullStreamSubscriber, r"faststream 0\.7\.8 .*Subscriber has no no_such_name"),
+        (Client, r"nats-py 2\.16\.0 .*Client has no no_such_name"),
+    ],
+)
+def test_a_library_that_does_not_fit_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, owner: type, told: str
+):
+    leans_on = {owner: ("__init__", "no_such_name")}
+    monkeypatch.setattr("xnovu.adapters.nats.connection.LEANS_ON", leans_on)
+    with pytest.raises(ConfigurationError, match=told):
         NatsTransport(NatsOptions())
 
 

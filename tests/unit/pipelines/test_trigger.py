@@ -233,7 +233,7 @@ async def test_a_stale_claim_beside_the_current_one_is_told_apart():
 
     post = Post()
     stale, current = hydrated(1, claims=1), hydrated(1, claims=2)
-    results = await a_stage(Current(), post).handle([stale, current._replace()])
+    results = await a_stage(Current(), post).handle([stale, current])
     assert [len(r.events) for r in results] == [0, 1]
     assert captured(1).event.notification_id == post.calls[0].notification.id
 

@@ -1,8 +1,9 @@
 """
 FastStream's broker, on a connection that always comes back.
 
-Everything this package touches that FastStream does not document is named here, and checked when a
-broker is made: the versions are pinned, and a new one has to pass the stress test first.
+Everything this package touches that FastStream and nats-py do not document is named here, and
+checked when a broker is made: the versions are pinned, and a new one has to pass the stress test
+first.
 """
 
 import asyncio
@@ -248,7 +249,9 @@ async def _ended(task: asyncio.Task[None] | None) -> None:
 def _require(owner: object, *names: str) -> None:
     missing = [name for name in names if not hasattr(owner, name)]
     if missing:
+        made_as = owner if isinstance(owner, type) else type(owner)
+        library = "nats-py" if made_as is Client else "faststream"
         raise ConfigurationError(
-            f"FastStream {version('faststream')} does not fit this XNovu:"
-            f" {getattr(owner, '__name__', type(owner).__name__)} has no {', '.join(missing)}"
+            f"{library} {version(library)} does not fit this XNovu:"
+            f" {made_as.__name__} has no {', '.join(missing)}"
         )

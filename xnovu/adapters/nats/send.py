@@ -166,7 +166,7 @@ async def _publish_all(
         step = END if number == last else BEGIN if number == 1 else ADD
         reply = f"{address}.{FLOW}.fail.{number}.{step}.$FI"
         if step == ADD:
-            await client._send_command(_command(parcel, reply))  # pyright: ignore[reportPrivateUsage]
+            await client._send_command(_command(parcel, reply))  # pyright: ignore[reportPrivateUsage] - in LEANS_ON
         else:  # looks whether the connection takes anything, and has it written
             await _publish(client, parcel, reply)
 

@@ -53,18 +53,15 @@ class Triage:
 
     async def _without_put_off(self, batch: Sequence[Counted]) -> Sequence[Counted]:
         """Those for which no copy stands in."""
-        doubtful = [one for one in batch if self.copies.consumer.may_have_put_off(*one)]
-        if not doubtful:
-            return batch
-        messages = [message for _, message in doubtful]
-        are_safe = await asyncio.gather(*map(self.copies.has, messages))
-        left = await _but(messages, are_safe, [message for _, message in batch])
-        return [(count_of(message), message) for message in left]
+        consumer = self.copies.consumer
+        doubtful = [one for count, one in batch if consumer.may_have_put_off(count, one)]
+        await _let_go(doubtful, await asyncio.gather(*map(self.copies.has, doubtful)))
+        return [(count, message) for count, message in batch if not message.is_acked]
 
     async def _not_isolated(self, messages: Sequence[Msg]) -> list[list[Msg]]:
         """Those for which there is no place in the lane: they are alone in here at least."""
-        left = await _but(messages, await self.copies.isolate(messages), messages)
-        return [[message] for message in left]
+        await _let_go(messages, await self.copies.isolate(messages))
+        return [[message] for message in messages if not message.is_acked]
 
 
 def widening(messages: Sequence[Msg]) -> Iterator[list[Msg]]:
@@ -76,9 +73,8 @@ def widening(messages: Sequence[Msg]) -> Iterator[list[Msg]]:
         yield group
 
 
-async def _but(copied: Sequence[Msg], is_safe: Sequence[bool], batch: Sequence[Msg]) -> list[Msg]:
-    """The batch without those whose copy is safe; they are acknowledged."""
-    for message, safe in zip(copied, is_safe, strict=True):
+async def _let_go(messages: Sequence[Msg], is_safe: Sequence[bool]) -> None:
+    """Those whose copy is safe are acknowledged."""
+    for message, safe in zip(messages, is_safe, strict=True):
         if safe:
             await message.ack()
-    return [message for message in batch if not message.is_acked]

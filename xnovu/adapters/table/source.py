@@ -95,16 +95,15 @@ class TableSource:
     _recount: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
-    _stride: Stride = field(init=False)
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
         self._subscription = (policy, handler)
-        self._stride = stride = Stride(policy.batch)
+        stride = Stride(policy.batch)
         size = min(AHEAD * stride.size, self.options.backlog)
-        self._window = Window(size, self.options.backlog, stride.size)
+        self._window = Window(size, self.options.backlog, stride)
 
     async def start(self) -> None:
         if self.wakeups:
@@ -185,7 +184,7 @@ class TableSource:
         Only where some row may have been announced: it costs a look at all on their way.
         """
         now = asyncio.get_running_loop().time()
-        left = self.options.backlog + self._window.batch - self._on_their_way
+        left = self.options.backlog + self._window.stride.size - self._on_their_way
         limit = min(self._window.spare(), left)
         if (self.wakeups and not self._called) or limit <= 0:
             return RECOUNT
@@ -201,8 +200,7 @@ class TableSource:
         claims = await self.store.claim(limit, self.options.lease)
         self._window.claimed(len(claims), limit, sum(claim.express for claim in claims))
         await self._carry(claims, handler)
-        self._stride.done(len(claims), asyncio.get_running_loop().time())
-        self._window.batch = self._stride.size
+        self._window.stride.done(len(claims), asyncio.get_running_loop().time())
         return len(claims)
 
     async def _carry(self, claims: Sequence[Claim], handler: Handler) -> None:

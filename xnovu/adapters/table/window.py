@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from xnovu.policy import Stride
+
 SPAN = 1.0
 """Seconds for which some of the work must have lain there untouched before there is less of it."""
 
@@ -19,7 +21,7 @@ class Window:
 
     size: int
     most: int
-    batch: int
+    stride: Stride
     _queued: int = 0
     _beyond: int = 0
     _held_back: bool = False
@@ -28,8 +30,8 @@ class Window:
 
     def room(self) -> int:
         """How many rows may be claimed at once; a few are not worth a claim."""
-        room = min(self.size - self._queued, self.batch)
-        if room >= max(1, min(self.batch, self.size // 4)):
+        room = min(self.size - self._queued, self.stride.size)
+        if room >= max(1, min(self.stride.size, self.size // 4)):
             self._beyond = 0
             return room
         self._held_back = True
@@ -37,7 +39,7 @@ class Window:
 
     def spare(self) -> int:
         """How many may be claimed beyond that, until there is room, of who has nothing in hand."""
-        return self.batch - self._beyond
+        return self.stride.size - self._beyond
 
     def claimed_beyond(self, rows: int) -> None:
         """Take note that so many were, and lie there with the others."""
@@ -47,14 +49,14 @@ class Window:
     def claimed(self, rows: int, room: int, express: int = 0) -> None:
         """Take note that there were so many rows for that ``room``; express ones lie nowhere."""
         self._queued += rows - express
-        self._held_back |= rows == room < self.batch
+        self._held_back |= rows == room < self.stride.size
 
     def counted(self, queued: int, now: float) -> None:
         """Take note of how many lie there at ``now`` (seconds)."""
         taken = max(self._queued - queued, 0)
         self._queued = queued
         if self._held_back:
-            self._judge(queued - min(taken, self.batch), now)
+            self._judge(queued - min(taken, self.stride.size), now)
         else:
             self._begin(now)
         self._held_back = False

@@ -195,6 +195,27 @@ async def test_a_row_that_falls_due_is_awaited_and_not_missed():
     assert counts.missed == bell.missed_rows == 0
 
 
+async def test_the_broker_is_asked_for_the_backlog_only_while_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("xnovu.adapters.table.source.RECOUNT_NOTHING", 1e9)
+    table, handler, bell, asked, left = Table(), Handler(), Bell(), [], iter([0, 3, 3, 3])
+
+    def waiting() -> int:
+        asked.append(next(left, 0))
+        return asked[-1]
+
+    async with running(table, handler, bell=bell, waiting=waiting) as (_, counts):
+        await eventually(lambda: table.claimed > 3 or bell.ring())
+        assert asked == [0]
+        table.due = [7]
+        await eventually(lambda: asked == [0, 3, 3, 3, 0] or bell.ring())
+        before = table.claimed
+        await eventually(lambda: table.claimed > before + 3 or bell.ring())
+    assert asked == [0, 3, 3, 3, 0]
+    assert counts.waiting == 0
+
+
 async def test_no_more_is_claimed_than_may_be_on_its_way():
     table, handler, backlog = Table(100), Handler(), 0
     options = TableOptions(backlog=25, sweep_busy=0.01, sweep_idle=0.01)
