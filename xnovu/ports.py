@@ -12,6 +12,9 @@ from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChan
 from xnovu.policy import Fate, Policy
 from xnovu.retraction import HOLD, Recaller, Retractions
 
+LATE = 60.0
+"""Seconds in which a claim whose answer was lost may still be on its way to the database."""
+
 
 class Lease(Protocol):
     """Whether a delivery in hand is still ours. Ask it before working on what was held."""
@@ -215,7 +218,7 @@ class Store(Retractions, Protocol):
         Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
 
         ``idle_only``: of those enterprises only that have nothing PROCESSING. What a call has taken
-        whose answer was lost, the next call of this store returns.
+        whose answer was lost, a later call of this store returns: for LATE seconds it looks.
         """
         ...
 
@@ -224,7 +227,7 @@ class Store(Retractions, Protocol):
         ...
 
     async def next_due(self) -> float | None:
-        """Seconds until the next row falls due (0 if some are), None if none ever will."""
+        """Seconds until a row or retraction is due (0 if some are), None if none ever will be."""
         ...
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:

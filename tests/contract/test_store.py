@@ -21,7 +21,7 @@ from tests.contract.store_fixtures import (
 )
 from xnovu.desk import Search
 from xnovu.errors import Permanent
-from xnovu.events import Key
+from xnovu.events import Key, Retraction
 from xnovu.ports import Outcome
 
 HOUR = 3600.0
@@ -265,6 +265,17 @@ class TestNextDue:
         due = await bench.store.next_due()
         assert due is not None
         assert 50 < due <= 100
+
+    async def test_is_when_a_retraction_is_to_be_told(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        await bench.store.retract([key])
+        assert await bench.store.next_due() == 0
+        (event,) = await bench.store.claim_retractions(10, LONG)
+        due = await bench.store.next_due()
+        assert due is not None
+        assert LONG / 2 < due <= LONG
+        await bench.store.record_retractions({event.key: Retraction.STOPPED})
+        assert await bench.store.next_due() is None
 
 
 class TestOneEnterprise:

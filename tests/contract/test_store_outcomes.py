@@ -344,7 +344,6 @@ class TestRetract:
             assert row["retracted_at"]
             assert row["retraction_reason"] == "a mistake"
         assert list(await bench.store.retract(keys, "again")) == []
-        assert await bench.store.next_due() is None
 
     async def test_refuses_another_enterprise(self, bench: Bench) -> None:
         (key,) = await claimed(bench)

@@ -15,16 +15,13 @@ from uuid import UUID, uuid4
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
-from xnovu.ports import Claim, Outcome, Row
+from xnovu.ports import LATE, Claim, Outcome, Row
 from xnovu.retraction import HOLD, Retracted
 from xnovu.sql import rows as read
 from xnovu.sql.errors import AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.limits import SqlLimits
 from xnovu.sql.schema import migrations
-
-LATE = 60.0
-"""Seconds in which a claim whose answer was lost may still be on its way to the database."""
 
 LOST_ANSWERS = 100
 """Calls without an answer that are kept in mind: what they took up was not sent."""

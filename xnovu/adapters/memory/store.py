@@ -96,7 +96,8 @@ class MemoryStore(Limited):
             record.claimed_until = now
 
     async def next_due(self) -> float | None:
-        due = min(filter(None, map(falls_due, self._ours())), default=None)
+        times = (falls_due(record) or retractions.since(record) for record in self._ours())
+        due = min(filter(None, times), default=None)
         return None if due is None else max(0.0, (due - self._now()).total_seconds())
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:

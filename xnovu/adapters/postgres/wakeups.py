@@ -1,5 +1,6 @@
 """Postgres's own hints: a NOTIFY whenever rows come that may be due."""
 
+import asyncio
 from collections.abc import Callable
 
 import psycopg
@@ -10,6 +11,9 @@ from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
 
 LISTEN = b"LISTEN xnovu_wake"
+
+FOLLOWS = 1.0
+"""Seconds in which what the server has begun to say is a hint, or is something else."""
 
 
 class NotifyWakeUps:
@@ -55,6 +59,18 @@ class NotifyWakeUps:
                 await connection.execute(LISTEN)
                 self._forever.up()
                 wake()
-                async for _ in connection.notifies():
-                    self._forever.line.heard()
-                    wake()
+                while True:
+                    await _readable(connection.fileno())
+                    async for _ in connection.notifies(timeout=FOLLOWS, stop_after=1):
+                        self._forever.line.heard()
+                        wake()
+
+
+async def _readable(socket: int) -> None:
+    """Until the server says something: psycopg itself looks ten times a second, for ever."""
+    loop, said = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(socket, said.set)
+    try:
+        await said.wait()
+    finally:
+        loop.remove_reader(socket)

@@ -18,7 +18,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry, Stride
-from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
+from xnovu.ports import LATE, Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""
@@ -26,7 +26,7 @@ GLANCE = 0.02
 LOCKED = 0.05
 """Seconds until a row is looked for again that is due but in another claimer's hands."""
 
-RECOUNT, RECOUNT_NOTHING = 0.05, 3.0
+RECOUNT, RECOUNT_NOTHING = 0.05, 10.0
 """Seconds between two questions to the broker how much is on its way; where nothing was."""
 
 AHEAD = 2
@@ -93,6 +93,7 @@ class TableSource:
     _glance: float = 0.0
     _nap: float = 0.0
     _recount: float = 0.0
+    _doubtful_until: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
     _going_back: int = 0
@@ -159,6 +160,7 @@ class TableSource:
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
                 nap = policy.pause(trouble)
+                self._doubtful_until = asyncio.get_running_loop().time() + LATE
                 self._line.lost(describe(error))
                 self.stalled(error)
             await self._rest(nap)
@@ -166,6 +168,9 @@ class TableSource:
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
         """Claim once and hand over; returns the seconds until it is worth looking again."""
         self._awake.clear()
+        if self._quiet() and (due := await self.store.next_due()) != 0:
+            await self._count()
+            return self._until(due)
         retracted = await self._carry_retractions(policy.batch, handler)
         room = await self._room()
         if room <= 0:
@@ -173,7 +178,8 @@ class TableSource:
             return 0.0 if retracted else rest
         self._called = False
         if not (await self._carry_rows(room, handler) or retracted):
-            return await self._until_due()
+            self._expected = False
+            return self._until(await self.store.next_due())
         self._nap = self.options.sweep_busy
         return 0.0
 
@@ -231,8 +237,18 @@ class TableSource:
         await self._hand_over([Envelope(event) for event in events], handler)
         return len(events)
 
+    def _quiet(self) -> bool:
+        """Whether nobody has told of a row, and none of the last ones is on its way or in doubt."""
+        doubtful = asyncio.get_running_loop().time() < self._doubtful_until
+        return not (self._expected or self._on_their_way or doubtful)
+
     async def _room(self) -> int:
-        """How many more rows may be claimed at once; counted anew every so often."""
+        """How many more rows may be claimed at once."""
+        await self._count()
+        return min(self._window.room(), self.options.backlog - self._on_their_way)
+
+    async def _count(self) -> None:
+        """Ask the broker how much is on its way, every so often."""
         now = asyncio.get_running_loop().time()
         if now >= self._recount:
             backlog = await self.backlog()
@@ -240,13 +256,11 @@ class TableSource:
             self._window.counted(backlog.queued, now)
             self._recount = now + (RECOUNT if backlog.unsettled else RECOUNT_NOTHING)
             self.gauge.backlog(backlog.unsettled)
-        return min(self._window.room(), self.options.backlog - self._on_their_way)
 
-    async def _until_due(self) -> float:
-        """Nothing was due: every hint so far is answered, and the sweep slows down."""
+    def _until(self, due: float | None) -> float:
+        """Nothing was due: the sweep slows down, but not beyond what is known to fall ``due``."""
         nap, self._nap = self._nap, min(self._nap * 2, self.options.sweep_idle)
-        due = await self.store.next_due()
-        self._expected = due is not None and due <= nap
+        self._expected |= due is not None and due <= nap
         return nap if due is None else min(nap, max(due, LOCKED))
 
     async def _rest(self, seconds: float) -> None:

@@ -30,10 +30,15 @@ class Table:
         self.fail: Exception | None = None
         self.idle = []
         self.next: float | None = None
+        self.looked = self.failed = 0
+
+    def _fail(self) -> None:
+        if self.fail:
+            self.failed += 1
+            raise self.fail
 
     async def claim(self, limit, lease, *, idle_only=False):
-        if self.fail:
-            raise self.fail
+        self._fail()
         if idle_only:
             taken, self.idle = self.idle[:limit], self.idle[limit:]
             return [Claim(captured(n).event, express=True) for n in taken]
@@ -43,8 +48,7 @@ class Table:
         return [Claim(captured(n).event, datetime(2030, 1, 1, tzinfo=UTC)) for n in taken]
 
     async def claim_retractions(self, limit, lease):
-        if self.fail:
-            raise self.fail
+        self._fail()
         taken, self.retracted = self.retracted[:limit], self.retracted[limit:]
         return [a_retraction(n) for n in taken]
 
@@ -52,7 +56,9 @@ class Table:
         self.released += [key.notification_id for key in keys]
 
     async def next_due(self):
-        return self.next
+        self._fail()
+        self.looked += 1
+        return 0 if self.due or self.retracted else self.next
 
 
 def a_retraction(id: int) -> RetractRequested:
@@ -157,7 +163,7 @@ async def test_a_hint_is_answered_at_once():
 async def test_the_sweep_finds_what_nobody_told_of_and_says_so():
     table, handler, bell = Table(), Handler(), Bell()
     async with running(table, handler, QUICK, bell=bell) as (source, counts):
-        await eventually(lambda: table.claimed > 2)
+        await eventually(lambda: table.looked > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
     assert counts.missed == bell.missed_rows == source.status()["missed_wakeups"] == 1
@@ -176,10 +182,31 @@ async def test_a_table_that_cannot_be_claimed_from_is_told_once_and_so_is_its_en
     assert told == ["claiming: the key is refused", "claiming: connected again"]
 
 
+async def test_while_nothing_happens_the_sweep_asks_one_question():
+    table, handler, bell = Table(), Handler(), Bell()
+    async with running(table, handler, QUICK, bell=bell):
+        await eventually(lambda: table.looked > 5)
+        assert table.claimed == 1
+        bell.ring()
+        await eventually(lambda: table.claimed == 2)
+        table.retracted = [7]
+        await eventually(lambda: handler.seen)
+
+
+async def test_after_trouble_what_a_lost_answer_took_is_asked_for_though_nothing_is_due():
+    table, handler = Table(), Handler()
+    async with running(table, handler, QUICK):
+        await eventually(lambda: table.looked > 1)
+        table.fail = Paused("the answer was lost")
+        await eventually(lambda: table.failed)
+        table.fail, claimed = None, table.claimed
+        await eventually(lambda: table.claimed > claimed + 3)
+
+
 async def test_without_wake_ups_nothing_is_missed():
     table, handler = Table(), Handler()
     async with running(table, handler, QUICK) as (_, counts):
-        await eventually(lambda: table.claimed > 2)
+        await eventually(lambda: table.looked > 2)
         table.due = [7]
         await eventually(lambda: handler.seen)
     assert counts.missed == 0
@@ -264,7 +291,7 @@ async def test_no_more_lies_ready_than_is_taken_up():
         counts.append(0 if len(counts) > 3 else 20)
         return counts[-1]
 
-    async with running(table, handler, QUICK, queued=queued):
+    async with running(table, handler, QUICK, waiting=lambda: 20, queued=queued):
         await eventually(lambda: len(handler.seen) == 1000)
     assert counts[:4] == [20] * 4
     assert counts.count(0) > 3
