@@ -139,7 +139,8 @@ class Stride:
     How many messages are worth taking at once, ``most`` of them at most.
 
     Large batches cost less for each message, and the others more time, who wait meanwhile. So what
-    is taken at once is LEAST or, where the work goes faster, what was lately done in SPAN seconds.
+    is taken at once is LEAST or, where the work goes faster, what was lately done in SPAN seconds;
+    in whole LEASTs, as Novu takes its bulks, and what is left over would go out one by one.
     """
 
     most: int
@@ -149,7 +150,7 @@ class Stride:
 
     @property
     def size(self) -> int:
-        return min(self.most, max(LEAST, int(self._size)))
+        return min(self.most, max(LEAST, int(self._size) // LEAST * LEAST))
 
     def done(self, messages: int, now: float) -> None:
         """Take note that so many are, at ``now`` (seconds)."""

@@ -19,8 +19,8 @@ def test_begins_with_what_always_pays_or_with_all_that_is_allowed():
 
 def test_follows_the_pace_and_never_goes_beyond_what_is_allowed():
     stride = Stride(most=500)
-    now = after(stride, per_second=3000, seconds=1, now=50.0)
-    assert 290 <= stride.size <= 310
+    now = after(stride, per_second=3900, seconds=1, now=50.0)
+    assert stride.size == 300
     now = after(stride, per_second=20_000, seconds=1, now=now)
     assert stride.size == 500
     after(stride, per_second=600, seconds=1, now=now)
