@@ -56,6 +56,19 @@ class TestExpress:
         await insert(bench, 1, enterprise_id=GLOBEX)
         assert [claim.express for claim in await bench.store.claim(100, LONG)] == [False] * 3
 
+    async def test_what_is_urgent_overtakes_its_own_enterprise_s_rows(self, bench: Bench) -> None:
+        await insert(bench, 30)
+        urgent = await insert(bench, 2, priority=1)
+        found = await bench.store.claim(20, LONG)
+        assert [claim.captured.notification_id for claim in found[:2]] == urgent
+        assert [claim.express for claim in found] == [True] + [False] * 19
+
+    async def test_nothing_is_urgent_beside_what_is_as_urgent(self, bench: Bench) -> None:
+        await insert(bench, 5)
+        await insert(bench, 30, priority=1)
+        found = await bench.store.claim(20, LONG)
+        assert [claim.express for claim in found] == [False] * 20
+
     async def test_who_has_nothing_in_hand_may_be_asked_alone(self, bench: Bench) -> None:
         await insert(bench, 5)
         await claim(bench, 2)

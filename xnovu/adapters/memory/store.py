@@ -1,6 +1,6 @@
 """A database of record in dictionaries: what the store's contract means, in plain Python."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -77,8 +77,8 @@ class MemoryStore(Limited):
         if turns.records and not idle_only:
             self._served = turns.records[-1].enterprise_id
         self.book.spend(turns.records, now)
-        first = turns.sated if idle_only or turns.others_wait else frozenset[str]()
-        return [self._claim(record, lease, first) for record in turns.records]
+        express = partial(turns.express, idle_only=idle_only)
+        return [self._claim(record, lease, express(record)) for record in turns.records]
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
         now = self._now()
@@ -234,7 +234,7 @@ class MemoryStore(Limited):
     def _trail(self, record: Record) -> Sequence[Transition]:
         return [t for t in self.transitions if t.notification_id == record.id]
 
-    def _claim(self, record: Record, lease: float, first: Container[str]) -> Claim:
+    def _claim(self, record: Record, lease: float, express: bool) -> Claim:
         record.claims += 1
         record.claimed_until = self._now() + timedelta(seconds=lease)
         record.transaction_id = name_at_provider(record)
@@ -248,8 +248,8 @@ class MemoryStore(Limited):
             claims=key.claims,
             transaction_id=record.transaction_id,
         )
-        express = record.enterprise_id in first and before is Status.PENDING
-        return Claim(captured, record.expires_at, record.claims > 1, express)
+        new = before is Status.PENDING
+        return Claim(captured, record.expires_at, record.claims > 1, express and new)
 
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))

@@ -9,6 +9,8 @@ from xnovu.adapters.memory.records import LONG_AGO, Record
 from xnovu.events import Status
 
 HOUR = 3600.0
+STEP = 2
+"""Hours that one step of priority is worth."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -22,11 +24,21 @@ def fell_due(record: Record) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """What is claimed: of the ``sated`` enterprises all there is, while ``others_wait`` or not."""
+    """
+    What is claimed: of the ``sated`` enterprises all there is, while ``others_wait`` or not.
+
+    ``urgent`` are the ids of those that go before others of their own enterprise.
+    """
 
     records: Sequence[Record]
     sated: frozenset[str] = frozenset()
     others_wait: bool = False
+    urgent: frozenset[int] = frozenset()
+
+    def express(self, record: Record, *, idle_only: bool) -> bool:
+        """Whether this one, if its claim is new, goes before all that wait."""
+        first = record.enterprise_id in self.sated and (idle_only or self.others_wait)
+        return first or record.id in self.urgent
 
 
 def busy(records: Iterable[Record]) -> frozenset[str]:
@@ -66,19 +78,31 @@ def in_turn(
     turns = [turn * each for each in weights]
     whole = max(1, sum(needed <= limit for needed in accumulate(turns)))
     served = dict(zip(ring, turns[:whole], strict=False))
+    rounds = 2 if len(served) == len(ring) else 1
     found = [
         row
-        for nth in range(2 if len(served) == len(ring) else 1)
+        for nth in range(rounds)
         for each, share in served.items()
         for row in rows[each][nth * share : (nth + 1) * share]
     ]
     sated = frozenset(each for each, share in served.items() if len(rows[each]) < share)
-    return Turns(found[: sum(served.values())], sated, others_wait=len(sated) < len(ring))
+    urgent = frozenset(
+        row.id
+        for each, share in served.items()
+        for row in _urgent(rows[each][: min(limit, rounds * share)], share)
+    )
+    return Turns(found[: sum(served.values())], sated, len(sated) < len(ring), urgent)
+
+
+def _urgent(rows: Sequence[Record], share: int) -> Iterable[Record]:
+    """Of a turn's first rows, one in twenty, those that overtake the last by a whole step."""
+    last = max(order(row)[0] for row in rows)
+    return (row for row in rows[: max(1, share // 20)] if last - order(row)[0] >= STEP)
 
 
 def order(record: Record) -> Order:
     """Its place among the rows of its enterprise: rank, deadline, first come, id."""
     due = fell_due(record)
     hour = 0 if due == LONG_AGO else (due - EPOCH).total_seconds() // HOUR
-    rank = hour - 2 * min(max(record.priority or 0, -100), 100)
+    rank = hour - STEP * min(max(record.priority or 0, -100), 100)
     return rank, record.expires_at or NEVER, due, record.id
