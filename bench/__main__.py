@@ -116,7 +116,7 @@ def fair(
     rounds: Rounds = 3,
     rate: Annotated[float | None, typer.Option(help="Novu's limit, in tokens a second.")] = None,
 ) -> None:
-    """How soon one enterprise's rows are sent while another has a backlog, and alone."""
+    """How soon light enterprises' rows are sent while another has a backlog, and alone."""
     from bench.speed import trials
 
     print(trials.of_latencies(asyncio.run(trials.fairness(rows, seconds, rounds, rate))))

@@ -11,7 +11,7 @@ from string import Template
 
 from bench.speed import trials
 from bench.speed.goals import Idle
-from bench.speed.jobs import Backlog, Latency
+from bench.speed.jobs import BURST, Backlog, Latency
 from bench.speed.plot import plot
 from bench.speed.trials import Found
 
@@ -92,7 +92,7 @@ async def _growth(size: Size) -> Mapping[str, str]:
         "large": trials.of_backlogs(large),
         "memory": trials.of_memory(await trials.memory(size.huge)),
         "scaling": trials.of_rates(await trials.scaling(round(80 * size.seconds), size.rounds)),
-        "limits": trials.of_limits(await trials.limits(3 * size.seconds)),
+        "limits": trials.of_limits(await trials.limits(3.5 * size.seconds)),
         "phases": trials.of_phases(phases),
         "shares": ", ".join(f"{part:.1%}".replace("%", " %") for part in parts),
         **_of_idle(nothing),
@@ -101,6 +101,7 @@ async def _growth(size: Size) -> Mapping[str, str]:
 
 def _of_idle(nothing: Idle) -> Mapping[str, str]:
     return {
+        "idle": f"{nothing.workers + nothing.postgres + nothing.nats:.1f}",
         "idle_workers": f"{nothing.workers:.1f}",
         "idle_postgres": f"{nothing.postgres:.1f}",
         "idle_nats": f"{nothing.nats:.1f}",
@@ -109,27 +110,30 @@ def _of_idle(nothing: Idle) -> Mapping[str, str]:
 
 async def _fair(size: Size) -> Mapping[str, str]:
     rows = round(5000 * (size.seconds + 5))
-    limited = await trials.fairness(
-        round(600 * (size.seconds + 14)), size.seconds, size.rounds, 600
-    )
-    over = await trials.overtaking(max(size.huge // 10, rows), size.seconds, None)
+    many, seconds = max(size.huge // 10, rows), 2.5 * size.seconds
+    limited = await trials.fairness(many, seconds, 2 * size.rounds - 1, 600)
+    over = await trials.overtaking(many, size.seconds, None)
+    over_limited = await trials.overtaking(many, seconds, 600)
     return {
+        "fair_samples": f"{seconds / BURST:.0f}",
+        "fair_rounds": str(2 * size.rounds - 1),
         "fair_limited": trials.of_latencies(limited),
         "fair_said": _times_alone(limited),
         "fair_cpu": trials.of_latencies(
             await trials.fairness(rows, size.seconds, size.rounds, None)
         ),
         "unfair": trials.of_backlogs(await trials.cost_of_fairness(size.growth, size.rounds)),
-        "overtaken": f"{max(size.huge // 10, rows):,}",
-        "over_p50": f"{over.p50:,.0f}",
-        "over_p99": f"{over.p99:,.0f}",
+        "overtaken": f"{many:,}",
+        "over": trials.of_latencies(
+            {"Novu lets 600 a second through": [over_limited], "no limit but the cores": [over]}
+        ),
     }
 
 
 def _times_alone(found: Found) -> str:
     alone, beside = found.values()
     p99 = _ratio([one.p99 for one in beside], [one.p99 for one in alone])
-    return f"Its p99 is {p99:.2f} times what it is alone."
+    return f"Their p99 is {p99:.2f} times what it is alone."
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

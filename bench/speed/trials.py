@@ -36,8 +36,8 @@ async def paces(rate: int, seconds: float, rounds: int, only: Sequence[str] = ()
 
 
 async def fairness(rows: int, seconds: float, rounds: int, rate: float | None) -> Found:
-    """One enterprise's rows alone, and while another has a backlog."""
-    burst = round(9 * rate) if rate else 0
+    """Light enterprises' rows alone, and while another has a backlog."""
+    burst = _burst(rate)
     cases = {"alone": 0, f"beside {rows:,} rows of another": rows}
     async with ground(rate=rate) as around:
         return await _in_turns(
@@ -47,6 +47,11 @@ async def fairness(rows: int, seconds: float, rounds: int, rate: float | None) -
                 for name, many in cases.items()
             },
         )
+
+
+def _burst(rate: float | None) -> int:
+    """What a limit lets through at once, and what goes out meanwhile."""
+    return round(9 * rate) if rate else 0
 
 
 async def _beside(around: Ground, rows: int, seconds: float, burst: int) -> jobs.Latency:
@@ -102,21 +107,21 @@ async def scaling(rows: int, rounds: int) -> Found:
 
 
 async def limits(seconds: float) -> Mapping[str, goals.Used]:
-    """How much of Novu's limit one trigger process uses, and three do together."""
+    """How much of Novu's limit one trigger process uses, and three do; ``seconds`` at the large."""
     found: dict[str, goals.Used] = {}
-    for rate in (60, 600):
+    for rate, times in {60: 6, 600: 1}.items():  # a bulk more or less is not to count
         for count in (1, 3):
             async with ground(rate=rate) as around:  # else Novu's burst were spent already
                 name = f"{count} trigger, {rate} tokens/s"
                 _tell(name)
-                found[name] = await goals.limited(around, count, rate, seconds)
+                found[name] = await goals.limited(around, count, rate, times * seconds)
     return found
 
 
 async def overtaking(rows: int, seconds: float, rate: float | None) -> jobs.Latency:
     """Rows of high priority in front of their own enterprise's backlog."""
     async with ground(rate=rate) as around:
-        return await goals.overtaking(XNovu(around), rows, seconds)
+        return await goals.overtaking(XNovu(around), rows, seconds, _burst(rate))
 
 
 async def memory(rows: int) -> Mapping[str, Sequence[float]]:
