@@ -171,8 +171,8 @@ class TableSource:
         if self._quiet() and (due := await self.store.next_due()) != 0:
             await self._count()
             return self._until(due)
-        retracted = await self._carry_retractions(policy.batch, handler)
-        room = await self._room()
+        retracted = await self._counted(self._carry_retractions(policy.batch, handler))
+        room = self._room()
         if room <= 0:
             rest = await self._carry_idle_ones(handler)
             return 0.0 if retracted else rest
@@ -224,6 +224,15 @@ class TableSource:
             [Envelope(c.captured, c.expires_at, express=c.express) for c in claims], handler
         )
 
+    async def _counted(self, retractions: Awaitable[int]) -> int:
+        """What comes of these, the broker being asked meanwhile: rows wait for both answers."""
+        carried, counted = await asyncio.gather(retractions, self._count(), return_exceptions=True)
+        if isinstance(carried, BaseException):
+            raise carried
+        if isinstance(counted, BaseException):
+            raise counted
+        return carried
+
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
         """They do not wait for room among the rows; the broker is asked once there may be none."""
         if self._going_back >= self.options.backlog:
@@ -242,9 +251,8 @@ class TableSource:
         doubtful = asyncio.get_running_loop().time() < self._doubtful_until
         return not (self._expected or self._on_their_way or doubtful)
 
-    async def _room(self) -> int:
-        """How many more rows may be claimed at once."""
-        await self._count()
+    def _room(self) -> int:
+        """How many more rows may be claimed at once, by the last count."""
         return min(self._window.room(), self.options.backlog - self._on_their_way)
 
     async def _count(self) -> None:
