@@ -140,7 +140,7 @@ class Stride:
 
     Large batches cost less for each message, and the others more time, who wait meanwhile. So what
     is taken at once is LEAST or, where the work goes faster, what was lately done in SPAN seconds;
-    in whole LEASTs, as Novu takes its bulks, and what is left over would go out one by one.
+    in whole LEASTs, or ``most``: as Novu takes its bulks, and what is over would go out one by one.
     """
 
     most: int

@@ -190,7 +190,7 @@ class Claim:
     A row that ingest has just taken; ``claimed_before`` tells a lapsed lease from a new row.
 
     It may go before others, ``express``, where its enterprise has less than a turn's rows waiting
-    and others have more.
+    and others have more, or where it is urgent among those of its own.
     """
 
     captured: Captured
@@ -227,7 +227,7 @@ class Store(Retractions, Protocol):
         ...
 
     async def next_due(self) -> float | None:
-        """Seconds until a row or retraction is due (0 if some are), None if none ever will be."""
+        """Seconds until a row or a retraction is due, and is claimed; 0: now, None: never."""
         ...
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:

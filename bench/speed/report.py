@@ -93,6 +93,7 @@ async def _growth(size: Size) -> Mapping[str, str]:
         "memory": trials.of_memory(await trials.memory(size.huge)),
         "scaling": trials.of_rates(await trials.scaling(round(80 * size.seconds), size.rounds)),
         "limits": trials.of_limits(await trials.limits(3.5 * size.seconds)),
+        "slow_seconds": f"{3.5 * size.seconds * trials.SLOW_LONGER:.0f}",
         "phases": trials.of_phases(phases),
         "shares": ", ".join(f"{part:.1%}".replace("%", " %") for part in parts),
         **_of_idle(nothing),
@@ -116,6 +117,7 @@ async def _fair(size: Size) -> Mapping[str, str]:
     over_limited = await trials.overtaking(many, seconds, 600)
     return {
         "fair_samples": f"{seconds / BURST:.0f}",
+        "cpu_samples": f"{size.seconds / BURST:.0f}",
         "fair_rounds": str(2 * size.rounds - 1),
         "fair_limited": trials.of_latencies(limited),
         "fair_said": _times_alone(limited),

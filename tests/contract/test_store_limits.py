@@ -63,6 +63,29 @@ class TestExpress:
         assert [claim.captured.notification_id for claim in found[:2]] == urgent
         assert [claim.express for claim in found] == [True] + [False] * 19
 
+    async def test_so_few_are_urgent_that_nobody_waits_for_them(self, bench: Bench) -> None:
+        for enterprise in (ACME, GLOBEX):
+            await insert(bench, 30, enterprise_id=enterprise)
+            await insert(bench, 5, enterprise_id=enterprise, priority=1)
+        found = await bench.store.claim(20, LONG)
+        assert Counter(claim.express for claim in found) == {True: 1, False: 19}
+
+    async def test_what_is_not_in_the_turn_makes_nothing_urgent(self, bench: Bench) -> None:
+        await insert(bench, 30)
+        await insert(bench, 1, priority=-1)
+        await insert(bench, 30, enterprise_id=GLOBEX)
+        found = await bench.store.claim(40, LONG)
+        assert [claim.express for claim in found] == [False] * 40
+
+    async def test_a_turn_that_is_larger_than_a_claim_makes_nobody_go_first(
+        self, bench: Bench
+    ) -> None:
+        await bench.store.limit(ACME, {"weight": 1000})
+        await insert(bench, 30)
+        await insert(bench, 30, enterprise_id=GLOBEX)
+        found = [claim for _ in range(4) for claim in await bench.store.claim(4, LONG)]
+        assert [claim.express for claim in found] == [False] * len(found)
+
     async def test_nothing_is_urgent_beside_what_is_as_urgent(self, bench: Bench) -> None:
         await insert(bench, 5)
         await insert(bench, 30, priority=1)

@@ -78,26 +78,31 @@ def in_turn(
     turns = [turn * each for each in weights]
     whole = max(1, sum(needed <= limit for needed in accumulate(turns)))
     served = dict(zip(ring, turns[:whole], strict=False))
-    rounds = 2 if len(served) == len(ring) else 1
     found = [
         row
-        for nth in range(rounds)
+        for nth in range(2 if len(served) == len(ring) else 1)
         for each, share in served.items()
         for row in rows[each][nth * share : (nth + 1) * share]
     ]
-    sated = frozenset(each for each, share in served.items() if len(rows[each]) < share)
-    urgent = frozenset(
-        row.id
-        for each, share in served.items()
-        for row in _urgent(rows[each][: min(limit, rounds * share)], share)
-    )
+    shares = {each: min(limit, share) for each, share in served.items()}
+    sated = frozenset(each for each, share in shares.items() if len(rows[each]) < share)
+    urgent = _urgent([(rows[each][:share], share) for each, share in shares.items()], limit)
     return Turns(found[: sum(served.values())], sated, len(sated) < len(ring), urgent)
 
 
-def _urgent(rows: Sequence[Record], share: int) -> Iterable[Record]:
-    """Of a turn's first rows, one in twenty, those that overtake the last by a whole step."""
-    last = max(order(row)[0] for row in rows)
-    return (row for row in rows[: max(1, share // 20)] if last - order(row)[0] >= STEP)
+def _urgent(turns: Sequence[tuple[Sequence[Record], int]], limit: int) -> frozenset[int]:
+    """Of each turn, and of all, the first one in twenty that go before its last by a whole step."""
+    found = [
+        (nth, place, row.id)
+        for place, (rows, share) in enumerate(turns)
+        for nth, row in enumerate(rows[: _few(share)])
+        if order(rows[-1])[0] - order(row)[0] >= STEP
+    ]
+    return frozenset(row for _, _, row in sorted(found)[: _few(limit)])
+
+
+def _few(rows: int) -> int:
+    return max(1, rows // 20)
 
 
 def order(record: Record) -> Order:

@@ -94,6 +94,7 @@ class TableSource:
     _nap: float = 0.0
     _recount: float = 0.0
     _doubtful_until: float = 0.0
+    _swept: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
     _going_back: int = 0
@@ -170,7 +171,9 @@ class TableSource:
         self._awake.clear()
         if self._quiet() and (due := await self.store.next_due()) != 0:
             await self._count()
+            self._line.heard()
             return self._until(due)
+        self._swept = asyncio.get_running_loop().time()
         retracted = await self._counted(self._carry_retractions(policy.batch, handler))
         room = self._room()
         if room <= 0:
@@ -178,8 +181,9 @@ class TableSource:
             return 0.0 if retracted else rest
         self._called = False
         if not (await self._carry_rows(room, handler) or retracted):
-            self._expected = False
-            return self._until(await self.store.next_due())
+            due = await self.store.next_due()
+            self._expected = self._awake.is_set()  # every hint but those is answered
+            return self._until(due)
         self._nap = self.options.sweep_busy
         return 0.0
 
@@ -248,8 +252,8 @@ class TableSource:
 
     def _quiet(self) -> bool:
         """Whether nobody has told of a row, and none of the last ones is on its way or in doubt."""
-        doubtful = asyncio.get_running_loop().time() < self._doubtful_until
-        return not (self._expected or self._on_their_way or doubtful)
+        sure = self._doubtful_until <= asyncio.get_running_loop().time() < self._swept + LATE
+        return sure and not (self._expected or self._on_their_way)
 
     def _room(self) -> int:
         """How many more rows may be claimed at once, by the last count."""

@@ -1,5 +1,6 @@
--- What is urgent among its own enterprise's rows overtakes those that are on their way, too: the rows in front
--- of a turn go in the express lane. So few of them that who needs less than its turn does not wait for them.
+-- What is urgent among its own enterprise's rows overtakes those that are on their way, too: it goes in the
+-- express lane. So little of a claim that who needs less than its turn does not wait for it. And a turn that is
+-- larger than a claim no longer makes a whole claim of one enterprise express.
 
 -- Take up to `max_rows` due rows for `lease_seconds`; of one enterprise where `of_enterprise` says so.
 -- Skips what others are taking at this moment. Those whose claim has lapsed come first, but never keep all
@@ -8,9 +9,9 @@
 -- 1995). What some do not need of theirs goes to the others. It may return fewer
 -- rows than there are, never none that may be had. The last row's enterprise is the next call's `after`. Where
 -- `idle_only` says so, none of those are asked that have something PROCESSING. `express` are the rows of those
--- that need less than their turn while others have a whole one waiting; and the first ones of a turn, one in
--- twenty, where they are by one step of priority more urgent than its last. Planned anew each time, and only
--- ever along the indexes.
+-- that need less than their turn while others have a whole one waiting; and of each turn, and of all together,
+-- the first one in twenty (or one), where they go before the turn's last by a whole step of priority, or what
+-- that is worth in age. Planned anew each time, and only ever along the indexes.
 CREATE OR REPLACE FUNCTION notify.claim(max_rows int, lease_seconds double precision, token uuid DEFAULT NULL,
                              of_enterprise text DEFAULT NULL, after text DEFAULT NULL, idle_only boolean DEFAULT false)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text,
@@ -84,16 +85,20 @@ BEGIN
                  least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)) AS row
         WHERE ring.choosy
     ), numbered AS (
-        SELECT r.id, r.enterprise_id, r.place, r.weight,
+        SELECT r.id, r.enterprise_id, r.place, r.weight, r.rank, least(claim.max_rows, turn * r.weight) AS share,
                row_number() OVER (PARTITION BY r.place ORDER BY r.rank, r.deadline, r.due, r.id) AS number,
-               count(*) OVER (PARTITION BY r.place) < turn * r.weight AS sated,
-               max(r.rank) OVER (PARTITION BY r.place) - r.rank >= 2 AS urgent
+               count(*) OVER (PARTITION BY r.place) < least(claim.max_rows, turn * r.weight) AS sated
         FROM ready r
+    ), weighed AS (
+        SELECT n.*, n.number <= greatest(1, n.share / 20)
+               AND max(n.rank) FILTER (WHERE n.number <= n.share) OVER (PARTITION BY n.place) - n.rank >= 2 AS urgent
+        FROM numbered n
     ), pending AS (
         SELECT n.id, n.enterprise_id, (n.number - 1) / (turn * n.weight) AS round, n.place, n.number,
                n.sated AND (claim.idle_only OR NOT (bool_and(n.sated) OVER () AND all_of_them))
-                   OR n.urgent AND n.number <= greatest(1, turn * n.weight / 20) AS express
-        FROM numbered n
+                   OR n.urgent AND row_number() OVER (PARTITION BY n.urgent ORDER BY n.number, n.place)
+                       <= greatest(1, claim.max_rows / 20) AS express
+        FROM weighed n
         ORDER BY round, n.place, n.number
         LIMIT least(claim.max_rows - (SELECT count(*) FROM lapsed), turn * (SELECT sum(w) FROM unnest(weights) AS w))
     ), claimed AS (
