@@ -35,7 +35,7 @@ async def example(
 
 async def test_the_service(example: World):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVICE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", SERVICE, stdout=asyncio.subprocess.PIPE, preexec_fn=_interruptible
     )
     try:
         assert process.stdout
@@ -53,6 +53,11 @@ async def test_the_service(example: World):
         f"{failed} FAILED",
         f"recipients_invalid notification {failed}: recipients is empty",
     }
+
+
+def _interruptible() -> None:
+    """Who is run in the background by a shell ignores SIGINT, and so would the service."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def test_the_web_service(example: World):
