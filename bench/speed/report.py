@@ -110,22 +110,19 @@ def _of_idle(nothing: Idle) -> Mapping[str, str]:
 
 
 async def _fair(size: Size) -> Mapping[str, str]:
-    rows = round(5000 * (size.seconds + 5))
-    many, seconds = max(size.huge // 10, rows), 2.5 * size.seconds
-    limited = await trials.fairness(many, seconds, 2 * size.rounds - 1, 600)
-    over = await trials.overtaking(many, size.seconds, None)
-    over_limited = await trials.overtaking(many, seconds, 600)
+    seconds, rounds = 2.5 * size.seconds, 2 * size.rounds - 1
+    rows = round(5000 * (seconds + 5))
+    limited = await trials.fairness(rows, seconds, rounds, 600)
+    over = await trials.overtaking(rows, seconds, None)
+    over_limited = await trials.overtaking(rows, seconds, 600)
     return {
         "fair_samples": f"{seconds / BURST:.0f}",
-        "cpu_samples": f"{size.seconds / BURST:.0f}",
-        "fair_rounds": str(2 * size.rounds - 1),
+        "fair_rounds": str(rounds),
         "fair_limited": trials.of_latencies(limited),
         "fair_said": _times_alone(limited),
-        "fair_cpu": trials.of_latencies(
-            await trials.fairness(rows, size.seconds, size.rounds, None)
-        ),
+        "fair_cpu": trials.of_latencies(await trials.fairness(rows, seconds, size.rounds, None)),
         "unfair": trials.of_backlogs(await trials.cost_of_fairness(size.growth, size.rounds)),
-        "overtaken": f"{many:,}",
+        "overtaken": f"{rows:,}",
         "over": trials.of_latencies(
             {"Novu lets 600 a second through": [over_limited], "no limit but the cores": [over]}
         ),

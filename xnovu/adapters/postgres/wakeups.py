@@ -1,6 +1,5 @@
 """Postgres's own hints: a NOTIFY whenever rows come that may be due."""
 
-import asyncio
 from collections.abc import Callable
 
 import psycopg
@@ -9,6 +8,7 @@ from xnovu.adapters.postgres.connection import PATIENCE, Door
 from xnovu.adapters.postgres.errors import translated
 from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
+from xnovu.sql.readable import readable
 
 LISTEN = b"LISTEN xnovu_wake"
 
@@ -60,17 +60,7 @@ class NotifyWakeUps:
                 self._forever.up()
                 wake()
                 while True:
-                    await _readable(connection.fileno())
+                    await readable(connection.fileno())
                     async for _ in connection.notifies(timeout=FOLLOWS, stop_after=1):
                         self._forever.line.heard()
                         wake()
-
-
-async def _readable(socket: int) -> None:
-    """Until the server says something: psycopg itself looks ten times a second, for ever."""
-    loop, said = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(socket, said.set)
-    try:
-        await said.wait()
-    finally:
-        loop.remove_reader(socket)

@@ -12,6 +12,8 @@ from typing import Any, Self
 import psycopg
 from psycopg import generators, pq, sql
 
+from xnovu.sql.readable import readable
+
 from .changes import Change
 from .messages import EPOCH, Decoder
 
@@ -131,17 +133,12 @@ class Changes:
 
     async def _arrival(self) -> None:
         """Until there is something to read; nobody watches the connection in between."""
-        loop, descriptor = asyncio.get_running_loop(), self._connection.socket
-        arrived: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(descriptor, _settle, arrived)
         try:
             async with asyncio.timeout(self._silence):
-                await arrived
+                await readable(self._connection.socket)
         except TimeoutError:
             message = f"the server has been silent for {self._silence:g} s"
             raise psycopg.OperationalError(message) from None
-        finally:
-            loop.remove_reader(descriptor)
 
     async def _end(self) -> psycopg.Error:
         """Why the server has ended the stream."""
@@ -152,11 +149,6 @@ class Changes:
         if result and result.status == pq.ExecStatus.FATAL_ERROR:
             return psycopg.errors.error_from_result(result)
         return psycopg.OperationalError("the server has ended the stream")
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 async def _start(connection: psycopg.AsyncConnection[Any], publication: str) -> None:
