@@ -15,7 +15,6 @@ from tests.realtime_project import realtime_project
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.adapters.postgres.wal import WalWakeUps
 from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.local.postgres import EmbeddedPostgres
@@ -74,12 +73,6 @@ async def notify(server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench
 
 
 @asynccontextmanager
-async def wal(server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
-    wakeups = WalWakeUps(lambda: database, **SOON, echo=None)
-    yield Bench(wakeups, database, server.kill, server.start)
-
-
-@asynccontextmanager
 async def realtime(server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
     del server
     async with realtime_project(database) as project:
@@ -91,7 +84,7 @@ async def realtime(server: EmbeddedPostgres, database: str) -> AsyncIterator[Ben
 
 
 Kind = Callable[[EmbeddedPostgres, str], AbstractAsyncContextManager[Bench]]
-KINDS: list[Kind] = [notify, wal, realtime]
+KINDS: list[Kind] = [notify, realtime]
 
 
 @pytest.fixture(params=KINDS, ids=lambda make: make.__name__)

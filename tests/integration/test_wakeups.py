@@ -1,19 +1,15 @@
-"""What each kind of wake-ups does beyond its contract, and what it says when it cannot."""
+"""What NOTIFY does beyond the contract of wake-ups, and what it says when it cannot."""
 
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
-from tests.conftest import FAST, eventually
+from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME
-from tests.contract.wakeups_fixtures import SOON, Bench, Ear, notify, wal
+from tests.contract.wakeups_fixtures import SOON, Bench, Ear, notify
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.adapters.postgres.wal import WalWakeUps
+from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.connection import Link
 from xnovu.local.postgres import EmbeddedPostgres
 
@@ -25,13 +21,6 @@ RENAME = "UPDATE notify.ent_notification SET name = 'another'"
 async def notified(postgres_server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
     migrate(database)
     async with notify(postgres_server, database) as bench:
-        yield bench
-
-
-@pytest.fixture
-async def logged(postgres_server: EmbeddedPostgres, database: str) -> AsyncIterator[Bench]:
-    migrate(database)
-    async with wal(postgres_server, database) as bench:
         yield bench
 
 
@@ -54,85 +43,11 @@ async def test_a_change_of_other_columns_notifies_nobody(notified: Bench) -> Non
         assert await notified.settled(ear) == 1
 
 
-async def test_a_transaction_in_the_log_wakes_once(logged: Bench) -> None:
-    async with logged.listening() as ear:
-        with psycopg.connect(logged.database) as connection:
-            for _ in range(3):
-                connection.execute(INSERT, [ACME])
-        await eventually(lambda: ear.heard)
-        assert await logged.settled(ear) == 1
-
-
-async def test_where_whole_old_rows_are_kept_only_what_counts_wakes(logged: Bench) -> None:
-    logged.execute("ALTER TABLE notify.ent_notification REPLICA IDENTITY FULL")
-    async with logged.listening() as ear:
-        logged.execute(INSERT, [ACME])
-        await eventually(lambda: ear.heard == 1)
-        logged.execute(RENAME)
-        assert await logged.settled(ear) == 1
-        logged.execute("UPDATE notify.ent_notification SET scheduled_for = now()")
-        assert await logged.settled(ear) == 3
-
-
-async def test_a_hint_from_the_log_is_given_again(logged: Bench) -> None:
-    wakeups = WalWakeUps(logged.database, **SOON, echo=0.01)
-    async with Bench(wakeups, logged.database, logged.cut, logged.mend).listening() as ear:
-        logged.execute(INSERT, [ACME])
-        await eventually(lambda: ear.heard == 2)
-
-
-async def test_it_leaves_no_slot_behind(logged: Bench) -> None:
-    def slots() -> int:
-        with psycopg.connect(logged.database) as connection:
-            query = "SELECT FROM pg_replication_slots WHERE database = current_database()"
-            return connection.execute(query).rowcount
-
-    async with logged.listening():
-        assert slots() == 1
-    await eventually(lambda: slots() == 0)
-
-
-@asynccontextmanager
-async def trying(database: str) -> AsyncIterator[WalWakeUps]:
-    """Wake-ups that cannot connect."""
-    ear, wakeups = Ear(), WalWakeUps(database, **SOON)
+async def test_says_when_nobody_is_there() -> None:
+    ear, wakeups = Ear(), NotifyWakeUps("postgresql://127.0.0.1:1/nowhere", **SOON)
     await wakeups.start(ear)
     await eventually(lambda: wakeups.connection.reason)
-    yield wakeups
+    assert wakeups.connection.state is Link.CONNECTING
+    assert wakeups.connection.reason == "no connection to the database"
     assert ear.heard == 0
     await wakeups.stop()
-
-
-async def test_says_what_to_run_where_there_is_no_publication(logged: Bench) -> None:
-    logged.execute("DROP PUBLICATION xnovu_wake")
-    async with trying(logged.database) as wakeups:
-        assert "CREATE PUBLICATION xnovu_wake" in wakeups.connection.reason
-    logged.execute(
-        "CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification"
-        " WITH (publish = 'insert, update')"
-    )
-    async with logged.listening() as ear:
-        assert await logged.settled(ear) == 0
-
-
-async def test_says_when_the_role_may_not_replicate(logged: Bench) -> None:
-    logged.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
-    async with trying(make_conninfo(logged.database, user="plain", password="plain")) as wakeups:
-        assert "attribute REPLICATION" in wakeups.connection.reason
-    logged.execute("DROP ROLE plain")
-
-
-async def test_says_when_the_log_tells_too_little() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings={**FAST, "wal_level": "replica"}) as server,
-    ):
-        migrate(server.dsn)
-        async with trying(server.dsn) as wakeups:
-            assert "wal_level = logical" in wakeups.connection.reason
-
-
-async def test_says_when_nobody_is_there(logged: Bench) -> None:
-    async with trying("postgresql://127.0.0.1:1/nowhere") as wakeups:
-        assert wakeups.connection.state is Link.CONNECTING
-        assert wakeups.connection.reason == "no connection to the database"

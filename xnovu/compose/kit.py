@@ -10,7 +10,6 @@ from xnovu.adapters.nats import NatsPeers, NatsTransport
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
-from xnovu.adapters.postgres.wal import WalWakeUps
 from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
 from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
@@ -77,8 +76,6 @@ def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps 
     match _hints(settings):
         case "notify":
             return NotifyWakeUps(secret(DATABASE_URL))
-        case "wal":
-            return WalWakeUps(secret(DATABASE_URL))
         case "realtime":
             one = frozenset({enterprise_id} if enterprise_id else ())
             options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
@@ -98,7 +95,7 @@ def _hints(settings: Settings) -> str:
 def wakeup_secrets(settings: Settings) -> Sequence[Secret]:
     """What has to be known for the hints of these settings."""
     match _hints(settings):
-        case "notify" | "wal":
+        case "notify":
             return (secret(DATABASE_URL),)
         case "realtime":
             return secret(SUPABASE_URL), secret(SUPABASE_KEY)

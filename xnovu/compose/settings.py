@@ -98,13 +98,20 @@ class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
     """
     Who says that rows may be due.
 
-    Postgres (``notify``, ``wal``), Supabase (``realtime``), or nobody, and the ``sweep`` looks
+    Postgres (``notify``), Supabase (``realtime``), or nobody, and the ``sweep`` looks
     alone. ``auto`` is what the store's own connection can do.
     ``enterprises`` gives each of these a Realtime channel; none: one channel for all.
     """
 
-    kind: Literal["auto", "notify", "wal", "realtime", "sweep"] = "auto"
+    kind: Literal["auto", "notify", "realtime", "sweep"] = "auto"
     enterprises: Enterprises = frozenset()
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _not_the_log(cls, given: Any) -> Any:
+        if given == "wal":
+            raise ValueError("there are no wake-ups by the log any more: use notify, or auto")
+        return given
 
 
 def _default(name: str) -> Policy:

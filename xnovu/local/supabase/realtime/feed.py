@@ -8,13 +8,12 @@ from typing import Protocol
 
 import psycopg
 
-from xnovu.sql.pgoutput import Change, Changes, replicate
-
 from .checks import complaint
 from .database import Database, connected
 from .faults import Faults, Log
 from .keys import Claims
 from .options import RealtimeOptions
+from .pgoutput import Change, Changes, replicate
 from .subscriptions import Subscription
 from .walrus import UNAUTHORIZED, Event, Subscriber, Walrus, errors
 

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 
 import psycopg
 
-from xnovu.sql.pgoutput import UNCHANGED, Change
-
 from .database import Database, Table, Texts, Value
 from .keys import Claims
+from .pgoutput import UNCHANGED, Change
 from .subscriptions import Subscription
 
 NO_KEY = "Error 400: Bad Request, no primary key"

@@ -29,9 +29,8 @@ class Change:
 
     ``columns`` is the row as it is now; empty where there is none any more. ``old`` is what the log
     keeps of the row before, by the table's REPLICA IDENTITY: by default the primary key, and of an
-    update only where that has changed; else None. ``types`` are the columns' type oids.
-    ``commit_time``, ``lsn`` (of the commit) and ``transaction`` (its id, 32 bits) are the same for
-    all changes of a transaction.
+    update only where that has changed; else None. ``commit_time`` and ``transaction`` (its id, 32
+    bits) are the same for all changes of a transaction.
     """
 
     kind: Kind
@@ -39,7 +38,5 @@ class Change:
     table: str
     columns: Mapping[str, Value]
     old: Mapping[str, str | None] | None
-    types: Mapping[str, int]
     commit_time: datetime
-    lsn: int
     transaction: int

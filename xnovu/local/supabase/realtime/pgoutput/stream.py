@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from struct import Struct
 from typing import Any, Self
@@ -28,37 +28,25 @@ _TURN = 64
 
 
 @asynccontextmanager
-async def replicate(
-    dsn: Callable[[], str] | str,
-    publication: str,
-    *,
-    beat: float = 10.0,
-    silence: float = 30.0,
-    **parameters: Any,
-) -> AsyncGenerator["Changes"]:
+async def replicate(dsn: str, publication: str, *, beat: float = 10.0) -> AsyncGenerator["Changes"]:
     """
     What is committed to the publication's tables from now on, transaction by transaction.
 
     It reads through a temporary slot: one that ends with the connection, so that nothing is kept
     for who has gone. Opening it waits for the transactions that are writing at the time. Every
-    ``beat`` seconds it reports what it has read; a server silent for ``silence`` seconds is given
-    up. ``parameters`` are libpq's. The server needs ``wal_level = logical``.
+    ``beat`` seconds it reports what it has read. The server needs ``wal_level = logical``.
 
     Raises:
         psycopg.errors.UndefinedObject: there is no such publication.
-        psycopg.Error: the server cannot be reached, refuses, ends the stream, or is silent.
+        psycopg.Error: the server cannot be reached, refuses, or ends the stream.
     """
     connection = await psycopg.AsyncConnection.connect(
-        dsn if isinstance(dsn, str) else dsn(),
-        autocommit=True,
-        replication="database",
-        client_encoding="utf8",
-        **parameters,
+        dsn, autocommit=True, replication="database", client_encoding="utf8"
     )
     try:
         await _start(connection, publication)
-        changes = Changes(connection.pgconn, silence)
-        reporting = asyncio.create_task(changes.report_for_ever(beat), name="xnovu-wal-report")
+        changes = Changes(connection.pgconn)
+        reporting = asyncio.create_task(changes.report_for_ever(beat), name="local-realtime-report")
         try:
             yield changes
         finally:
@@ -75,9 +63,8 @@ class Changes:
     Who asks for the next change has dealt with the one before: so much is then acknowledged.
     """
 
-    def __init__(self, connection: pq.abc.PGconn, silence: float) -> None:
+    def __init__(self, connection: pq.abc.PGconn) -> None:
         self._connection = connection
-        self._silence = silence
         self._decoder = Decoder()
         self._read: deque[Change] = deque()
         self._acknowledged = 0
@@ -128,22 +115,13 @@ class Changes:
                 if self._taken % _TURN == 0:
                     await asyncio.sleep(0)
                 return bytes(data)
-            await self._arrival()
+            await readable(self._connection.socket)
             self._connection.consume_input()
-
-    async def _arrival(self) -> None:
-        """Until there is something to read; nobody watches the connection in between."""
-        try:
-            async with asyncio.timeout(self._silence):
-                await readable(self._connection.socket)
-        except TimeoutError:
-            message = f"the server has been silent for {self._silence:g} s"
-            raise psycopg.OperationalError(message) from None
 
     async def _end(self) -> psycopg.Error:
         """Why the server has ended the stream."""
         while self._connection.is_busy():
-            await self._arrival()
+            await readable(self._connection.socket)
             self._connection.consume_input()
         result = self._connection.get_result()
         if result and result.status == pq.ExecStatus.FATAL_ERROR:

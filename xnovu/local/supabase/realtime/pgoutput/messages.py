@@ -16,9 +16,10 @@ from .changes import UNCHANGED, Change, Kind, Value
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres begins to count its microseconds."""
 
-_BEGIN = Struct(">QqI")
+_BEGIN = Struct(">8xqI")
 _COMMIT = Struct(">xQQ")
 _TRUNCATE = Struct(">IB")
+_TYPE_AND_MODIFIER = Struct(">8x")
 _INT8, _INT16, _INT32 = Struct(">B"), Struct(">H"), Struct(">I")
 _PART_OF_KEY = 1
 _KINDS: Mapping[bytes, Kind] = {b"I": "INSERT", b"U": "UPDATE", b"D": "DELETE"}
@@ -27,7 +28,6 @@ _KINDS: Mapping[bytes, Kind] = {b"I": "INSERT", b"U": "UPDATE", b"D": "DELETE"}
 @dataclass(frozen=True, slots=True)
 class _Column:
     name: str
-    type: int
     key: bool
 
 
@@ -36,12 +36,10 @@ class _Relation:
     schema: str
     table: str
     columns: tuple[_Column, ...]
-    types: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Transaction:
-    lsn: int
     commit_time: datetime
     id: int
 
@@ -72,8 +70,8 @@ class Decoder:
             case b"T":
                 return self._truncation(body)
             case b"B":
-                lsn, microseconds, number = body.take(_BEGIN)
-                self._transaction = _Transaction(lsn, _moment(microseconds), number)
+                microseconds, number = body.take(_BEGIN)
+                self._transaction = _Transaction(_moment(microseconds), number)
             case b"C":
                 _, self.committed = body.take(_COMMIT)
                 self._transaction = None
@@ -90,8 +88,7 @@ class Decoder:
         schema, table = body.string() or "pg_catalog", body.string()
         body.number(_INT8)  # the replica identity; each column says whether it is part of it
         columns = tuple(body.column() for _ in range(body.number(_INT16)))
-        types = {column.name: column.type for column in columns}
-        self._relations[number] = _Relation(schema, table, columns, types)
+        self._relations[number] = _Relation(schema, table, columns)
 
     def _change(self, kind: bytes, body: "_Body") -> Change:
         relation = self._relations[body.number(_INT32)]
@@ -126,9 +123,7 @@ class Decoder:
             table=relation.table,
             columns=columns,
             old=old,
-            types=relation.types,
             commit_time=transaction.commit_time,
-            lsn=transaction.lsn,
             transaction=transaction.id,
         )
 
@@ -157,8 +152,8 @@ class _Body:
 
     def column(self) -> _Column:
         flags, name = self.number(_INT8), self.string()
-        type_oid, _modifier = self.number(_INT32), self.number(_INT32)
-        return _Column(name, type_oid, bool(flags & _PART_OF_KEY))
+        self.take(_TYPE_AND_MODIFIER)
+        return _Column(name, bool(flags & _PART_OF_KEY))
 
     def byte(self) -> bytes:
         """The next byte; empty at the end."""

@@ -1,6 +1,0 @@
-"""Logical replication: what is committed to a database, told as it happens, change by change."""
-
-from .changes import UNCHANGED, Change, Kind, Unchanged, Value
-from .stream import Changes, replicate
-
-__all__ = ["UNCHANGED", "Change", "Changes", "Kind", "Unchanged", "Value", "replicate"]
