@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -30,16 +31,21 @@ REGISTER = """
 INSERT INTO notify.ent_notification_workflow (workflow_key, enterprise_id)
 SELECT DISTINCT 'welcome', enterprise_id FROM notify.ent_notification
 """
+ENDED = """
+SELECT percentile_disc(0.9) WITHIN GROUP (ORDER BY processed_at), max(processed_at)
+FROM notify.ent_notification WHERE processed_at > %s
+"""
 SENT = "SELECT count(*) FROM notify.ent_notification WHERE notification_status = 'SENT'"
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """How it went: ``seconds`` from the kill to the end of the last row."""
+    """How it went: ``seconds`` from the kill to the last row's end, ``most`` to nine in ten."""
 
     rows: int
     sent_before: int
     seconds: float
+    most: float
     found: Ledger
     repeats: int
 
@@ -53,7 +59,8 @@ class Killed:
         told = ", ".join(f"{len(each)} {name}" for name, each in counts.items())
         return (
             f"{self.rows} rows, all workers killed when {self.sent_before} were SENT and started"
-            f" again after {AWAY:g} s: {told}; all ended {self.seconds:.1f} s after the kill"
+            f" again after {AWAY:g} s: {told}; nine of ten of the rest ended {self.most:.1f} s"
+            f" after the kill, the last {self.seconds:.1f} s"
         )
 
 
@@ -66,15 +73,16 @@ async def run(rows: int) -> Killed:
         around.fleet.start()
         sent = await _until(around, lambda sent: sent >= SHARE * rows)
         around.fleet.stop()
-        killed = time.monotonic()
+        killed = datetime.now(UTC)
         await asyncio.sleep(AWAY)
         around.fleet.start()
         await _until(around, lambda sent: sent == rows)
-        seconds = time.monotonic() - killed
         with psycopg.connect(around.dsn) as connection:
             found = ledger(connection.execute(ROWS).fetchall(), wanted, around.novu)
+            [(most, last)] = connection.execute(ENDED, [killed]).fetchall()
         around.fleet.stop()
-    return Killed(rows, sent, seconds, found, len(found.repeats))
+    since = [(each - killed).total_seconds() for each in (last, most)]
+    return Killed(rows, sent, *since, found, len(found.repeats))
 
 
 def _insert(around: World, rows: int) -> list[int]:

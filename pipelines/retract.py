@@ -10,7 +10,8 @@ from xnovu.errors import Paused, Retryable, XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
-from xnovu.retraction import HOLD, Recall, Recalled, Retracted, came_to, parts
+from xnovu.retraction import Recall, Recalled, Retracted, came_to, parts
+from xnovu.sending import SendTimes
 
 REMEMBERED = 100_000
 """Calls of which it is kept in mind that they are through."""
@@ -24,9 +25,9 @@ class Retract:
     """
     Cancels at the provider until nothing more can come of a notification.
 
-    That is as soon as all of its people are known there, and for good ``quiet`` seconds after a
-    stage last had it in hand: whatever was sent has shown by then. The database tells how long
-    that is; what waits comes back by the policy, its claim kept for ``hold`` seconds meanwhile.
+    What nobody has begun to send is stopped: the send record tells. Else it ends as soon as all of
+    its people are known at the provider, and for good once whatever was sent has shown. The
+    database tells how long that is; what waits comes back by the policy.
     Of many calls, those that are through are not asked for again, so that a rate limit only makes
     it slow.
     """
@@ -34,17 +35,22 @@ class Retract:
     name = "retract"
     accepts = (RetractRequested,)
 
-    def __init__(self, store: Store, provider: Provider, quiet: float, hold: float = HOLD) -> None:
-        self._store, self._provider, self._quiet, self._hold = store, provider, quiet, hold
+    def __init__(
+        self,
+        store: Store,
+        provider: Provider,
+        times: SendTimes = SendTimes(),  # noqa: B008 - frozen
+    ) -> None:
+        self._store, self._provider, self._times = store, provider, times
         self._through: dict[Asked, Recalled] = {}
 
     async def handle(self, batch: Sequence[Envelope[RetractRequested]]) -> Sequence[Result]:
         events = {envelope.event.key: envelope.event for envelope in batch}
-        standing = await self._store.retracted(list(events), self._hold)
+        standing = await self._store.begin_retraction(list(events), self._times)
         calls = {key: _calls(events[key], row) for key, row in standing.items()}
         answers = await self._answers(calls, standing)
         verdicts = {
-            key: self._verdict(row, [answers[key, call] for call in calls[key]])
+            key: _verdict(row, [answers[key, call] for call in calls[key]])
             for key, row in standing.items()
         }
         told = await self._told(verdicts)
@@ -59,7 +65,7 @@ class Retract:
         heard = await self._provider.cancel([call for _, call in asked])
         answers = dict(zip(asked, heard, strict=True))
         for (key, call), answer in answers.items():
-            if isinstance(answer, Recalled) and (answer.settled or self._is_over(standing[key])):
+            if isinstance(answer, Recalled) and (answer.settled or _is_over(standing[key])):
                 self._through[key, call] = answer
         return {**answers, **known}
 
@@ -68,21 +74,6 @@ class Retract:
             self._through.pop(part, None)
         if len(self._through) > REMEMBERED:  # of rows that went to other processes
             self._through.clear()
-
-    def _is_over(self, row: Retracted) -> bool:
-        return row.quiet >= self._quiet
-
-    def _verdict(
-        self, row: Retracted, answers: Sequence[Recalled | XNovuError]
-    ) -> Retraction | XNovuError:
-        if row.outcome:
-            return row.outcome
-        if error := next((a for a in answers if isinstance(a, XNovuError)), None):
-            return _patient(error)
-        recalled = [answer for answer in answers if isinstance(answer, Recalled)]
-        if self._is_over(row) or all(call.settled for call in recalled):
-            return came_to(row.previous, recalled)
-        return Retryable("it may still be on its way", code="retraction_open", bounded=False)
 
     async def _told(
         self, verdicts: Mapping[Key, Retraction | XNovuError]
@@ -100,6 +91,22 @@ def _calls(event: RetractRequested, row: Retracted) -> Sequence[Recall]:
     return [Recall(name, len(people)) for name, people in named]
 
 
+def _is_over(row: Retracted) -> bool:
+    """Whether all that was sent of it surely shows."""
+    return row.seconds <= 0
+
+
+def _verdict(row: Retracted, answers: Sequence[Recalled | XNovuError]) -> Retraction | XNovuError:
+    if row.outcome:
+        return row.outcome
+    if error := next((a for a in answers if isinstance(a, XNovuError)), None):
+        return _patient(error)
+    recalled = [answer for answer in answers if isinstance(answer, Recalled)]
+    if _is_over(row) or all(call.settled for call in recalled):
+        return came_to(row.previous, recalled)
+    return Retryable("it may still be on its way", code="retraction_open", bounded=False)
+
+
 def _patient(error: XNovuError) -> XNovuError:
     """Nobody gives a retraction up because the provider is in trouble."""
     if isinstance(error, Paused):
@@ -115,7 +122,7 @@ def _result(verdict: Retraction | XNovuError | None, change: StatusChanged | Non
 
 
 async def build(kit: Kit) -> Retract:
-    return Retract(await kit.store(), await kit.provider(), kit.quiet, kit.hold)
+    return Retract(await kit.store(), await kit.provider(), kit.times)
 
 
 part = Part(Retract.name, Retract.accepts, build)

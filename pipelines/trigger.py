@@ -1,40 +1,46 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 from xnovu.events import Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import HOLD, SETTLE, Provider, Store
+from xnovu.ports import Provider, Store
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import parts
+from xnovu.sending import Begun, Sending, SendTimes, Verdict
 
 Answer = XNovuError | None
 
-Late = Mapping[Key, float]
-"""Past their deadline, and by how many seconds."""
+SOON = 0.05
+"""Seconds after which a row is asked for again whose sender has just ended."""
 
-_ORDER = (Retryable, Paused, Expired, Permanent)
+_ORDER = (Unclear, Retryable, Paused, Permanent)
+
+
+class _Outcome(NamedTuple):
+    """What becomes of one row; ``record`` is what end_send is told of it, if anything."""
+
+    result: Result
+    record: str | None = None
+
+
+UNSENT, UNCLEAR = "unsent", "unclear"
 
 
 class Trigger:
     """
-    Asks the store what is still wanted, then the provider, once for the whole batch.
+    Begins the send records of a batch, then asks the provider, once for the whole batch.
 
     A notification for more than 100 recipients is several calls, each with a transaction id of
-    its own, and ends as one. What is past its deadline is not sent any more, but looked up if it
-    may have been sent before: ``quiet`` seconds after the deadline that has surely shown. What is
-    about to be sent keeps its claim for ``hold`` seconds. ``settle`` seconds after the provider has
-    accepted something, it surely shows it.
-
-    What somebody else may be sending is left to him for as long as he can need, ``quiet`` seconds,
-    and comes back then to be looked up.
+    its own, and ends as one.
     """
 
     name = "trigger"
@@ -44,116 +50,77 @@ class Trigger:
         self,
         store: Store,
         provider: Provider,
-        quiet: float,
-        hold: float = HOLD,
-        settle: float = SETTLE,
+        times: SendTimes = SendTimes(),  # noqa: B008 - frozen
     ) -> None:
-        self._store, self._provider = store, provider
-        self._quiet, self._hold, self._settle = quiet, hold, settle
+        self._store, self._provider, self._times = store, provider, times
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
-        unique = _unique(batch)
-        ours = await self._store.still_wanted(list(unique), self._hold, self._quiet)
+        until = asyncio.get_running_loop().time() + self._times.lease
+        envelopes = {envelope.event.key: envelope for envelope in batch}
+        sending = await self._store.begin_send(list(envelopes), self._times)
+        outcomes = {key: _unasked(begun) for key, begun in sending.verdicts.items()}
+        asked = {key: envelopes[key] for key, outcome in outcomes.items() if outcome is None}
+        told = {key: outcome for key, outcome in outcomes.items() if outcome}
+        told |= await self._ask(asked, sending, until)
+        await self._end(sending, told)
+        # The first copy in a batch stands for all; what is no longer to be sent is done with.
+        return [told.pop(e.event.key, _Outcome(Done())).result for e in batch]
+
+    async def _ask(
+        self, asked: Mapping[Key, Envelope[Hydrated]], sending: Sending, until: float
+    ) -> dict[Key, _Outcome]:
+        split = {key: _calls(e, sending.verdicts[key]) for key, e in asked.items()}
+        calls = [call for each in split.values() for call in each]
         try:
-            results, late = await self._left_alone([key for key in unique if key not in ours])
-        except XNovuError:
-            await self._let_go(ours)
+            answers = iter(await self._provider.trigger(calls, until) if calls else ())
+        except Exception:
+            await self._end(sending, dict.fromkeys(asked, _Outcome(Done(), UNCLEAR)))
             raise
-        asked = [e for key, e in unique.items() if key in ours or (key in late and e.doubtful)]
-        sent = await self._send(asked, late)
-        for seconds, keys in _not_sent({key: sent[key] for key in ours}).items():
-            await self._let_go(keys, seconds)
-        results |= sent
-        first_time = set(unique)
-        return [
-            results.get(e.event.key, Done()) if _take(first_time, e.event.key) else Done()
-            for e in batch
-        ]
-
-    async def _left_alone(self, keys: Sequence[Key]) -> tuple[dict[Key, Result], Late]:
-        """What becomes of those that are not to be sent, as far as anything does; and the late."""
-        if not keys:
-            return {}, {}
-        late = await self._store.overdue(keys)
-        busy = await self._store.being_sent([key for key in keys if key not in late])
-        results: dict[Key, Result] = {key: Expired("its deadline has passed") for key in late}
-        return results | {key: _being_sent(seconds) for key, seconds in busy.items()}, late
-
-    async def _let_go(self, keys: Collection[Key], seconds: float = 0.0) -> None:
-        """Keep them from others for no longer than that."""
-        with suppress(XNovuError):  # then they wait for as long as they would have
-            await self._store.let_go(list(keys), seconds)
-
-    async def _send(self, asked: Sequence[Envelope[Hydrated]], late: Late) -> dict[Key, Result]:
-        split = [_calls(envelope, overdue=envelope.event.key in late) for envelope in asked]
-        answers = iter(await self._provider.trigger([call for calls in split for call in calls]))
-        results = {
-            envelope.event.key: self._result(envelope.event, [next(answers) for _ in calls])
-            for envelope, calls in zip(asked, split, strict=True)
+        return {
+            key: _outcome(asked[key].event, sending.verdicts[key], [next(answers) for _ in each])
+            for key, each in split.items()
         }
-        return {key: self._for_sure(result, late.get(key)) for key, result in results.items()}
 
-    def _result(self, event: Hydrated, answers: Sequence[Answer]) -> Result:
-        refused = [answer for answer in answers if answer is not None]
-        if not refused:
-            return Done.then(_triggered(event, len(answers)))
-        if len(refused) == len(answers):
-            return _worst(refused)
-        accepted = len(answers) - len(refused)
-        return _in_part(_worst(refused), accepted, len(answers), self._settle)
-
-    def _for_sure(self, result: Result, late: float | None) -> Result:
-        """What was sent just before its deadline may not have shown yet."""
-        if late is None or late >= self._quiet or not isinstance(result, Expired):
-            return result
-        wait = self._quiet - late
-        return Retryable(str(result), code="provider_unclear", after=wait, bounded=False)
+    async def _end(self, sending: Sending, outcomes: Mapping[Key, _Outcome]) -> None:
+        """What was sent keeps its record until its status is written."""
+        unsent = [key for key, outcome in outcomes.items() if outcome.record == UNSENT]
+        unclear = [key for key, outcome in outcomes.items() if outcome.record == UNCLEAR]
+        if unsent or unclear:
+            with suppress(XNovuError):  # then the sender's time ends by itself, in doubt
+                await self._store.end_send(sending, unsent, unclear)
 
 
-def _being_sent(seconds: float) -> Retryable:
-    """Whoever it is looks it up after that, too, if this one comes first."""
-    what = "another worker may be sending it"
-    return Retryable(what, code="being_sent", after=seconds, bounded=False)
+def _unasked(begun: Begun) -> _Outcome | None:
+    """What becomes of a row that the provider need not be asked about; None if it must be."""
+    match begun.verdict:
+        case Verdict.LATE:
+            return _Outcome(Expired("its deadline has passed"), UNSENT)
+        case Verdict.BUSY:
+            after = max(begun.seconds, SOON)
+            what = "another worker may be sending it"
+            return _Outcome(Retryable(what, code="being_sent", after=after, bounded=False))
+        case _:
+            return None
 
 
-def _not_sent(sent: Mapping[Key, Result]) -> Mapping[float, Sequence[Key]]:
-    """What is to be tried again, by the seconds until a look-up tells; 0: surely not sent."""
-    waits: dict[float, list[Key]] = defaultdict(list)
-    for key, result in sent.items():
-        match result:
-            case Retryable(after=after):
-                waits[after or 0.0].append(key)
-            case Paused():
-                waits[0.0].append(key)
-            case _:  # it has ended
-                pass
-    return waits
-
-
-def _unique(batch: Sequence[Envelope[Hydrated]]) -> dict[Key, Envelope[Hydrated]]:
-    """One copy of each; of two, the one that may have been sent before."""
-    copies: dict[Key, Envelope[Hydrated]] = {}
-    for envelope in batch:
-        if envelope.redelivered or envelope.event.key not in copies:
-            copies[envelope.event.key] = envelope
-    return copies
-
-
-def _take(keys: set[Key], key: Key) -> bool:
-    """The first copy in a batch stands for all; the others are done with it."""
-    if key in keys:
-        keys.remove(key)
-        return True
-    return False
-
-
-def _calls(envelope: Envelope[Hydrated], *, overdue: bool) -> list[Call]:
-    notification, doubtful = envelope.event.notification, envelope.doubtful
-    people = notification.recipients
+def _calls(envelope: Envelope[Hydrated], begun: Begun) -> list[Call]:
+    notification, people = envelope.event.notification, envelope.event.notification.recipients
+    flags = (begun.looks_up, begun.sends, envelope.express)
     return [
-        Call(name, notification, people[of.start : of.stop], doubtful, overdue, envelope.express)
+        Call(name, notification, people[of.start : of.stop], *flags)
         for name, of in parts(notification.transaction_id, len(people))
     ]
+
+
+def _outcome(event: Hydrated, begun: Begun, answers: Sequence[Answer]) -> _Outcome:
+    refused = [answer for answer in answers if answer is not None]
+    if not refused:
+        return _Outcome(Done.then(_triggered(event, len(answers))))
+    worst = _final(_worst(refused), begun)
+    accepted = len(answers) - len(refused)
+    unclear = any(isinstance(answer, Unclear) for answer in refused)
+    record = UNCLEAR if unclear or (accepted and begun.sends) else UNSENT
+    return _Outcome(_in_part(worst, accepted, len(answers)) if accepted else worst, record)
 
 
 def _triggered(event: Hydrated, calls: int) -> Triggered:
@@ -168,34 +135,43 @@ def _triggered(event: Hydrated, calls: int) -> Triggered:
 
 
 def _worst(refused: Sequence[XNovuError]) -> XNovuError:
-    """
-    What decides for the whole.
-
-    Nothing is given up while a part is open, and nothing is held, to be sent once more
-    without a look-up, while the outcome of a part is unclear.
-    """
-    return min(refused, key=lambda answer: _ORDER.index(type(answer)))
+    """What decides for the whole: nothing is given up while a part is open."""
+    return min(
+        refused, key=lambda answer: [isinstance(answer, kind) for kind in _ORDER].index(True)
+    )
 
 
-def _in_part(error: XNovuError, accepted: int, parts: int, settle: float) -> XNovuError:
+def _final(error: XNovuError, begun: Begun) -> XNovuError:
+    """What it means that a look-up did not find it."""
+    if not isinstance(error, Missing):
+        return error
+    if begun.seconds:
+        message = f"{error}; it may not show yet"
+        return Retryable(message, code=error.code, after=begun.seconds, bounded=False)
+    return Expired(f"its deadline has passed, and {error}")
+
+
+def _in_part(error: XNovuError, accepted: int, calls: int) -> XNovuError:
     """
-    Some people have it already, so the rest is looked up before it is sent again.
+    Some people have it already, so all is looked up before the rest is sent again.
 
     However often: what would be held is not given up because a part of it was accepted.
     """
-    message = f"{accepted} of {parts} parts accepted; {error}"
-    if isinstance(error, Permanent):
-        return Permanent(message, code=error.code, violations=error.violations)
-    if isinstance(error, Expired):
-        return Expired(message)
-    wait = max(settle, getattr(error, "after", None) or 0.0)
-    bounded = not isinstance(error, Paused)
-    return Retryable(message, code=error.code, after=wait, bounded=bounded)
+    message = f"{accepted} of {calls} parts accepted; {error}"
+    match error:
+        case Permanent():
+            return Permanent(message, code=error.code, violations=error.violations)
+        case Expired():
+            return Expired(message)
+        case Retryable(after=after, bounded=bounded):
+            return Retryable(message, code=error.code, after=after, bounded=bounded)
+        case _:
+            after = getattr(error, "after", None)
+            return Retryable(message, code=error.code, after=after, bounded=False)
 
 
 async def build(kit: Kit) -> Trigger:
-    store, provider = await kit.store(), await kit.provider()
-    return Trigger(store, provider, kit.quiet, kit.hold, kit.settle)
+    return Trigger(await kit.store(), await kit.provider(), kit.times)
 
 
 part = Part(Trigger.name, Trigger.accepts, build)

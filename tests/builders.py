@@ -1,6 +1,5 @@
 """Things to test with. Every argument has a default; name only what the test is about."""
 
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -21,13 +20,11 @@ def a_notification(id: int = 1, **overrides: Any) -> Notification:
     return Notification.model_validate({"id": id, **fields, **overrides})
 
 
-def captured(
-    id: int = 1, *, deadline: datetime | None = None, trace: str = "", **overrides: Any
-) -> Envelope[Event]:
+def captured(id: int = 1, *, trace: str = "", **overrides: Any) -> Envelope[Event]:
     """What ingest says of row ``id``; give ``generation`` or ``claims`` to say it anew."""
     fields: dict[str, Any] = {"enterprise_id": ENTERPRISE, "transaction_id": f"transaction-{id}"}
     event = Captured.model_validate({"notification_id": id, **fields, **overrides})
-    return Envelope(event, deadline, trace)
+    return Envelope(event, trace)
 
 
 def namespace() -> dict[str, str]:

@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exhaustive", action="store_true", help="sabotage every single passage of the stages"
     )
+    parser.addoption("--write-schema", action="store_true", help="write docs/schema.sql")
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,13 @@
 """
-The unit that travels: an event with an identity, a deadline and a trace.
+The unit that travels: an event with an identity and a trace.
 
 On the wire: the headers ``id`` (``<kind>:<enterprise>/<notification>/<generation>/<claims>…``),
-``expires`` (ISO 8601, where there is a deadline), ``traceparent`` (W3C, where there is one) and
-``express`` (where it goes before others), and the event as JSON. The id alone says which row a
+``traceparent`` (W3C, where there is one) and ``express`` (where it goes before others), and the
+event as JSON. The id alone says which row a
 message is about, even if its body is unreadable.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from xnovu.errors import Permanent
@@ -21,17 +20,10 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 class Envelope(NamedTuple, Generic[E_co]):
-    """
-    An event on its way.
-
-    ``redelivered`` is True where this very message may have been handled before. ``express`` ones
-    go before others that wait, and so does what they cause.
-    """
+    """An event on its way. ``express`` ones, and what they cause, go before others that wait."""
 
     event: E_co
-    deadline: datetime | None = None
     trace: str = ""
-    redelivered: bool = False
     express: bool = False
 
     @property
@@ -43,30 +35,20 @@ class Envelope(NamedTuple, Generic[E_co]):
     def enterprise_id(self) -> str:
         return self.event.enterprise_id
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether the notification may have been sent, here or under an earlier claim."""
-        return self.redelivered or self.event.claims > 1
-
     def then(self, event: Event) -> "Envelope[Event]":
-        """The envelope this one causes. What has happened is to be told however late it is."""
-        deadline = None if event.past else self.deadline
-        return Envelope(event, deadline, self.trace, express=self.express)
+        """The envelope this one causes."""
+        return Envelope(event, self.trace, self.express)
 
     def encode(self) -> tuple[dict[str, str], bytes]:
         headers = {"id": self.id}
         if self.trace:
             headers["traceparent"] = self.trace
-        if self.deadline:
-            headers["expires"] = self.deadline.isoformat()
         if self.express:
             headers["express"] = "1"
         return headers, self.event.to_json()
 
 
-def decode(
-    headers: Mapping[str, str], body: bytes, *, redelivered: bool = False
-) -> Envelope[Event]:
+def decode(headers: Mapping[str, str], body: bytes) -> Envelope[Event]:
     """
     Read an envelope.
 
@@ -76,14 +58,7 @@ def decode(
     try:
         kind = headers["id"].split(":", 1)[0]
         event = KINDS[kind].of_json(body)
-        deadline = headers.get("expires")
-        return Envelope(
-            event,
-            datetime.fromisoformat(deadline) if deadline else None,
-            headers.get("traceparent", ""),
-            redelivered,
-            is_express(headers),
-        )
+        return Envelope(event, headers.get("traceparent", ""), is_express(headers))
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"
         raise Permanent(reason, code="unreadable") from error

@@ -43,6 +43,17 @@ class Retryable(XNovuError):
         self.bounded = bounded
 
 
+class Unclear(Retryable):
+    """It may have been done, or not: whoever does it again looks first."""
+
+
+class Missing(Retryable):
+    """A look-up did not find it, and the call did not allow it to be done now."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="provider_unclear", bounded=False)
+
+
 class Permanent(XNovuError):
     """The work itself is wrong; repeating it cannot help. ``violations`` lists every fault."""
 

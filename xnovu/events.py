@@ -103,7 +103,7 @@ class Event(_Frozen):
     """
     A fact about one notification. ``kind`` names it on the wire, and its subject.
 
-    ``past`` says that nothing is left to do for which a deadline could come too soon.
+    ``past`` says that it tells how something ended: nothing is left to do but to write it down.
     """
 
     kind: ClassVar[str] = ""

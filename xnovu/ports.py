@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar, NamedTuple, Protocol
 
 from xnovu.connection import Connection
@@ -10,49 +9,22 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
 from xnovu.policy import Fate, Policy
-from xnovu.retraction import HOLD, Recaller, Retractions
+from xnovu.retraction import Recaller, Retractions
+from xnovu.sending import Sending, SendTimes
 
 LATE = 60.0
 """Seconds in which a claim whose answer was lost may still be on its way to the database."""
 
-
-class Lease(Protocol):
-    """Whether a delivery in hand is still ours. Ask it before working on what was held."""
-
-    @property
-    def shaken(self) -> bool:
-        """Whether somebody else may have it, too: the broker was out of reach meanwhile."""
-        ...
-
-    @property
-    def lapsed(self) -> bool:
-        """Whether it is somebody else's by now, or about to be: leave it alone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Unending:
-    """The lease of a source that gives nothing to anybody else."""
-
-    shaken: bool = False
-    lapsed: bool = False
-
-
-UNENDING: Lease = Unending()
+HANDOVER = 10.0
+"""Seconds within which claimed rows are handed over; after that their claimer is taken for dead."""
 
 
 class Delivery(NamedTuple):
-    """
-    One message as it arrived, still sealed. ``attempt`` counts from 1.
-
-    ``suspect`` is True where it may have been delivered before, whatever the count says.
-    """
+    """One message as it arrived, still sealed. ``attempt`` counts from 1."""
 
     headers: Mapping[str, str]
     body: bytes
     attempt: int
-    suspect: bool = False
-    lease: Lease = UNENDING
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]
@@ -73,9 +45,8 @@ class Source(Protocol):
     Where deliveries come from: a broker's subjects, or a table with rows that are due.
 
     Every delivery is settled by the fate its handler returned. If the handler
-    raises, nothing in that batch is settled and all of it comes again. What comes again is
-    ``suspect``, and waits beside the mailbox: it holds nobody up, for however long it waits. A
-    delivery whose lease has lapsed comes again by itself, whatever else than its end was its fate.
+    raises, nothing in that batch is settled and all of it comes again. What comes again waits
+    beside the mailbox: it holds nobody up, for however long it waits.
     """
 
     features: ClassVar[Features]
@@ -173,7 +144,6 @@ class Row:
     key: Key
     notification: Notification
     workflow: Workflow | None
-    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +164,8 @@ class Claim:
     """
 
     captured: Captured
-    expires_at: datetime | None = None
     claimed_before: bool = False
     express: bool = False
-
-
-SETTLE = 30.0
-"""Seconds until a look-up at a provider surely finds what it has just accepted."""
 
 
 class Store(Retractions, Protocol):
@@ -222,6 +187,14 @@ class Store(Retractions, Protocol):
         """
         ...
 
+    def handed_over(self) -> None:
+        """
+        Say, with the next call, that whatever this store has claimed so far is on its way.
+
+        If that is not said within HANDOVER seconds, the rows are due again: their claimer is dead.
+        """
+        ...
+
     async def release(self, keys: Sequence[Key]) -> None:
         """Give claimed rows back at once: they are due again."""
         ...
@@ -234,28 +207,26 @@ class Store(Retractions, Protocol):
         """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
         ...
 
-    async def still_wanted(
-        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
-    ) -> frozenset[Key]:
+    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         """
-        Those still PROCESSING under this very claim and not past ``expires_at``.
+        Ask what may be done with rows in hand, and write who is about to send which.
 
-        Their claims hold for ``hold`` seconds more at the least: nobody else is to begin while they
-        are being sent, nor before a look-up would find them. And for ``alone`` seconds nobody else
-        is given them: what another call of anybody's was given so is left out.
+        What is given to this call is nobody else's for ``times.lease`` seconds from before it:
+        only then may it be sent. Claims are kept for ``times.hold`` seconds at least. Deadlines go
+        by the database's clock. If the answer is lost, a later call of this store is given the
+        same rows.
         """
         ...
 
-    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        """Those PROCESSING under this very claim that somebody was given alone: seconds left."""
-        ...
+    async def end_send(
+        self, sending: Sending, unsent: Sequence[Key], unclear: Sequence[Key]
+    ) -> None:
+        """
+        Give up what :meth:`begin_send` gave; what is another sender's by now is left alone.
 
-    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
-        """End that early: these were not sent, or it will show within so many ``seconds``."""
-        ...
-
-    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        """Those PROCESSING under this very claim past ``expires_at``, and for how many seconds."""
+        ``unsent`` was surely not sent by this call; ``unclear`` may have been, and no request of
+        it is under way any more.
+        """
         ...
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
@@ -274,27 +245,28 @@ class Trigger:
     """
     One call to the provider: one notification for up to 100 recipients.
 
-    ``transaction_id`` is unique per call. ``suspect`` is True where this call may already have
-    been made: the provider looks it up before it sends again. ``overdue`` is True where it may no
-    longer be made: it is only looked up. ``express`` ones go before others that wait.
+    ``transaction_id`` is unique per call. With ``look_up`` the provider looks for it first. Without
+    ``send`` it does no more than that. ``express`` ones go before others that wait.
     """
 
     transaction_id: str
     notification: Notification
     recipients: tuple[str, ...]
-    suspect: bool = False
-    overdue: bool = False
+    look_up: bool = False
+    send: bool = True
     express: bool = False
 
 
 class Provider(Recaller, Protocol):
     """The service that reaches people (Novu)."""
 
-    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+    async def trigger(self, calls: Sequence[Trigger], until: float) -> Sequence[XNovuError | None]:
         """
         Make each call once, however often it is asked; say of each, in order, if it was accepted.
 
-        None is accepted. Permanent: refused. Expired: overdue, and it was not made. Retryable: try
-        again, or unclear (``after`` is the time to let it settle). Paused: not its fault.
+        No request begins after ``until`` (the event loop's time, seconds). None is accepted.
+        Permanent: refused. Unclear: it may have been accepted. Missing: a look-up did not find it,
+        and it was not to be sent. Retryable: try again. Paused: not its fault. All but Unclear mean
+        that this call was surely not sent now.
         """
         ...

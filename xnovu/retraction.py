@@ -7,12 +7,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 from xnovu.errors import XNovuError
 from xnovu.events import Key, Retraction, RetractRequested, Status, StatusChanged
+from xnovu.sending import SendTimes
 
 RECIPIENTS = 100
 """Recipients at the most in one call to the provider (Novu's event API)."""
-
-HOLD = 120.0
-"""Seconds for which a claim is kept that is in hand: four times a provider's settling."""
 
 
 def parts(transaction_id: str, recipients: int) -> Iterator[tuple[str, range]]:
@@ -66,12 +64,13 @@ class Retracted:
     """
     Where a retracted row stands.
 
-    ``previous`` is its status when it was taken back, ``quiet`` for how many seconds now no stage
-    has had it in hand to send, ``outcome`` what the retraction achieved, if that is known.
+    ``previous`` is its status when it was taken back, ``seconds`` how long it takes until all that
+    was sent of it surely shows (0: it does by now), ``outcome`` what the retraction achieved, if
+    that is known: what nobody has begun to send is stopped.
     """
 
     previous: Status
-    quiet: float
+    seconds: float
     outcome: Retraction | None = None
 
 
@@ -86,11 +85,13 @@ class Retractions(Protocol):
         """
         ...
 
-    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
+    async def begin_retraction(
+        self, keys: Sequence[Key], times: SendTimes
+    ) -> Mapping[Key, Retracted]:
         """
         Where they stand; one that another claim has by now, or that is gone, is left out.
 
-        Their claims hold for ``hold`` seconds more at the least.
+        From then on nobody begins to send them. Their claims are kept for ``times.hold`` seconds.
         """
         ...
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
-from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
+from xnovu.errors import Paused, Permanent, Retryable, XNovuError, describe
 from xnovu.events import Event, Failure, Key
 from xnovu.observer import Observer, Report, Unobserved
 from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
-from xnovu.ports import SETTLE, Delivery, Publisher
+from xnovu.ports import Delivery, Publisher
 
 
 class Stage(Protocol):
@@ -47,18 +47,11 @@ class _Slip:
             return self.envelope.event.key
         return about(self.delivery.headers, self.delivery.body)
 
-    @property
-    def work(self) -> Envelope[Event] | None:
-        """What the stage is given: it is to know if somebody else may have it, too."""
-        if self.envelope and self.delivery.lease.shaken:
-            return self.envelope._replace(redelivered=True)
-        return self.envelope
-
-    def settled(self, untold: float) -> Fate:
-        """What the source is to do; work that is done but ``untold`` comes again after that."""
+    def settled(self) -> Fate:
+        """What the source is to do; what is not done, or done and not told, comes again."""
         if self.fate and self.told:
             return self.fate
-        return Retry(untold if self.fate else 0.0, "given back", "stopping", spent=False)
+        return Retry(0.0, "given back", "stopping", spent=False)
 
 
 def utc_now() -> datetime:
@@ -71,8 +64,7 @@ class Actor:
     """
     A stage bound to its policy and its publisher; hand it to ``Source.subscribe``.
 
-    Once ``stopping`` is set, held work is given back at once instead of waited for; what was done
-    and could not be told comes again ``settle`` seconds later, when the provider surely knows it.
+    Once ``stopping`` is set, held work is given back at once instead of waited for.
     """
 
     stage: Stage
@@ -80,7 +72,6 @@ class Actor:
     publisher: Publisher
     observer: Observer = field(default_factory=Unobserved)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    settle: float = SETTLE
     now: Callable[[], datetime] = utc_now
 
     async def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Fate]:
@@ -92,7 +83,7 @@ class Actor:
         while held := [slip for slip in slips if slip.hold]:
             holds += 1
             await self._wait(held, holds)
-        fates = [slip.settled(self.settle) for slip in slips]
+        fates = [slip.settled() for slip in slips]
         pairs = [(slip.key, fate) for slip, fate in zip(slips, fates, strict=True)]
         self.observer.finished(Report(self.stage.name, pairs, time.perf_counter() - began))
         return fates
@@ -100,12 +91,8 @@ class Actor:
     def _open(self, delivery: Delivery) -> _Slip:
         slip = _Slip(delivery)
         try:
-            redelivered = delivery.attempt > 1 or delivery.suspect
-            slip.envelope = decode(delivery.headers, delivery.body, redelivered=redelivered)
-            deadline, doubtful = slip.envelope.deadline, slip.envelope.doubtful
-            if deadline and deadline <= self.now() and not doubtful:  # else it is looked up
-                raise Expired(f"deadline {deadline:%FT%TZ} has passed")
-        except (Permanent, Expired) as error:
+            slip.envelope = decode(delivery.headers, delivery.body)
+        except Permanent as error:
             self._decide([slip], error)
         return slip
 
@@ -130,22 +117,14 @@ class Actor:
             async with asyncio.timeout(hold.after):
                 await self.stopping.wait()
         except TimeoutError:
-            await self._attempt([slip for slip in held if not self._let_go(slip)])
-
-    def _let_go(self, slip: _Slip) -> bool:
-        """Whether held work has become somebody else's; what is done is told all the same."""
-        if slip.fate or not slip.delivery.lease.lapsed:
-            return False
-        why = "held, and out of the broker's reach for too long"
-        slip.fate, slip.told = Retry(0.0, why, "lapsed", spent=False), True
-        return True
+            await self._attempt(held)
 
     async def _work(self, slips: Sequence[_Slip]) -> None:
         if not slips:
             return
         try:
-            works = [slip.work for slip in slips]
-            results = await self.stage.handle([work for work in works if work])
+            envelopes = [slip.envelope for slip in slips if slip.envelope]
+            results = await self.stage.handle(envelopes)
             for slip, result in zip(slips, results, strict=True):
                 self._decide([slip], result)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is contained here

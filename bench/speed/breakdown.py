@@ -10,12 +10,10 @@ from typing import Any
 from unittest.mock import patch
 
 import psycopg
-from nats.aio.msg import Msg
 
 from bench.speed.ground import Ground, insert, register
 from bench.speed.jobs import until
 from xnovu.adapters.nats import NatsOptions, transport
-from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.table.source import TableOptions
 from xnovu.adapters.table.window import Window
@@ -24,7 +22,6 @@ from xnovu.cli.setup import provisioned
 from xnovu.compose import Settings, serve
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
 from xnovu.compose.settings import HealthOptions, LogOptions, Stages
-from xnovu.ports import Delivery, Lease
 from xnovu.sql.store import SqlStore
 from xnovu.stage import Actor
 
@@ -78,16 +75,9 @@ def _timed(watch: Stopwatch) -> Generator[None]:
         patch.object(Actor, "_emit", watch.of("emit", Actor._emit)),
         patch.object(transport, "settle", watch.of("settle", transport.settle)),
         patch.object(SqlStore, "claim", watch.of("settle", SqlStore.claim)),
-        patch.object(transport, "delivery", _fresh),
         patch.object(Window, "room", lambda window: window.stride.size),  # nobody takes it up yet
     ):
         yield
-
-
-def _fresh(message: Msg, old: int, lease: Lease) -> Delivery:
-    """What lay there before its stage began is not looked up for once."""
-    del old
-    return delivery(message, 0, lease)
 
 
 async def breakdown(ground: Ground, rows: int) -> Spent:

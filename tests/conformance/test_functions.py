@@ -10,9 +10,13 @@ from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key, Retraction, Status
 from xnovu.ports import Outcome
+from xnovu.retraction import Retracted
+from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 
 LEASE = 600.0
+TIMES = SendTimes()
+PAST = "2001-01-01T00:00:00Z"
 FAILURE = Failure(
     code="refused", stage="trigger", message="no", attempts=2, at=datetime(2026, 1, 2, tzinfo=UTC)
 )
@@ -96,10 +100,34 @@ async def test_a_row_is_loaded_with_the_workflow_of_its_enterprise(
 async def test_only_who_holds_the_claim_may_send(store: SqlStore) -> None:
     (key,) = await claimed(store)
     strangers = [key._replace(claims=2), key._replace(generation=1)]
-    assert await store.still_wanted([key, *strangers]) == {key}
-    assert await store.overdue([key]) == {}
+    assert (await store.begin_send([key, *strangers], TIMES)).verdicts == {key: Begun(Verdict.SEND)}
     await store.retract([key])
-    assert await store.still_wanted([key]) == frozenset()
+    assert (await store.begin_send([key], TIMES)).verdicts == {}
+
+
+async def test_a_row_is_one_senders_alone_until_it_gives_it_up(
+    project: Project, store: SqlStore, acme: str
+) -> None:
+    sent, unsent = await claimed(store, 2)
+    async with project.store(acme) as another:
+        mine = await store.begin_send([sent, unsent], TIMES)
+        theirs = await another.begin_send([sent, unsent], TIMES)
+        assert {begun.verdict for begun in mine.verdicts.values()} == {Verdict.SEND}
+        assert {begun.verdict for begun in theirs.verdicts.values()} == {Verdict.BUSY}
+        assert all(0 < begun.seconds <= TIMES.lease for begun in theirs.verdicts.values())
+        await another.end_send(theirs, [sent, unsent], [])
+        await store.end_send(mine, [unsent], [sent])
+        theirs = await another.begin_send([sent, unsent], TIMES)
+    assert theirs.verdicts[unsent] == Begun(Verdict.SEND)
+    assert theirs.verdicts[sent].verdict is Verdict.CHECK
+    assert 0 < theirs.verdicts[sent].seconds <= TIMES.settle
+
+
+async def test_what_comes_too_late_is_not_sent(store: SqlStore) -> None:
+    await insert(store, expires_at=PAST)
+    (claim,) = await store.claim(9, LEASE)
+    key = claim.captured.key
+    assert (await store.begin_send([key], TIMES)).verdicts == {key: Begun(Verdict.LATE)}
 
 
 async def test_what_ended_is_written_once_and_told_again(store: SqlStore) -> None:
@@ -139,11 +167,23 @@ async def test_what_is_taken_back_is_told_to_who_asks(
     async with project.store(globex) as others:
         assert list(await others.claim_retractions(9, LEASE)) == []
     (asked,) = await store.claim_retractions(9, LEASE)
-    stood = (await store.retracted([asked.key]))[asked.key]
-    assert (stood.previous, stood.outcome) == (Status.PROCESSING, None)
+    stood = (await store.begin_retraction([asked.key], TIMES))[asked.key]
+    assert stood == Retracted(Status.PROCESSING, 0.0, Retraction.STOPPED), "nobody had begun"
     (told,) = await store.record_retractions({asked.key: Retraction.STOPPED})
     assert (told.status, told.retraction) == (Status.RETRACTED, Retraction.STOPPED)
     assert list(await store.record([Outcome(key)])) == [], "a retraction wins every race"
+
+
+async def test_what_may_be_under_way_when_it_is_taken_back_is_not_said_to_be_stopped(
+    store: SqlStore,
+) -> None:
+    (key,) = await claimed(store)
+    await store.begin_send([key], TIMES)
+    await store.retract([key])
+    (asked,) = await store.claim_retractions(9, LEASE)
+    stood = (await store.begin_retraction([asked.key], TIMES))[asked.key]
+    assert (stood.previous, stood.outcome) == (Status.PROCESSING, None)
+    assert 0 < stood.seconds <= TIMES.lease + TIMES.settle
 
 
 async def test_another_enterprises_rows_are_not_found(
@@ -154,10 +194,10 @@ async def test_another_enterprises_rows_are_not_found(
         assert await others.history(key.notification_id) is None
         stolen = key._replace(enterprise_id=globex)
         assert await others.load([stolen]) == {}
-        assert await others.still_wanted([stolen]) == frozenset()
+        assert (await others.begin_send([stolen], TIMES)).verdicts == {}
         assert list(await others.record([Outcome(stolen)])) == []
         assert list(await others.retract([stolen])) == []
-    assert await store.still_wanted([key]) == {key}
+    assert (await store.begin_send([key], TIMES)).verdicts == {key: Begun(Verdict.SEND)}
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,18 @@ from xnovu.errors import ConfigurationError
 from xnovu.sql.schema import migrations
 from xnovu.sql.store import SqlStore
 
+TIMES = {"lease_seconds": 1.0, "settle_seconds": 1.0, "hold_seconds": 1.0}
+
 HARMLESS: dict[str, dict[str, Any]] = {
     "enqueue": {"notifications": []},
     "load": {"keys": []},
-    "still_wanted": {"keys": [], "hold_seconds": 1.0, "alone_seconds": 1.0, "tokens": []},
-    "being_sent": {"keys": []},
-    "let_go": {"keys": [], "seconds": 1.0},
-    "overdue": {"keys": []},
+    "begin_send": {"keys": [], "token": str(uuid4()), **TIMES, "lost": []},
+    "end_send": {"keys": [], "token": str(uuid4())},
     "record": {"outcomes": []},
     "release": {"keys": []},
     "redrive": {"keys": [], "who": None},
     "retract": {"keys": [], "reason": None},
-    "retracted": {"keys": [], "hold_seconds": 1.0},
+    "begin_retraction": {"keys": [], **TIMES},
     "record_retractions": {"outcomes": []},
 }
 
@@ -32,8 +32,8 @@ async def test_it_is_exposed_migrated_and_the_service_keys(
     project: Project, store: SqlStore
 ) -> None:
     assert await store.ready() is None
-    async with project.functions() as functions:
-        (state,) = await functions.call("state")
+    async with project.functions() as called:
+        (state,) = await called.call("state")
     assert (state["role"], state["hidden"]) == ("service_role", False)
 
 
@@ -45,8 +45,8 @@ async def test_every_migration_was_applied(platform: AsyncClient) -> None:
 
 @pytest.mark.parametrize("function", HARMLESS)
 async def test_a_function_is_there(project: Project, function: str) -> None:
-    async with project.functions() as functions:
-        assert list(await functions.call(function, **HARMLESS[function])) == []
+    async with project.functions() as called:
+        assert list(await called.call(function, **HARMLESS[function])) == []
 
 
 @pytest.mark.parametrize("table", [TABLE, WORKFLOWS, AUDIT])
@@ -58,15 +58,15 @@ async def test_a_table_can_be_read(platform: AsyncClient, table: str, acme: str)
 async def test_an_answer_carries_as_many_rows_as_are_asked_for(project: Project) -> None:
     """A longer one would be cut off after its work was done; the error says what to set."""
     outcome = {"id": 1, "enterprise_id": str(uuid4()), "generation": 0, "claims": 1}
-    async with project.functions() as functions:
-        told = await functions.call("xnovu_told", outcomes=[outcome] * project.max_rows)
+    async with project.functions() as called:
+        told = await called.call("xnovu_told", outcomes=[outcome] * project.max_rows)
     assert len(told) == project.max_rows
 
 
 async def test_what_is_not_there_is_told(project: Project) -> None:
-    async with project.functions() as functions:
+    async with project.functions() as called:
         with pytest.raises(ConfigurationError, match="run `xnovu migrate`"):
-            await functions.call("xnovu_told", no_such_argument=[])
+            await called.call("xnovu_told", no_such_argument=[])
 
 
 def test_nobody_on_the_way_can_read_the_key(project: Project) -> None:

@@ -121,6 +121,7 @@ class MemoryBench:
 
     async def remove(self, notification_id: int) -> None:
         del self.store.records[notification_id]
+        self.store.sends.of.pop(notification_id, None)
 
 
 @dataclass(slots=True)
@@ -258,7 +259,9 @@ async def insert(bench: Bench, count: int = 1, **columns: Any) -> list[int]:
 async def claimed(bench: Bench, count: int = 1, lease: float = LONG, **columns: Any) -> list[Key]:
     """So many new rows, claimed."""
     await insert(bench, count, **columns)
-    return [claim.captured.key for claim in await bench.store.claim(count, lease)]
+    claims = await bench.store.claim(count, lease)
+    bench.store.handed_over()
+    return [claim.captured.key for claim in claims]
 
 
 def others(key: Key) -> Key:

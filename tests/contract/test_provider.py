@@ -1,5 +1,6 @@
 """What every provider promises, the one in memory included."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,13 +9,16 @@ import pytest
 from tests.conftest import eventually
 from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.novu import NovuOptions, NovuProvider
-from xnovu.errors import Expired, Paused, Permanent, XNovuError
+from xnovu.errors import Missing, Paused, Permanent, XNovuError
 from xnovu.events import Notification
 from xnovu.local.novu import Fault, Step, Workflow, running_novu
 from xnovu.ports import Provider, Trigger
 from xnovu.retraction import Recall, Recalled
 
 DOWN = ("trigger", "bulk", "cancel")
+
+ANY_TIME = math.inf
+"""Until when requests may begin, where it does not matter."""
 
 REFUSED = 13
 """The notification that no provider takes."""
@@ -70,8 +74,8 @@ def memory() -> World:
 def call(
     number: int,
     *,
-    suspect: bool = False,
-    overdue: bool = False,
+    look_up: bool = False,
+    send: bool = True,
     recipients: int = 1,
     workflow: str = "welcome",
 ) -> Trigger:
@@ -85,7 +89,7 @@ def call(
         recipients=people,
         payload={"n": number},
     )
-    return Trigger(transaction, notification, people, suspect, overdue)
+    return Trigger(transaction, notification, people, look_up, send)
 
 
 def recall(made: Trigger) -> Recall:
@@ -102,35 +106,35 @@ async def once(world: World, *calls: Trigger) -> None:
 
 
 async def test_nothing_asked_nothing_said(world: World) -> None:
-    assert list(await world.provider.trigger([])) == []
+    assert list(await world.provider.trigger([], ANY_TIME)) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 100, 130])
 async def test_every_call_is_made_and_told_of_in_order(world: World, count: int) -> None:
     calls = [call(1000 + n) for n in range(count)]
-    assert list(await world.provider.trigger(calls)) == [None] * count
+    assert list(await world.provider.trigger(calls, ANY_TIME)) == [None] * count
     await once(world, *calls)
 
 
 async def test_a_refused_call_is_no_concern_of_the_others(world: World) -> None:
     calls = [call(1), call(REFUSED), call(2)]
-    verdicts = await world.provider.trigger(calls)
+    verdicts = await world.provider.trigger(calls, ANY_TIME)
     assert codes(verdicts) == [None, "provider_refused", None]
     assert isinstance(verdicts[1], Permanent)
     await once(world, calls[0], calls[2])
     assert world.times(calls[1].transaction_id) == 0
 
 
-async def test_a_suspect_call_that_was_made_is_not_made_again(world: World) -> None:
-    assert list(await world.provider.trigger([call(1), call(2)])) == [None, None]
+async def test_a_call_that_was_made_is_found_and_not_made_again(world: World) -> None:
+    assert list(await world.provider.trigger([call(1), call(2)], ANY_TIME)) == [None, None]
     await once(world, call(1), call(2))
-    again = [call(1, suspect=True), call(2, suspect=True), call(3, suspect=True)]
-    assert list(await world.provider.trigger(again)) == [None] * 3
+    again = [call(1, look_up=True), call(2, look_up=True), call(3, look_up=True)]
+    assert list(await world.provider.trigger(again, ANY_TIME)) == [None] * 3
     await once(world, *again)
 
 
 async def test_the_same_call_twice_in_a_batch_is_made_once(world: World) -> None:
-    assert list(await world.provider.trigger([call(1), call(1), call(2)])) == [None] * 3
+    assert list(await world.provider.trigger([call(1), call(1), call(2)], ANY_TIME)) == [None] * 3
     await once(world, call(1), call(2))
 
 
@@ -138,30 +142,40 @@ async def test_the_same_call_twice_in_a_batch_is_made_once(world: World) -> None
 async def test_a_provider_that_is_away_pauses_and_takes_it_later(world: World, count: int) -> None:
     calls = [call(n) for n in range(count)]
     world.down()
-    verdicts = await world.provider.trigger(calls)
+    verdicts = await world.provider.trigger(calls, ANY_TIME)
     assert {type(verdict) for verdict in verdicts} == {Paused}
     assert codes(verdicts) == ["provider_unavailable"] * count
     world.up()
-    assert list(await world.provider.trigger(calls)) == [None] * count
+    assert list(await world.provider.trigger(calls, ANY_TIME)) == [None] * count
     await once(world, *calls)
 
 
 async def test_a_call_for_a_hundred_is_taken_and_for_more_refused(world: World) -> None:
-    verdicts = await world.provider.trigger([call(1, recipients=100), call(2, recipients=101)])
+    verdicts = await world.provider.trigger(
+        [call(1, recipients=100), call(2, recipients=101)], ANY_TIME
+    )
     assert codes(verdicts) == [None, "too_many_recipients"]
     assert isinstance(verdicts[1], Permanent)
     await once(world, call(1))
 
 
-async def test_an_overdue_call_is_not_made_any_more(world: World) -> None:
-    assert list(await world.provider.trigger([call(1)])) == [None]
+async def test_a_call_that_is_only_looked_up_is_found_or_missing_and_never_made(
+    world: World,
+) -> None:
+    assert list(await world.provider.trigger([call(1)], ANY_TIME)) == [None]
     await once(world, call(1))
-    late = [call(1, suspect=True, overdue=True), call(2, overdue=True)]
-    verdicts = await world.provider.trigger([*late, call(3)])
-    assert codes(verdicts) == [None, "expired", None]
-    assert isinstance(verdicts[1], Expired)
+    late = [call(1, look_up=True, send=False), call(2, look_up=True, send=False)]
+    verdicts = await world.provider.trigger([*late, call(3)], ANY_TIME)
+    assert [verdict and type(verdict) for verdict in verdicts] == [None, Missing, None]
     await once(world, call(1), call(3))
     assert world.times(call(2).transaction_id) == 0
+
+
+async def test_what_was_missing_may_be_made_later(world: World) -> None:
+    [missing] = await world.provider.trigger([call(1, look_up=True, send=False)], ANY_TIME)
+    assert isinstance(missing, Missing)
+    assert list(await world.provider.trigger([call(1, look_up=True)], ANY_TIME)) == [None]
+    await once(world, call(1))
 
 
 TAKEN_BACK = [
@@ -176,7 +190,7 @@ async def test_a_call_is_taken_back_as_far_as_it_can_be(
     world: World, workflow: str, came_to: Recalled
 ) -> None:
     made = call(1, workflow=workflow, recipients=3)
-    assert list(await world.provider.trigger([made])) == [None]
+    assert list(await world.provider.trigger([made], ANY_TIME)) == [None]
     await once(world, made)
     for _ in range(2):
         assert list(await world.provider.cancel([recall(made)])) == [came_to]
@@ -184,7 +198,7 @@ async def test_a_call_is_taken_back_as_far_as_it_can_be(
 
 async def test_each_of_many_is_told_of_in_order(world: World) -> None:
     made = [call(n, workflow=flow) for n, flow in enumerate(("digest", "welcome", "digest"), 20)]
-    assert list(await world.provider.trigger(made)) == [None] * 3
+    assert list(await world.provider.trigger(made, ANY_TIME)) == [None] * 3
     await once(world, *made)
     recalled = await world.provider.cancel([recall(one) for one in (*made, call(30))])
     told = [one for one in recalled if isinstance(one, Recalled)]
@@ -203,7 +217,7 @@ async def test_what_was_never_made_is_not_there(world: World) -> None:
 
 async def test_a_provider_that_is_away_takes_back_later(world: World) -> None:
     made = call(1, workflow="digest")
-    assert list(await world.provider.trigger([made])) == [None]
+    assert list(await world.provider.trigger([made], ANY_TIME)) == [None]
     await once(world, made)
     world.down()
     [told] = await world.provider.cancel([recall(made)])

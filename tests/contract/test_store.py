@@ -23,6 +23,7 @@ from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Key, Retraction
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 
 HOUR = 3600.0
 
@@ -80,11 +81,9 @@ class TestClaim:
         assert row["transaction_id"]
 
     async def test_says_all_that_ingest_needs(self, bench: Bench) -> None:
-        until = from_now(60)
-        (row_id,) = await insert(bench, expires_at=until)
+        (row_id,) = await insert(bench)
         (claim,) = await bench.store.claim(1, LONG)
         assert claim.captured.key == Key(ACME, row_id, 0, 1)
-        assert claim.expires_at == until
         assert not claim.claimed_before
         assert claim.captured.transaction_id == str((await bench.row(row_id))["transaction_id"])
 
@@ -271,6 +270,7 @@ class TestNextDue:
         await bench.store.retract([key])
         assert await bench.store.next_due() == 0
         (event,) = await bench.store.claim_retractions(10, LONG)
+        bench.store.handed_over()
         due = await bench.store.next_due()
         assert due is not None
         assert LONG / 2 < due <= LONG
@@ -306,7 +306,7 @@ class TestOneEnterprise:
         (key,) = await claimed(bench, enterprise_id=GLOBEX)
         mine = bench.only(ACME)
         assert await mine.load([key]) == {}
-        assert await mine.still_wanted([key]) == frozenset()
+        assert (await mine.begin_send([key], SendTimes())).verdicts == {}
         assert list(await mine.record([Outcome(key)])) == []
         assert list(await mine.retract([key])) == []
         assert await mine.history(key.notification_id) is None

@@ -9,7 +9,6 @@ from tests.contract.store_fixtures import (
     Bench,
     claimed,
     enterprise,
-    from_now,
     insert,
     others,
 )
@@ -29,7 +28,7 @@ class TestLoad:
             default_channels=("EMAIL",),
             version="3",
         )
-        until, someone = from_now(60), enterprise()
+        someone = enterprise()
         (key,) = await claimed(
             bench,
             notification_workflow_id=await bench.workflow(workflow),
@@ -40,10 +39,9 @@ class TestLoad:
             channels=["EMAIL", "IN_APP"],
             tags=["x", "y, z"],
             workflow_version="3",
-            expires_at=until,
         )
         row = (await bench.store.load([key]))[key]
-        assert (row.key, row.workflow, row.expires_at) == (key, workflow, until)
+        assert (row.key, row.workflow) == (key, workflow)
         found = row.notification
         assert (found.id, found.enterprise_id, found.name) == (key.notification_id, ACME, "Hello")
         assert found.workflow_key == "welcome"
@@ -93,114 +91,6 @@ class TestLoad:
 
     async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
         assert dict(await bench.store.load([])) == {}
-
-
-class TestStillWanted:
-    async def test_is_what_is_processing_under_this_claim(self, bench: Bench) -> None:
-        keys = await claimed(bench, 3)
-        await bench.store.retract(keys[:1])
-        await bench.store.record([Outcome(keys[1])])
-        assert await bench.store.still_wanted([*keys, keys[2]]) == {keys[2]}
-
-    async def test_is_not_a_stale_claim(self, bench: Bench) -> None:
-        (stale,) = await claimed(bench, lease=0.0)
-        (current,) = await bench.store.claim(1, LONG)
-        key = current.captured.key
-        asked = [stale, key, key._replace(generation=1), others(key)]
-        assert await bench.store.still_wanted(asked) == {key}
-
-    async def test_keeps_a_claim_from_lapsing_meanwhile(self, bench: Bench) -> None:
-        """Else the next claim would be sent while the first is under way."""
-        (key,) = await claimed(bench, lease=0.0)
-        assert await bench.store.still_wanted([key]) == {key}
-        assert list(await bench.store.claim(1, LONG)) == []
-        row = await bench.row(key.notification_id)
-        assert from_now(60) < row["claimed_until"] < from_now(180)
-
-    async def test_takes_nothing_from_a_claim_that_lasts(self, bench: Bench) -> None:
-        (key,) = await claimed(bench, lease=LONG)
-        await bench.store.still_wanted([key, key._replace(claims=2)])
-        row = await bench.row(key.notification_id)
-        assert row["claimed_until"] > from_now(LONG / 2)
-
-    async def test_is_not_what_has_expired(self, bench: Bench) -> None:
-        keys = await claimed(bench, 2)
-        await bench.change(keys[0].notification_id, expires_at=from_now(-1))
-        await bench.change(keys[1].notification_id, expires_at=from_now(60))
-        assert await bench.store.still_wanted(keys) == {keys[1]}
-
-    async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
-        assert await bench.store.still_wanted([]) == frozenset()
-
-
-class TestBeingSent:
-    """One sender at a time."""
-
-    async def test_is_given_to_one_alone(self, bench: Bench) -> None:
-        keys = await claimed(bench, 2)
-        assert await bench.store.still_wanted(keys[:1], alone=LONG) == {keys[0]}
-        assert await bench.store.still_wanted([*keys, *keys], alone=LONG) == {keys[1]}
-        busy = await bench.store.being_sent([*keys, others(keys[0])])
-        assert set(busy) == set(keys)
-        assert all(LONG / 2 < seconds <= LONG for seconds in busy.values())
-
-    async def test_who_only_asks_takes_up_nothing(self, bench: Bench) -> None:
-        (key,) = await claimed(bench)
-        assert await bench.store.still_wanted([key]) == {key}
-        assert await bench.store.being_sent([key]) == {}
-        assert await bench.store.still_wanted([key], alone=LONG) == {key}
-        assert await bench.store.still_wanted([key]) == {key}
-
-    async def test_ends_by_itself(self, bench: Bench) -> None:
-        (key,) = await claimed(bench)
-        assert await bench.store.still_wanted([key], alone=1e-6) == {key}
-        assert await bench.store.being_sent([key]) == {}
-        assert await bench.store.still_wanted([key], alone=LONG) == {key}
-
-    async def test_ends_when_it_is_let_go(self, bench: Bench) -> None:
-        keys = await claimed(bench, 2)
-        await bench.store.still_wanted(keys, alone=LONG)
-        await bench.store.let_go([keys[0], others(keys[1]), keys[1]._replace(generation=1)])
-        assert await bench.store.still_wanted(keys, alone=LONG) == {keys[0]}
-
-    async def test_may_be_let_go_after_a_while(self, bench: Bench) -> None:
-        (key,) = await claimed(bench)
-        await bench.store.still_wanted([key], alone=LONG)
-        await bench.store.let_go([key], 9.0)
-        busy = await bench.store.being_sent([key])
-        assert 0 < busy[key] <= 9.0
-
-    async def test_outlasts_its_claim(self, bench: Bench) -> None:
-        (stale,) = await claimed(bench, lease=0.0)
-        await bench.store.still_wanted([stale], hold=0.0, alone=LONG)
-        (current,) = await bench.store.claim(1, LONG)
-        assert await bench.store.still_wanted([current.captured.key], alone=LONG) == frozenset()
-
-    async def test_is_over_when_the_row_has_ended(self, bench: Bench) -> None:
-        keys = await claimed(bench, 4)
-        await bench.store.still_wanted(keys, alone=LONG)
-        await bench.store.record([Outcome(keys[0]), Outcome(keys[1], FAILURE)])
-        await bench.store.retract(keys[2:3])
-        assert set(await bench.store.being_sent(keys)) == {keys[3]}
-
-    async def test_is_no_concern_of_a_stale_claim(self, bench: Bench) -> None:
-        (key,) = await claimed(bench)
-        await bench.store.still_wanted([key], alone=LONG)
-        assert await bench.store.being_sent([key._replace(claims=2)]) == {}
-
-    async def test_is_not_ended_by_a_failure_that_is_none(self, bench: Bench) -> None:
-        """Of an earlier claim, told late."""
-        (stale,) = await claimed(bench, lease=0.0)
-        (current,) = await bench.store.claim(1, LONG)
-        key = current.captured.key
-        await bench.store.still_wanted([key], alone=LONG)
-        assert list(await bench.store.record([Outcome(stale, FAILURE)])) == []
-        assert set(await bench.store.being_sent([key])) == {key}
-
-    async def test_of_nothing_is_nothing(self, bench: Bench) -> None:
-        assert await bench.store.still_wanted([], alone=LONG) == frozenset()
-        assert await bench.store.being_sent([]) == {}
-        await bench.store.let_go([])
 
 
 class TestRecord:
@@ -254,7 +144,7 @@ class TestRecord:
         strange = key._replace(enterprise_id="unknown")
         for wrong in (others(key), key._replace(generation=1), strange):
             assert list(await bench.store.record([Outcome(wrong), Outcome(wrong, FAILURE)])) == []
-        assert await bench.store.still_wanted([key]) == {key}
+        assert str((await bench.row(key.notification_id))["notification_status"]) == "PROCESSING"
 
     async def test_never_undoes_a_retraction(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
@@ -348,7 +238,7 @@ class TestRetract:
     async def test_refuses_another_enterprise(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         assert list(await bench.store.retract([others(key)])) == []
-        assert await bench.store.still_wanted([key]) == {key}
+        assert str((await bench.row(key.notification_id))["notification_status"]) == "PROCESSING"
 
 
 class TestHistory:

@@ -20,8 +20,11 @@ from tests.contract.store_fixtures import (
 from xnovu.events import Key, Retraction, RetractRequested, Status
 from xnovu.ports import Outcome
 from xnovu.retraction import Retracted
+from xnovu.sending import SendTimes
 
 bench = store_fixtures.bench
+
+TIMES = SendTimes(lease=LONG, settle=LONG)
 
 
 async def retracted(bench: Bench, *keys: Key) -> None:
@@ -118,31 +121,59 @@ class TestClaimRetractions:
         assert other.key == theirs._replace(claims=2)
 
 
-class TestRetracted:
+class TestBeginRetraction:
     @pytest.mark.parametrize("status", [Status.PROCESSING, Status.SENT, Status.FAILED])
     async def test_tells_what_it_was(self, bench: Bench, status: Status) -> None:
         (key,) = await claimed(bench)
+        await bench.store.begin_send([key], TIMES)
         if status is not Status.PROCESSING:
             failure = FAILURE if status is Status.FAILED else None
             await bench.store.record([Outcome(key, failure)])
         await retracted(bench, key)
         (event,) = await bench.store.claim_retractions(9, LONG)
-        stands = (await bench.store.retracted([event.key]))[event.key]
+        stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
         assert (stands.previous, stands.outcome) == (status, None)
-        assert 0 <= stands.quiet < LONG
+        assert LONG / 2 < stands.seconds <= 2 * LONG
 
     async def test_tells_the_outcome_that_is_known(self, bench: Bench) -> None:
         (row_id,) = await insert(bench)
         await retracted(bench, Key(ACME, row_id, 0, 0))
         (event,) = await bench.store.claim_retractions(9, LONG)
-        stands = (await bench.store.retracted([event.key]))[event.key]
-        assert stands == Retracted(Status.PENDING, stands.quiet, Retraction.STOPPED)
+        stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
+        assert stands == Retracted(Status.PENDING, 0.0, Retraction.STOPPED)
+
+    @pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED])
+    async def test_stops_at_once_what_nobody_has_begun(self, bench: Bench, status: Status) -> None:
+        (key,) = await claimed(bench)
+        if status is Status.FAILED:
+            await bench.store.record([Outcome(key, FAILURE)])
+        await retracted(bench, key)
+        (event,) = await bench.store.claim_retractions(9, LONG)
+        for _ in range(2):
+            stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
+            assert stands == Retracted(status, 0.0, Retraction.STOPPED)
+
+    async def test_waits_until_what_was_begun_surely_shows(self, bench: Bench) -> None:
+        over, open_ = await claimed(bench, 2)
+        await bench.store.begin_send([over], SendTimes(1e-6, 0.0))
+        await bench.store.begin_send([open_], SendTimes(LONG, 0.0))
+        await retracted(bench, over, open_)
+        keys = [event.key for event in await bench.store.claim_retractions(9, LONG)]
+        stands = await bench.store.begin_retraction(keys, SendTimes(1.0, 0.0))
+        assert [stands[key].outcome for key in keys] == [None, None]
+        assert stands[keys[0]].seconds == 0
+        assert LONG / 2 < stands[keys[1]].seconds <= LONG
+
+    async def test_nobody_begins_afterwards(self, bench: Bench) -> None:
+        (key,) = await claimed(bench)
+        await retracted(bench, key)
+        assert (await bench.store.begin_send([key], TIMES)).verdicts == {}
 
     async def test_keeps_the_claim_from_lapsing_meanwhile(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         await retracted(bench, key)
         (event,) = await bench.store.claim_retractions(9, 0.0)
-        assert event.key in await bench.store.retracted([event.key])
+        assert event.key in await bench.store.begin_retraction([event.key], SendTimes())
         assert list(await bench.store.claim_retractions(9, LONG)) == []
         until = (await bench.row(key.notification_id))["claimed_until"]
         assert from_now(60) < until < from_now(180)
@@ -152,7 +183,7 @@ class TestRetracted:
         (key,) = await claimed(bench)
         await retracted(bench, key)
         (event,) = await bench.store.claim_retractions(9, 0.0)
-        assert event.key in await bench.store.retracted([event.key], hold=1e-6)
+        assert event.key in await bench.store.begin_retraction([event.key], SendTimes(1e-6, 0.0))
         (again,) = await bench.store.claim_retractions(9, LONG)
         assert again.notification_id == event.notification_id
 
@@ -162,11 +193,14 @@ class TestRetracted:
         event = await taken(bench)
         (processing,) = await claimed(bench)
         wrong = [others(event.key), event.key._replace(claims=1), processing]
-        assert await bench.store.retracted([*wrong, event.key._replace(generation=1)]) == {}
-        assert await bench.only(GLOBEX).retracted([event.key]) == {}
+        assert (
+            await bench.store.begin_retraction([*wrong, event.key._replace(generation=1)], TIMES)
+            == {}
+        )
+        assert await bench.only(GLOBEX).begin_retraction([event.key], TIMES) == {}
         await bench.remove(event.notification_id)
-        assert await bench.store.retracted([event.key]) == {}
-        assert await bench.store.retracted([]) == {}
+        assert await bench.store.begin_retraction([event.key], SendTimes()) == {}
+        assert await bench.store.begin_retraction([], TIMES) == {}
 
 
 class TestRecordRetractions:
@@ -245,23 +279,3 @@ class TestRecordRetractions:
         assert list(await bench.store.retract([event.key])) == []
         row = await bench.row(event.notification_id)
         assert (str(row["notification_status"]), row["claims"]) == ("RETRACTED", 2)
-
-
-class TestOverdue:
-    async def test_are_those_past_their_deadline_and_by_how_much(self, bench: Bench) -> None:
-        past, coming, never = keys = await claimed(bench, 3)
-        await bench.change(past.notification_id, expires_at=from_now(-30))
-        await bench.change(coming.notification_id, expires_at=from_now(60))
-        late = await bench.store.overdue([*keys, past])
-        assert list(late) == [past]
-        assert 30 <= late[past] < 30 + LONG
-        assert never not in await bench.store.overdue([never])
-
-    async def test_are_processing_under_this_claim(self, bench: Bench) -> None:
-        (key,) = await claimed(bench, expires_at=from_now(-30))
-        wrong = [others(key), key._replace(claims=2), key._replace(generation=1)]
-        assert await bench.store.overdue(wrong) == {}
-        assert await bench.only(GLOBEX).overdue([key]) == {}
-        await bench.store.record([Outcome(key, FAILURE)])
-        assert await bench.store.overdue([key]) == {}
-        assert await bench.store.overdue([]) == {}

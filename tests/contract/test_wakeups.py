@@ -8,6 +8,7 @@ from tests.contract.store_fixtures import ACME, FAILURE
 from tests.contract.wakeups_fixtures import Bench, Ear
 from xnovu.connection import Link
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 
 bench, ear, store = wakeups_fixtures.bench, wakeups_fixtures.ear, wakeups_fixtures.store
@@ -59,7 +60,7 @@ async def test_its_own_work_wakes_nobody(bench: Bench, store: SqlStore, ear: Ear
     first, second = [claim.captured.key for claim in await store.claim(9, 60.0)]
     await store.release([first])
     (again,) = [claim.captured.key for claim in await store.claim(9, 60.0)]
-    await store.still_wanted([again, second])
+    await store.begin_send([again, second], SendTimes())
     await store.record([Outcome(again), Outcome(second, FAILURE)])
     assert await bench.settled(ear) == 2
 

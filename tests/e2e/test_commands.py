@@ -51,7 +51,7 @@ def test_migrate_shows_what_it_does_and_does_it_once(at_work: Shell):
 
 def test_migrate_writes_what_supabase_applies(shell: Shell):
     (shell.folder / "supabase").mkdir()
-    first = "supabase/migrations/20260101000001_xnovu_0001_tables.sql"
+    first = "supabase/migrations/20260101000001_xnovu_schema.sql"
     planned = shell.xnovu("migrate", "--supabase", ".", "--plan")
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.splitlines()[0] == f"{first} pending"

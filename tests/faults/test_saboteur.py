@@ -32,13 +32,13 @@ KINDS = {
     "ingest": {"claim", "claim_retractions", "publish ingest", "publish retract"},
     "hydrate": {"load", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
     "trigger": {
-        *("still_wanted", "let_go", "POST /events/trigger", "GET /notifications"),
+        *("begin_send", "end_send", "POST /events/trigger", "GET /notifications"),
         *("publish trigger", "publish dead", "publish later.at"),
         *("ack hydrate", "term hydrate", "ack later.due"),
     },
     "status": {"record", "publish status", "ack trigger", "ack dead"},
     "retract": {
-        *("retracted", "record_retractions", "publish status", "ack retract"),
+        *("begin_retraction", "record_retractions", "publish status", "ack retract"),
         *("DELETE /events/trigger", "GET /notifications", "DELETE /messages/transaction"),
     },
 }

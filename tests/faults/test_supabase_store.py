@@ -17,6 +17,7 @@ from xnovu.errors import Paused, Permanent
 from xnovu.events import Key
 from xnovu.local.supabase import Fault, RunningSupabase
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 
 LOST = [Fault("answer_lost"), Fault("answer_lost", status=502)]
@@ -164,7 +165,7 @@ async def test_goes_on_when_postgrest_has_died_and_is_back(
     supabase.postgrest.kill()
     for _ in range(3):
         with pytest.raises(Paused) as away:
-            await store.still_wanted(held)
+            await store.begin_send(held, SendTimes())
         assert away.value.code == "store_unavailable"
     assert await store.ready()
     await asyncio.to_thread(supabase.postgrest.start)
@@ -173,7 +174,7 @@ async def test_goes_on_when_postgrest_has_died_and_is_back(
         return await store.ready() is None
 
     await eventually(back)
-    assert await store.still_wanted(held) == set(held)
+    assert set((await store.begin_send(held, SendTimes())).verdicts) == set(held)
     assert len(await claim(store, 9)) == 2
 
 

@@ -18,6 +18,7 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.events import Key
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 
 ACME, GLOBEX = str(uuid4()), str(uuid4())
@@ -285,7 +286,7 @@ def test_rows_in_hand_are_reached_by_id_even_with_plans_made_when_the_table_was_
     with psycopg.connect(migrated, autocommit=True) as connection:
         connection.execute("ALTER TABLE notify.ent_notification SET (autovacuum_enabled = off)")
         key = [{"id": 1, "enterprise_id": ACME, "generation": 0, "claims": 1}]
-        calls = [f"SELECT * FROM notify.{name}('{json.dumps(key)}')" for name in KEYED]
+        calls = [f"SELECT * FROM notify.{name}('{json.dumps(key)}'{more})" for name, more in KEYED]
         for call in calls * 10:
             connection.execute(call.encode())
         connection.execute(MANY, [ACME, "SENT", None, None])
@@ -295,7 +296,11 @@ def test_rows_in_hand_are_reached_by_id_even_with_plans_made_when_the_table_was_
 
 
 CROWD = [ACME, "PENDING", None, None]
-KEYED = ("load", "still_wanted", "being_sent", "record", "release", "redrive", "retract")
+KEYED = (
+    *((name, "") for name in ("load", "record", "release", "redrive", "retract")),
+    ("begin_send", ", gen_random_uuid(), 10, 30, 80"),
+    ("end_send", ", gen_random_uuid()"),
+)
 
 
 def pages(connection: psycopg.Connection[Any], query: str, rows: int | None = None) -> int:
@@ -344,5 +349,8 @@ async def test_a_deadline_out_of_reach_stops_nobody(migrated: str, expires: str)
         )
         claims = await store.claim(5, LONG)
         assert len(claims) == 2
-        assert {c.expires_at.year for c in claims if c.expires_at} <= {1970}
+        keys = [claim.captured.key for claim in claims]
+        verdicts = (await store.begin_send(keys, SendTimes())).verdicts
+        late = Verdict.LATE if expires == "-infinity" else Verdict.SEND
+        assert {begun.verdict for begun in verdicts.values()} == {late, Verdict.SEND}
         assert len(await store.load([c.captured.key for c in claims])) == 2

@@ -6,6 +6,7 @@ The store in memory is the model; Postgres has to agree with it after every step
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -23,8 +24,9 @@ from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.events import Key, Retraction, RetractRequested, Status
+from xnovu.events import Key, Retraction, RetractRequested
 from xnovu.ports import Outcome
+from xnovu.sending import Begun, Sending, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 
 LAWFUL = {
@@ -36,8 +38,6 @@ LAWFUL = {
     *((status, "RETRACTED") for status in ("PENDING", "PROCESSING", "SENT", "FAILED")),
     ("RETRACTED", "RETRACTED"),  # its outcome is known
 }
-TAKEN_BACK = (Status.RETRACTED, None)
-"""Somebody may still be sending it, until it is known what came of its retraction."""
 ROWS = 4
 STATE = """
 SELECT id, notification_status::text, generation, claims, transaction_id,
@@ -48,6 +48,10 @@ TRAIL = """
 SELECT notification_id, from_status, to_status, generation, claims
 FROM notify.ent_notification_audit WHERE notification_id IS NOT NULL ORDER BY id
 """
+RECORDS = """
+SELECT id, generation, sends, doubt IS NOT NULL, until > now() FROM notify.xnovu_sending
+"""
+TIMES = [SendTimes(LONG, LONG), SendTimes(1e-6, LONG), SendTimes(1e-6, 0.0)]
 rows = st.integers(0, ROWS - 1)
 any_of_them = st.integers(0, 99)
 
@@ -73,7 +77,9 @@ class Life(RuleBasedStateMachine):
         self.keys: list[Key] = []
         self.out: set[tuple[int, int, int]] = set()
         self.names: dict[tuple[int, int], str] = {}
-        self.sending: set[int] = set()
+        self.sendings: list[tuple[Key, Sending, Sending]] = []
+        self.unaccounted: dict[tuple[int, int], set[int]] = {}
+        """By row and generation, the calls that may have sent it; empty: all are accounted for."""
 
     def teardown(self) -> None:
         self.run(self.postgres.close())
@@ -127,7 +133,7 @@ class Life(RuleBasedStateMachine):
         if key := self._chosen(which, stranger):
 
             async def standing(store: MemoryStore | SqlStore) -> list[tuple[Any, ...]]:
-                found = await store.retracted([key])
+                found = await store.begin_retraction([key], TIMES[0])
                 return [(key, row.previous, row.outcome) for key, row in found.items()]
 
             assert not (self.both(standing) and stranger)
@@ -153,27 +159,40 @@ class Life(RuleBasedStateMachine):
 
             assert not (self.both(recorded) and stranger)
 
-    @rule(which=any_of_them, stranger=st.booleans())
-    def ask_if_wanted(self, which: int, stranger: bool) -> None:
+    @rule(which=any_of_them, stranger=st.booleans(), times=st.sampled_from(TIMES))
+    def begin_send(self, which: int, stranger: bool, times: SendTimes) -> None:
         if key := self._chosen(which, stranger):
-            assert not (self.both(lambda store: store.still_wanted([key])) and stranger)
+            of_memory, of_postgres = (
+                self.run(store.begin_send([key], times)) for store in (self.memory, self.postgres)
+            )
+            assert _plain(of_memory) == _plain(of_postgres)
+            if begun := of_memory.verdicts.get(key):
+                assert not stranger
+                self._was_given(key, begun, len(self.sendings))
+            self.sendings.append((key, of_memory, of_postgres))
 
-    @rule(which=any_of_them, stranger=st.booleans())
-    def take_up(self, which: int, stranger: bool) -> None:
-        if key := self._chosen(which, stranger):
-            ours = self.both(lambda store: store.still_wanted([key], alone=LONG))
-            assert not (ours and stranger)
-            number = key.notification_id
-            assert not (ours and number in self.sending), "two may be sending it"
-            self.sending |= {number} if ours else set()
+    def _was_given(self, key: Key, begun: Begun, call: int) -> None:
+        """What may be sent now was surely not sent before, or was looked up."""
+        row = (key.notification_id, key.generation)
+        if begun.verdict is Verdict.SEND:
+            assert not self.unaccounted.get(row), "sent without a look-up"
+        elif begun.looks_up:
+            assert row in self.unaccounted, "looked up, though nobody had ever begun"
+        if begun.sends:
+            self.unaccounted.setdefault(row, set()).add(call)
 
-    @rule(which=any_of_them)
-    def let_go(self, which: int) -> None:
-        if key := self._chosen(which, stranger=False):
-            self.run(self.memory.let_go([key]))
-            self.run(self.postgres.let_go([key]))
-            if key.generation == self.memory.records[key.notification_id].generation:
-                self.sending.discard(key.notification_id)
+    @rule(which=any_of_them, unclear=st.booleans())
+    def end_send(self, which: int, unclear: bool) -> None:
+        """However late: what somebody else has begun meanwhile is not ended by it."""
+        if not self.sendings:
+            return
+        call = which % len(self.sendings)
+        key, of_memory, of_postgres = self.sendings[call]
+        ends = ([], [key]) if unclear else ([key], [])
+        self.run(self.memory.end_send(of_memory, *ends))
+        self.run(self.postgres.end_send(of_postgres, *ends))
+        if not unclear:
+            self.unaccounted.get((key.notification_id, key.generation), set()).discard(call)
 
     @rule(which=any_of_them, stranger=st.booleans())
     def retract(self, which: int, stranger: bool) -> None:
@@ -192,14 +211,13 @@ class Life(RuleBasedStateMachine):
             self.run(self.postgres.release([key]))
 
     @invariant()
-    def what_has_ended_nobody_is_sending(self) -> None:
-        for number in list(self.sending):
-            record = self.memory.records[number]
-            stands = record.notification_status, record.retraction_outcome
-            if stands != TAKEN_BACK and record.notification_status is not Status.PROCESSING:
-                self.sending.discard(number)
-        lines = self.database.execute("SELECT id FROM notify.xnovu_sending WHERE until > now()")
-        assert {number for (number,) in lines} == self.sending
+    def both_have_the_same_records(self) -> None:
+        now = datetime.now(UTC)
+        expected = {
+            (number, held.generation, held.sends, held.doubt is not None, held.until > now)
+            for number, held in self.memory.sends.of.items()
+        }
+        assert set(self.database.execute(RECORDS)) == expected
 
     @invariant()
     def both_agree(self) -> None:
@@ -251,6 +269,10 @@ class Life(RuleBasedStateMachine):
 
 
 State = tuple[str, int, int]
+
+
+def _plain(sending: Sending) -> dict[Key, tuple[Verdict, bool]]:
+    return {key: (begun.verdict, begun.seconds > 0) for key, begun in sending.verdicts.items()}
 
 
 def _moved(rows: dict[int, State]) -> dict[int, State]:

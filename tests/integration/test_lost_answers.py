@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.contract.store_fixtures import ACME, FAILURE
@@ -11,10 +12,12 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.errors import Paused
 from xnovu.events import Key, Retraction
-from xnovu.ports import Outcome
+from xnovu.ports import HANDOVER, Outcome
+from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 
 LONG = 600.0
+TIMES = SendTimes(LONG, LONG)
 
 
 class Forgetful:
@@ -155,3 +158,94 @@ async def test_an_outcome_told_again_says_the_same(functions: Forgetful, store: 
     assert list(await store.redrive([failed])) == []
     (again,) = await store.claim(3, LONG)
     assert again.captured.generation == failed.generation + 1
+
+
+async def test_what_a_lost_answer_had_begun_was_not_sent(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    """Its sender's time is not waited for, and nothing is looked up."""
+    keys = [claim.captured.key for claim in await store.claim(3, LONG)]
+    functions.loses = ["begin_send", "begin_send"]
+    for _ in range(2):
+        with pytest.raises(Paused):
+            await store.begin_send(keys, TIMES)
+    verdicts = (await store.begin_send(keys, TIMES)).verdicts
+    assert verdicts == dict.fromkeys(keys, Begun(Verdict.SEND))
+
+
+async def test_what_was_in_doubt_before_still_is(functions: Forgetful, store: SqlStore) -> None:
+    [claim] = await store.claim(1, LONG)
+    over = SendTimes(1e-6, 0.0)
+    await store.begin_send([claim.captured.key], over)
+    functions.loses = ["begin_send"]
+    with pytest.raises(Paused):
+        await store.begin_send([claim.captured.key], SendTimes(LONG, 0.0))
+    verdicts = (await store.begin_send([claim.captured.key], over)).verdicts
+    assert verdicts == {claim.captured.key: Begun(Verdict.CHECK)}
+
+
+async def test_anothers_lost_answer_is_waited_for(functions: Forgetful, store: SqlStore) -> None:
+    [claim] = await store.claim(1, LONG)
+    functions.loses = ["begin_send"]
+    with pytest.raises(Paused):
+        await store.begin_send([claim.captured.key], TIMES)
+    verdicts = (await SqlStore(functions).begin_send([claim.captured.key], TIMES)).verdicts
+    assert verdicts[claim.captured.key].verdict is Verdict.BUSY
+
+
+async def test_an_end_told_again_is_told_once(functions: Forgetful, store: SqlStore) -> None:
+    keys = [claim.captured.key for claim in await store.claim(2, LONG)]
+    sending = await store.begin_send(keys, TIMES)
+    functions.loses = ["end_send"]
+    with pytest.raises(Paused):
+        await store.end_send(sending, keys[:1], keys[1:])
+    await store.end_send(sending, keys[:1], keys[1:])
+    verdicts = (await store.begin_send(keys, TIMES)).verdicts
+    assert [verdicts[key].verdict for key in keys] == [Verdict.SEND, Verdict.CHECK]
+
+
+async def test_where_a_retraction_stands_is_asked_again(
+    functions: Forgetful, store: SqlStore
+) -> None:
+    await a_retraction(store)
+    (event,) = await store.claim_retractions(9, LONG)
+    functions.loses = ["begin_retraction"]
+    with pytest.raises(Paused):
+        await store.begin_retraction([event.key], TIMES)
+    stands = (await store.begin_retraction([event.key], TIMES))[event.key]
+    assert stands.outcome is Retraction.STOPPED
+
+
+async def test_what_a_dead_claimer_never_handed_over_is_due_soon(
+    functions: Forgetful, store: SqlStore, database: str
+) -> None:
+    """Its claim may be for long: nobody else would have them until then."""
+    [first] = await store.claim(1, LONG)
+    store.handed_over()
+    lost = await store.claim(9, LONG)
+    other = SqlStore(functions)
+    assert 0 < (await other.next_due() or 0.0) <= HANDOVER
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE notify.xnovu_claim SET until = now()")
+    assert await other.next_due() == 0
+    again = await other.claim(9, LONG)
+    assert [claim.captured.key for claim in again] == [
+        claim.captured.key._replace(claims=2) for claim in lost
+    ]
+    assert first.captured.key not in {claim.captured.key for claim in again}
+    other.handed_over()
+    assert LONG / 2 < (await other.next_due() or 0.0) <= LONG
+
+
+async def test_retractions_of_a_dead_claimer_are_due_soon(
+    functions: Forgetful, store: SqlStore, database: str
+) -> None:
+    key = await a_retraction(store)
+    store.handed_over()
+    await store.claim_retractions(9, LONG)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE notify.xnovu_claim SET until = now()")
+    other = SqlStore(functions)
+    await other.claim(9, LONG)
+    (event,) = await other.claim_retractions(9, LONG)
+    assert event.key == key._replace(claims=3)

@@ -13,12 +13,15 @@ from tests.contract.store_fixtures import PLATFORM
 from tests.integration.test_claims import FEW_PAGES, pages
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.events import Retraction, Status
+from xnovu.events import Key, Retraction, Status
 from xnovu.ports import Outcome
+from xnovu.retraction import Retracted
+from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 
 ACME = str(uuid4())
 LONG = 600.0
+TIMES = SendTimes(LONG, LONG)
 Connection = psycopg.Connection[dict[str, Any]]
 
 
@@ -52,6 +55,10 @@ def change(sql: Connection, **columns: Any) -> dict[str, Any]:
     return sql.execute("SELECT * FROM notify.ent_notification ORDER BY id").fetchall()[0]
 
 
+async def standing(store: SqlStore, key: Key) -> Retracted:
+    return (await store.begin_retraction([key], TIMES))[key]
+
+
 async def test_a_platforms_own_statement_is_a_retraction(sql: Connection, store: SqlStore) -> None:
     await store.insert([{"enterprise_id": ACME}])
     (claim,) = await store.claim(1, LONG)
@@ -60,7 +67,7 @@ async def test_a_platforms_own_statement_is_a_retraction(sql: Connection, store:
     assert row["retraction_outcome"] is None
     (event,) = await store.claim_retractions(9, LONG)
     assert event.transaction_id == claim.captured.transaction_id
-    stands = (await store.retracted([event.key]))[event.key]
+    stands = await standing(store, event.key)
     assert stands.previous is Status.PROCESSING
 
 
@@ -69,11 +76,12 @@ async def test_what_it_says_about_the_time_is_kept_and_not_believed(
 ) -> None:
     """Many a platform writes local time, hours away from the database's."""
     await store.insert([{"enterprise_id": ACME}])
-    await store.claim(1, LONG)
+    [claim] = await store.claim(1, LONG)
+    await store.begin_send([claim.captured.key], TIMES)
     row = change(sql, notification_status="RETRACTED", retracted_at="2020-01-01T00:00:00Z")
     assert row["retracted_at"].year == 2020
     (event,) = await store.claim_retractions(9, LONG)
-    assert (await store.retracted([event.key]))[event.key].quiet < LONG
+    assert (await standing(store, event.key)).seconds > 0
     (told,) = await store.record_retractions({event.key: Retraction.STOPPED})
     assert told.at.year > 2020
 
@@ -85,7 +93,7 @@ async def test_a_row_that_was_never_ours_to_send_is_not_said_to_be_stopped(
     await store.insert([{"enterprise_id": ACME, "notification_status": "SENT"}])
     assert change(sql, notification_status="RETRACTED")["retraction_outcome"] is None
     (event,) = await store.claim_retractions(9, LONG)
-    assert (await store.retracted([event.key]))[event.key].previous is Status.SENT
+    assert (await standing(store, event.key)).previous is Status.SENT
 
 
 async def test_what_was_retracted_before_this_version_is_not_begun_anew(
@@ -103,30 +111,31 @@ async def test_it_counts_from_when_the_row_was_last_in_hand(
     """Nobody waits for a notification to show that was sent an hour ago."""
     await store.insert([{"enterprise_id": ACME}] * 2)
     sent, in_hand = [claim.captured.key for claim in await store.claim(2, LONG)]
+    await store.begin_send([in_hand], TIMES)
     await store.record([Outcome(sent)])
     age = "ALTER TABLE notify.ent_notification_audit DISABLE TRIGGER xnovu_append_only"
     sql.execute(age.encode())
     sql.execute("UPDATE notify.ent_notification_audit SET at = at - interval '1 hour'")
     change(sql, notification_status="RETRACTED")
     events = await store.claim_retractions(9, LONG)
-    standing = await store.retracted([event.key for event in events])
-    quiet = {key.notification_id: row.quiet for key, row in standing.items()}
-    assert quiet[sent.notification_id] >= 3600
-    assert quiet[in_hand.notification_id] < 3600
+    seconds = {e.notification_id: (await standing(store, e.key)).seconds for e in events}
+    assert seconds[sent.notification_id] == 0
+    assert LONG < seconds[in_hand.notification_id] <= 2 * LONG
 
 
 async def test_without_the_trail_the_worst_is_assumed(sql: Connection, store: SqlStore) -> None:
     await store.insert([{"enterprise_id": ACME}])
-    await store.claim(1, LONG)
+    [claim] = await store.claim(1, LONG)
+    await store.begin_send([claim.captured.key], TIMES)
     change(sql, notification_status="RETRACTED")
     sql.execute(
         "ALTER TABLE notify.ent_notification_audit DISABLE TRIGGER xnovu_append_only;"
         "DELETE FROM notify.ent_notification_audit"
     )
     (event,) = await store.claim_retractions(9, LONG)
-    stands = (await store.retracted([event.key]))[event.key]
+    stands = await standing(store, event.key)
     assert stands.previous is Status.PROCESSING
-    assert 0 <= stands.quiet < LONG
+    assert stands.seconds > 0
     (told,) = await store.record_retractions({event.key: Retraction.STOPPED})
     assert told.previous is Status.PROCESSING
 
@@ -160,13 +169,15 @@ def test_claiming_retractions_is_as_cheap_in_a_crowd(database: str, crowd: str) 
         assert pages(connection, claim % 10, rows=0) < FEW_PAGES
 
 
-@pytest.mark.parametrize("function", ["retracted", "overdue", "record_retractions"])
-def test_rows_in_hand_are_reached_by_id(database: str, function: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "more"), [("begin_retraction", ", 10, 30, 80"), ("record_retractions", "")]
+)
+def test_rows_in_hand_are_reached_by_id(database: str, function: str, more: str) -> None:
     migrate(database)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ALTER TABLE notify.ent_notification SET (autovacuum_enabled = off)")
         key = [{"id": 1, "enterprise_id": ACME, "generation": 0, "claims": 0, "outcome": "partly"}]
-        call = f"SELECT * FROM notify.{function}('{json.dumps(key)}')"
+        call = f"SELECT * FROM notify.{function}('{json.dumps(key)}'{more})"
         for _ in range(10):
             connection.execute(call.encode())
         connection.execute(MANY, [ACME, "PENDING", None, 20_000])

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +47,14 @@ async def test_a_dead_database_pauses_and_a_live_one_goes_on(own_server: Embedde
         own_server.kill()
         for _ in range(3):
             with pytest.raises(Paused) as away:
-                await store.still_wanted([held])
+                await store.begin_send([held], SendTimes())
             assert away.value.code == "store_unavailable"
         assert await store.ready()
         own_server.start()
 
         async def recovered() -> bool:
             try:
-                return await store.still_wanted([held]) == {held}
+                return held in (await store.begin_send([held], SendTimes())).verdicts
             except Paused:
                 return False
 
@@ -172,7 +174,8 @@ async def test_errors_never_carry_values(database: str) -> None:
     key = Key("secret-enterprise\x00", 2**70, 0, 1)
     migrate(database)
     async with opened(database) as store:
-        for ask in (store.load, store.still_wanted, store.release):
+        begin_send = partial(store.begin_send, times=SendTimes())
+        for ask in (store.load, begin_send, store.release):
             with pytest.raises(XNovuError) as refused:
                 await ask([key])
             assert "secret" not in str(refused.value)

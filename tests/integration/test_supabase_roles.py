@@ -262,8 +262,11 @@ def test_the_service_key_does_what_stages_do(tables: Project) -> None:
     claimed = call("SELECT * FROM notify.claim(9, 60)")
     assert len(claimed) == len(numbered) + 1
     keys = json.dumps(claimed, default=str)
-    for function in ("load", "still_wanted", "release", "record", "redrive", "retract"):
+    call("SELECT * FROM notify.begin_send(%s, gen_random_uuid(), 10, 30, 80)", keys)
+    call("SELECT * FROM notify.end_send(%s, gen_random_uuid())", keys)
+    for function in ("load", "release", "record", "redrive", "retract"):
         call(f"SELECT * FROM notify.{function}(%s::jsonb)", keys)
+    call("SELECT * FROM notify.begin_retraction(%s, 10, 30, 80)", keys)
     (history,) = call("SELECT notify.history(%s) AS it", claimed[0]["id"])
     statuses = [line["to_status"] for line in history["it"]["transitions"]]
     assert statuses == ["PROCESSING", "SENT", "RETRACTED"]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
 from xnovu.local.supabase import PostgrestOptions, RunningSupabase, prepare, running_supabase
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 
 ROWS = [{"enterprise_id": ACME}]
@@ -126,7 +128,7 @@ async def test_a_claim_takes_no_more_than_an_answer_carries(
             found += keys
             assert in_work(project) == len(found), "none is claimed unseen"
         assert len(found) == len(set(found)) == 12
-        assert await store.still_wanted(found) == set(found)
+        assert set((await store.begin_send(found, SendTimes())).verdicts) == set(found)
         assert len(await store.load(found)) == 12
         assert len(await store.record([Outcome(key) for key in found])) == 12
         assert len(await store.retract(found)) == 12
@@ -232,7 +234,7 @@ async def test_neither_logs_nor_errors_carry_values(
     async with opened(supabase) as store:
         await store.insert([{"enterprise_id": ACME, "payload": {"a": "secret-value"}}])
         await store.load(await claim(store))
-        for ask in (store.load, store.still_wanted, store.release):
+        for ask in (store.load, partial(store.begin_send, times=SendTimes()), store.release):
             with pytest.raises(XNovuError) as refused:
                 await ask([key])
             assert "secret-value" not in str(refused.value)

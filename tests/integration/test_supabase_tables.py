@@ -19,6 +19,9 @@ from xnovu.local.supabase import prepare
 __all__ = ["project"]
 
 IDS = "SELECT id FROM notify.ent_notification"
+RETRACT = (
+    "UPDATE notify.ent_notification SET notification_status = 'RETRACTED' WHERE enterprise_id = %s"
+)
 # What Supabase's guide "Using Custom Schemas" tells people to run.
 GUIDE = """
 GRANT USAGE ON SCHEMA notify TO anon, authenticated, service_role;
@@ -173,7 +176,8 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
 def test_a_later_migration_closes_what_it_makes(project: Project) -> None:
     project.migrate()
     project.run(GUIDE)
-    project.run("SELECT notify.xnovu_close()")
+    project.run("DELETE FROM notify.xnovu_function WHERE name = 'xnovu_access'")
+    project.migrate()
     assert project.run(OPEN) == []
 
 
@@ -181,18 +185,33 @@ def test_once_more_changes_nothing_that_a_platform_has_granted(platform: Project
     platform.migrate()
     platform.run("GRANT INSERT (reason) ON notify.ent_notification TO authenticated")
     before = platform.run(POLICIES, "ent_notification")
-    platform.run("DELETE FROM notify.xnovu_migration WHERE version >= 8")
+    platform.run("DELETE FROM notify.xnovu_function")
     platform.migrate()
     assert platform.run(POLICIES, "ent_notification") == before
     given = {"enterprise_id": ACME, "reason": "theirs"}
     assert platform.user(ACME, inserting(given), *given.values())
 
 
+def test_once_more_brings_nothing_back_that_a_platform_has_taken(project: Project) -> None:
+    project.migrate()
+    row = project.insert(ACME)
+    project.run("DROP POLICY xnovu_insert ON notify.ent_notification")
+    project.run("REVOKE UPDATE ON notify.ent_notification FROM authenticated")
+    project.run("ALTER PUBLICATION supabase_realtime DROP TABLE notify.ent_notification")
+    project.run("DELETE FROM notify.xnovu_function")
+    project.migrate()
+    for change in (inserting({"enterprise_id": ACME}), RETRACT):
+        with refused():
+            project.user(ACME, change, ACME)
+    assert project.user(ACME, IDS) == [{"id": row}]
+    assert project.run(PUBLISHED) == []
+
+
 def test_realtime_is_told_of_the_table_once(project: Project) -> None:
     for _ in range(2):
         project.migrate()
         assert project.run(PUBLISHED) == [{"pubname": "supabase_realtime"}]
-        project.run("DELETE FROM notify.xnovu_migration WHERE version >= 8")
+        project.run("DELETE FROM notify.xnovu_function")
     identity = "SELECT relreplident::text AS it FROM pg_class WHERE relname = 'ent_notification'"
     assert project.run(identity) == [{"it": "d"}]
 
@@ -235,13 +254,14 @@ def plain() -> Iterator[str]:
 def test_a_database_that_is_not_supabases_yet(plain: str) -> None:
     migrate(plain)
     guarded = (
-        "SELECT 1 FROM pg_class WHERE relnamespace = 'notify'::regnamespace AND relrowsecurity"
+        "SELECT DISTINCT relrowsecurity FROM pg_class"
+        " WHERE relnamespace = 'notify'::regnamespace AND relkind = 'r'"
     )
     with psycopg.connect(plain, autocommit=True) as connection:
-        assert connection.execute(guarded).fetchall() == []
+        assert connection.execute(guarded).fetchall() == [(False,)]
         assert connection.execute("SELECT 1 FROM pg_policy").fetchall() == []
         prepare(plain)
-        connection.execute("DELETE FROM notify.xnovu_migration WHERE version >= 8")
-        assert migrate(plain)[0].version == 8
-        assert len(connection.execute(guarded).fetchall()) == 6
+        connection.execute("DELETE FROM notify.xnovu_function WHERE name = 'xnovu_access'")
+        assert migrate(plain) == ["functions"]
+        assert connection.execute(guarded).fetchall() == [(True,)]
         assert connection.execute(OPEN.encode()).fetchall() == []

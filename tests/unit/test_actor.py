@@ -1,16 +1,14 @@
 """The life of a batch, with nothing real around it."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import captured
 from tests.conftest import eventually
-from xnovu.envelope import decode
-from xnovu.errors import Paused, Permanent, Retryable
+from xnovu.envelope import Envelope, decode
+from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear
 from xnovu.events import Captured, Key, Rejected, Triggered
 from xnovu.policy import Dead, Done, Policy, Retry, Rule
 from xnovu.ports import Delivery
@@ -74,9 +72,13 @@ async def test_results_become_fates_in_order():
         1: Done(),
         2: Permanent("no", code="x"),
         3: Retryable("busy", after=7),
+        4: Expired("too late"),
     }.__getitem__
-    got = await fates(script, [sealed(captured(n)) for n in (1, 2, 3)])
-    assert got == [Done(), Dead("no", "x"), Retry(7, "busy", "retry")]
+    outlet = Outlet()
+    got = await fates(script, [sealed(captured(n)) for n in (1, 2, 3, 4)], outlet)
+    assert got == [Done(), Dead("no", "x"), Retry(7, "busy", "retry"), Dead("too late", "expired")]
+    assert [e.event.notification_id for e in outlet.sent] == [2, 4]
+    assert all(isinstance(e.event, Rejected) for e in outlet.sent)
 
 
 async def test_an_unreadable_message_harms_nobody_else():
@@ -180,77 +182,7 @@ async def test_held_work_is_given_back_at_once_when_stopping():
     task = asyncio.create_task(actor([sealed(captured(1))]))
     await eventually(lambda: watcher.holds)
     actor.stopping.set()
-    assert [f.after for f in await task] == [0.0]
-
-
-@dataclass
-class Loose:
-    """A lease that is what the test says."""
-
-    shaken: bool = False
-    lapsed: bool = False
-
-
-async def held_while(lease: Loose, change) -> tuple[list, list]:
-    """What a stage saw of two messages, the second held once; and what became of both."""
-    seen, watcher = [], Watcher()
-
-    class Away(Scripted):
-        async def handle(self, batch):
-            seen.append([(e.event.notification_id, e.redelivered) for e in batch])
-            if len(seen) == 1:
-                change(lease)
-                return [triggered(1), Paused("away", after=0.001)]
-            return [Done()] * len(batch)
-
-    actor = Actor(Away(None), Policy(), Outlet(), watcher)
-    got = await actor([Delivery(*captured(n).encode(), 1, lease=lease) for n in (1, 2)])
-    return seen, got
-
-
-async def test_held_work_that_others_may_have_too_says_so_when_it_goes_on():
-    seen, got = await held_while(Loose(), lambda lease: setattr(lease, "shaken", True))
-    assert seen == [[(1, False), (2, False)], [(2, True)]]
-    assert got == [triggered(1), Done()]
-
-
-async def test_held_work_that_is_somebody_elses_by_now_is_let_go():
-    seen, [done, left] = await held_while(Loose(), lambda lease: setattr(lease, "lapsed", True))
-    assert seen == [[(1, False), (2, False)]]
-    assert done == triggered(1)
-    assert (left.code, left.spent) == ("lapsed", False)
-
-
-async def test_what_is_done_is_told_even_if_it_is_somebody_elses_by_now():
-    """It may have been sent: the row is to know."""
-    outlet = Outlet(Paused("away"), None)
-    actor = Actor(Scripted(triggered), Policy(backoff=0.001), outlet)
-    got = await actor([Delivery(*captured(1).encode(), 1, lease=Loose(lapsed=True))])
-    assert got == [triggered(1)]
-    assert [e.event.kind for e in outlet.sent] == ["trigger"]
-
-
-async def test_expired_never_reaches_the_stage():
-    late = captured(1, deadline=datetime(2020, 1, 1, tzinfo=UTC))
-    stage, outlet = Scripted(triggered), Outlet()
-    [fate] = await Actor(stage, Policy(), outlet)([sealed(late)])
-    assert isinstance(fate, Dead)
-    assert fate.code == "expired"
-    assert stage.calls == 0
-    assert isinstance(outlet.sent[0].event, Rejected)
-
-
-async def test_what_may_have_been_sent_before_its_deadline_does():
-    """The stage looks it up: to end it as expired would be a lie."""
-    late = datetime(2020, 1, 1, tzinfo=UTC)
-    again = [
-        sealed(captured(1, deadline=late), attempt=2),
-        Delivery(*captured(2, deadline=late).encode(), 1, suspect=True),
-        sealed(captured(3, deadline=late, claims=2)),
-        sealed(captured(4, deadline=late)),
-    ]
-    got = await fates(triggered, again)
-    assert [type(fate) for fate in got] == [Done, Done, Done, Dead]
+    assert await task == [Retry(0.0, "given back", "stopping", spent=False)]
 
 
 async def test_work_that_is_done_is_published_until_it_is_safe_and_never_repeated():
@@ -261,13 +193,14 @@ async def test_work_that_is_done_is_published_until_it_is_safe_and_never_repeate
     assert (stage.calls, outlet.calls) == (1, 3)
 
 
-async def test_work_that_is_done_but_untold_comes_back_late_when_stopping():
+async def test_work_that_is_done_but_untold_is_given_back_at_once_when_stopping():
+    """Whoever has it next is told by the send record that it was sent."""
     outlet, watcher = Outlet(*[Paused("away")] * 1000), Watcher()
-    actor = Actor(Scripted(triggered), Policy(backoff=3600), outlet, watcher, settle=7)
+    actor = Actor(Scripted(triggered), Policy(backoff=3600), outlet, watcher)
     task = asyncio.create_task(actor([sealed(captured(1))]))
     await eventually(lambda: watcher.holds)
     actor.stopping.set()
-    assert [f.after for f in await task] == [7]
+    assert await task == [Retry(0.0, "given back", "stopping", spent=False)]
 
 
 async def test_a_publisher_that_raises_has_told_nothing():
@@ -332,20 +265,6 @@ async def test_the_same_work_always_tells_the_same():
     assert len({e.id for e in outlet.sent}) == 1
 
 
-async def test_a_stage_knows_that_a_message_was_delivered_before():
-    seen = []
-
-    class Looking(Scripted):
-        async def handle(self, batch):
-            seen.extend(e.redelivered for e in batch)
-            return [Done()] * len(batch)
-
-    suspect = Delivery(*captured(3).encode(), 1, suspect=True)
-    batch = [sealed(captured(1)), sealed(captured(2), 2), suspect]
-    await Actor(Looking(None), Policy(), Outlet())(batch)
-    assert seen == [False, True, True]
-
-
 async def test_the_observer_is_told_of_every_batch():
     watcher = Watcher()
     actor = Actor(Scripted(triggered), Policy(), Outlet(), watcher)
@@ -377,20 +296,28 @@ async def test_always_one_fate_per_delivery(script, attempt):
 
 async def test_what_is_not_its_fault_is_never_given_up():
     patient = Retryable("a part was accepted, then Novu went away", after=30.0, bounded=False)
-    for error, kind in ((patient, Retry), (Retryable("unclear", after=30.0), Dead)):
+    unclear = Unclear("no answer", code="provider_unclear")
+    for error, kind in ((patient, Retry), (Missing("not there"), Retry), (unclear, Dead)):
         assert isinstance(Policy(attempts=8).judge(error, 8), kind)
 
 
-def test_only_what_is_still_to_be_done_can_come_too_late():
-    """Else a row sent just before its deadline would end as expired."""
-    due = captured(1, deadline=datetime(2030, 1, 1, tzinfo=UTC))
-    assert due.then(captured(1).event).deadline == due.deadline
-    assert due.then(*triggered(1).events).deadline is None
-
-
 def test_an_envelope_survives_the_wire():
-    sent = captured(5, deadline=datetime(2030, 1, 1, tzinfo=UTC), trace="00-a-b-01")
+    sent = captured(5, trace="00-a-b-01")._replace(express=True)
     assert decode(*sent.encode()) == sent
+    assert decode(*captured(5).encode()) == captured(5)
+
+
+def test_what_an_envelope_causes_is_of_its_trace_and_as_express():
+    cause = captured(5, trace="00-a-b-01")._replace(express=True)
+    [event] = triggered(5).events
+    assert cause.then(event) == Envelope(event, "00-a-b-01", express=True)
+
+
+def test_what_a_header_says_of_a_deadline_is_not_heeded():
+    """A worker's clock never decides: the database's does, when it is about to be sent."""
+    headers, body = captured(5).encode()
+    late = {**headers, "expires": "2020-01-01T00:00:00+00:00"}
+    assert decode(late, body) == captured(5)
 
 
 @given(st.text(min_size=1), st.integers(0), st.integers(0))

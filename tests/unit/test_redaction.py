@@ -155,7 +155,7 @@ def refusal(payload: dict[str, Any], recipients: list[str], said: str) -> Perman
     event = Event(Trigger("t", notification, tuple(recipients)), b"")
     errors = [{"field": said, "message": said, "value": said}]
     response = httpx.Response(400, json={"message": [said, said], "errors": errors})
-    verdict = single_verdict(response, event, lambda text: redact(text, also=event.private()), 1)
+    verdict = single_verdict(response, event, lambda text: redact(text, also=event.private()))
     assert isinstance(verdict, Permanent)
     return verdict
 

@@ -13,18 +13,19 @@ from xnovu.compose.settings import Settings, load
 
 
 def migrate_database(*, plan_only: bool) -> None:
-    """Show every migration and, unless only the plan was asked for, apply what is pending."""
+    """Show all that there is and, unless only the plan was asked for, apply what is pending."""
     url = secret(DATABASE_URL)()
     for step in migrations.plan(url):
         done = f"applied {step.applied_at:%Y-%m-%d %H:%M}" if step.applied_at else "pending"
-        out.print(f"{step.migration.name:<24} {done}")
+        newer = ", by a newer version: nothing is changed" if step.newer else ""
+        out.print(f"{step.name:<24} {done}{newer}")
     if not plan_only:
         applied = migrations.migrate(url)
         out.print(f"applied {len(applied)} migrations" if applied else "nothing to do")
 
 
 def write_migrations(project: Path, *, plan_only: bool) -> None:
-    """Show the file of every migration and, unless only the plan was asked for, write new ones."""
+    """Show XNovu's files and, unless only the plan was asked for, write new ones."""
     files = migration_files(project)
     for file in files:
         done = "there" if file.written else "pending" if plan_only else "written"

@@ -26,6 +26,7 @@ from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
 from xnovu.peers import Peers
 from xnovu.ports import Provider, Store, WakeUps
+from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 
 
@@ -151,23 +152,9 @@ class Kit:
     _provider: NovuProvider | None = None
 
     @property
-    def settle(self) -> float:
-        """Seconds after which the provider surely shows what it has accepted."""
-        return self.settings.provider.settle
-
-    @property
-    def quiet(self) -> float:
-        """Seconds after which the provider surely shows what a trigger had in hand to send."""
-        return self.settings.policy("trigger").timeout + self.settle
-
-    @property
-    def hold(self) -> float:
-        """
-        Seconds for which what is about to be sent keeps its claim.
-
-        Until it surely shows, and as long again, for a retry of what was unclear.
-        """
-        return 2 * self.quiet
+    def times(self) -> SendTimes:
+        """How long a row is one sender's alone, and until what he sent surely shows."""
+        return SendTimes(self.settings.provider.timeout, self.settings.provider.settle)
 
     async def store(self) -> Database:
         if self.given_store:

@@ -155,7 +155,7 @@ class House:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
         observers = Observers(self.metrics, self.logged, self.brakes, self.watcher)
-        actor = Actor(stage, policy, self.transport, observers, self.stopping, self.kit.settle)
+        actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
         source.subscribe(part.name, part.kinds, policy, actor)
 

@@ -41,16 +41,10 @@ CONFIG = "XNOVU_CONFIG"
 LOG_LEVEL = "XNOVU_LOG_LEVEL"
 DEFAULT_PATH = Path("configs/xnovu.toml")
 
-UNCLEAR = {"backoff": 60.0, "backoff_max": 60.0}
-"""
-A batch that was cut off may have sent: it comes again when a look-up surely tells (≥ 30 s), and
-before its claim lapses (2 minutes), with which the attempts would be counted anew.
-"""
-
 DEFAULTS: dict[str, dict[str, Any]] = {
     "ingest": {"batch": 500, "slots": 1, "pause_max": 1.0},
     "hydrate": {"batch": 500},
-    "trigger": {"batch": 300, "slots": 3, "rules": {"timeout": UNCLEAR, "unexpected": UNCLEAR}},
+    "trigger": {"batch": 300, "slots": 3},
     "status": {"batch": 500},
     "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
 }

@@ -22,6 +22,7 @@ from xnovu.events import (
 )
 from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
+from xnovu.sending import Begun, Verdict
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -73,7 +74,7 @@ def claim(record: Record) -> Claim:
     """What `notify.claim` says of a row, or `notify.claimed`, which does not know of its lane."""
     captured = Captured(notification_id=record["id"], **_shared(record))
     express = record.get("express", False)
-    return Claim(captured, _time(record["expires_at"]), record["claimed_before"], express)
+    return Claim(captured, record["claimed_before"], express)
 
 
 def retraction(record: Record) -> RetractRequested:
@@ -83,11 +84,14 @@ def retraction(record: Record) -> RetractRequested:
 
 
 def retracted(record: Record) -> Retracted:
-    """What `notify.retracted` says of a row."""
-    outcome = record["outcome"]
-    return Retracted(
-        Status(record["previous"]), record["quiet"], Retraction(outcome) if outcome else None
-    )
+    """What `notify.begin_retraction` says of a row."""
+    outcome = Retraction(record["outcome"]) if record["outcome"] else None
+    return Retracted(Status(record["previous"]), record["seconds"], outcome)
+
+
+def begun(record: Record) -> Begun:
+    """What `notify.begin_send` says of a row."""
+    return Begun(Verdict(record["verdict"]), record["seconds"])
 
 
 def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
@@ -99,7 +103,7 @@ def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
         if isinstance(raw, bytes) and raw not in workflows:
             workflows[raw] = _workflow(record, raw)
         workflow = workflows[raw] if isinstance(raw, bytes) else _workflow(record, raw)
-        loaded[which] = Row(which, _notification(record), workflow, _time(record["expires_at"]))
+        loaded[which] = Row(which, _notification(record), workflow)
     return loaded
 
 

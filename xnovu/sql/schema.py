@@ -1,20 +1,23 @@
-"""The schema's versions, as they are shipped."""
+"""The schema as it is shipped: the tables step by step, functions and rights as they are now."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
+ACCESS = "xnovu_access"
+"""The last of the functions: who may use the others, and the tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema; ``name`` is its file's, ``checksum`` the SHA-256 of its text."""
+    """One step of the tables; ``name`` is its file's, ``checksum`` what the ledger says of it."""
 
     version: int
     name: str
     checksum: str
-    sql: bytes = field(repr=False, compare=False)
+    sql: str = field(repr=False, compare=False)
 
     @property
     def script(self) -> str:
@@ -23,28 +26,65 @@ class Migration:
 
         Plain SQL that may be run inside a transaction or without one.
         """
-        return _step().format(
-            version=self.version, name=self.name, checksum=self.checksum, sql=self.sql.decode()
+        return _read("step.sql").format(
+            version=self.version, name=self.name, checksum=self.checksum, sql=self.sql
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as it is now; ``checksum`` is its text's, that of :data:`ACCESS` of everything."""
+
+    name: str
+    checksum: str
+    sql: str = field(repr=False, compare=False)
 
 
 @cache
 def migrations() -> Sequence[Migration]:
-    """All migrations that this version of XNovu knows, in order."""
-    texts = files("xnovu.sql").joinpath("migrations").iterdir()
+    """The steps of the tables that this version of XNovu knows, in order."""
+    texts = _texts("tables")
+    # Versions 1 to 19 held functions, too, some nothing else: databases know them by these.
+    lines = (line.split() for line in _read("versions.txt").splitlines())
+    checksums = {name: sha256(text) for name, text in texts.items()} | {
+        name: checksum for checksum, name in lines
+    }
     return tuple(
-        sorted(
-            (_migration(file.name, file.read_bytes()) for file in texts if ".sql" in file.name),
-            key=lambda migration: migration.version,
-        )
+        Migration(int(name[:4]), name, checksum, texts.get(name, ""))
+        for name, checksum in sorted(checksums.items())
     )
 
 
 @cache
-def _step() -> str:
-    return files("xnovu.sql").joinpath("step.sql").read_text("utf-8")
+def functions() -> Sequence[Function]:
+    """All functions, by name, and after them :data:`ACCESS`, which changes with whatever does."""
+    texts, access = _texts("functions"), _read("access.sql")
+    everything = sha256("".join([migrations()[-1].name, *texts.values(), access]))
+    each = (Function(name, sha256(text), text) for name, text in texts.items())
+    return (*each, Function(ACCESS, everything, access))
 
 
-def _migration(name: str, text: bytes) -> Migration:
-    stem = name.removesuffix(".sql")
-    return Migration(int(stem[:4]), stem, hashlib.sha256(text).hexdigest(), text)
+def functions_script(chosen: Iterable[Function]) -> str:
+    """
+    These as they are brought into a database, by whatever means, in one transaction.
+
+    What the database has already is left alone; if it is of a newer version, everything.
+    """
+    parts = (f"        ('{it.name}', '{it.checksum}', $part$\n{it.sql}$part$)" for it in chosen)
+    return _read("functions.sql").format(version=migrations()[-1].version, parts=",\n".join(parts))
+
+
+def sha256(text: str) -> str:
+    """As the ledgers have it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _texts(folder: str) -> Mapping[str, str]:
+    """By name, in order."""
+    found = sorted(file.name for file in files("xnovu.sql").joinpath(folder).iterdir())
+    return {name.removesuffix(".sql"): _read(f"{folder}/{name}") for name in found}
+
+
+@cache
+def _read(name: str) -> str:
+    return files("xnovu.sql").joinpath(name).read_text("utf-8")

@@ -5,7 +5,6 @@ A way (a direct connection, PostgREST) only has to call a function of schema ``n
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -14,20 +13,21 @@ from uuid import UUID, uuid4
 
 from xnovu.desk import Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
-from xnovu.ports import LATE, Claim, Outcome, Row
-from xnovu.retraction import HOLD, Retracted
+from xnovu.events import Key, Retraction, StatusChanged
+from xnovu.ports import Outcome, Row
+from xnovu.retraction import Retracted
+from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
+from xnovu.sql.claims import SqlClaims
 from xnovu.sql.errors import AnswerLost
 from xnovu.sql.functions import Functions
-from xnovu.sql.limits import SqlLimits
-from xnovu.sql.schema import migrations
+from xnovu.sql.schema import functions, migrations
 
 LOST_ANSWERS = 100
-"""Calls without an answer that are kept in mind: what they took up was not sent."""
+"""Calls without an answer that are kept in mind: what they began was not sent."""
 
 
-class SqlStore(SqlLimits):
+class SqlStore(SqlClaims):
     """
     ``Store`` and ``Desk`` upon the functions; of one enterprise only where one is named.
 
@@ -41,10 +41,7 @@ class SqlStore(SqlLimits):
 
     def __init__(self, functions: Functions, enterprise_id: str | None = None) -> None:
         super().__init__(functions, enterprise_id)
-        self._unanswered: dict[str, float] = {}
-        self._served: str | None = None  # the enterprise whose turn it was last
-        self._unheard: list[str] = []
-        self._not_taken_up: deque[str] = deque(maxlen=LOST_ANSWERS)
+        self._unsent: deque[str] = deque(maxlen=LOST_ANSWERS)  # tokens of lost answers
 
     async def open(self) -> None:
         """Begin to connect; does not wait for it."""
@@ -63,73 +60,58 @@ class SqlStore(SqlLimits):
             state = read.json_of((await self._functions.call("state"))[0])
         except XNovuError as error:
             return str(error)
-        if (state["version"] or 0) < migrations()[-1].version:
+        version, ours = state["version"] or 0, migrations()[-1].version
+        changed = state.get("functions") != functions()[-1].checksum
+        if version < ours or (version == ours and changed):
             return "the database is not up to date: run `xnovu migrate`"
         if state["hidden"]:
             return f"row-level security hides notify.ent_notification from role {state['role']}"
         return None
 
-    async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
-        return await self._lost_claims() or await self._claim(limit, lease, idle_only=idle_only)
-
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
-
-    async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
-        """An answer may be lost: asked again with its token, the database says the same."""
-        token, again = (self._unheard.pop(), True) if self._unheard else (str(uuid4()), False)
-        try:
-            records = await self._functions.call(
-                "claim_retractions",
-                max_rows=min(limit, self._functions.most or limit),
-                lease_seconds=lease,
-                token=token,
-                of_enterprise=self.enterprise_id,
-                again=again,
-            )
-        except (Paused, Retryable, asyncio.CancelledError):
-            self._unheard.append(token)
-            raise
-        return [read.retraction(record) for record in records]
-
-    async def next_due(self) -> float | None:
-        (seconds,) = await self._functions.call("next_due", of_enterprise=self.enterprise_id)
-        return seconds
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
         return read.rows(await self._of_keys("load", keys))
 
-    async def still_wanted(
-        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
-    ) -> frozenset[Key]:
-        """An answer may be lost: by its token, what it took up is told from what others did."""
+    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
+        """An answer may be lost: its token, shown the next time, tells that nothing was sent."""
         token = str(uuid4())
         try:
             found = await self._of_keys(
-                "still_wanted",
+                "begin_send",
                 keys,
-                hold_seconds=hold,
-                alone_seconds=alone,
-                tokens=[token, *self._not_taken_up],
+                token=token,
+                lease_seconds=times.lease,
+                settle_seconds=times.settle,
+                hold_seconds=times.hold,
+                lost=list(self._unsent),
             )
         except (Paused, Retryable, asyncio.CancelledError):
-            self._not_taken_up.append(token)
+            self._unsent.append(token)
             raise
-        return frozenset(map(read.key, found))
+        return Sending(token, {read.key(row): read.begun(row) for row in found})
 
-    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        found = await self._of_keys("being_sent", keys)
-        return {read.key(row): row["seconds"] for row in found}
+    async def end_send(
+        self, sending: Sending, unsent: Sequence[Key], unclear: Sequence[Key]
+    ) -> None:
+        ended = [
+            {**entry, "unclear": is_unclear}
+            for keys, is_unclear in ((unsent, False), (unclear, True))
+            for entry in read.keys(keys)
+        ]
+        await self._in_parts("end_send", "keys", ended, token=sending.token)
 
-    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
-        await self._of_keys("let_go", keys, seconds=seconds)
-
-    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        found = await self._of_keys("overdue", keys)
-        return {read.key(row): row["seconds"] for row in found}
-
-    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
-        found = await self._of_keys("retracted", keys, hold_seconds=hold)
+    async def begin_retraction(
+        self, keys: Sequence[Key], times: SendTimes
+    ) -> Mapping[Key, Retracted]:
+        found = await self._of_keys(
+            "begin_retraction",
+            keys,
+            lease_seconds=times.lease,
+            settle_seconds=times.settle,
+            hold_seconds=times.hold,
+        )
         return {read.key(row): read.retracted(row) for row in found}
 
     async def record_retractions(
@@ -200,46 +182,6 @@ class SqlStore(SqlLimits):
             "history", notification_id=notification_id, of_enterprise=self.enterprise_id
         )
         return read.json_of(found[0]) if found else None
-
-    async def _claim(self, limit: int, lease: float, *, idle_only: bool) -> Sequence[Claim]:
-        """An answer may be lost: the token tells the rows that were taken all the same."""
-        token = str(uuid4())
-        try:
-            records = await self._functions.call(
-                "claim",
-                max_rows=min(limit, self._functions.most or limit),
-                lease_seconds=lease,
-                token=token,
-                of_enterprise=self.enterprise_id,
-                after=self._served,
-                idle_only=idle_only,
-            )
-        except (Paused, Retryable, asyncio.CancelledError):
-            self._unanswered[token] = time.monotonic() + LATE
-            raise
-        claims = [read.claim(record) for record in records]
-        if claims and not idle_only:
-            self._served = claims[-1].captured.enterprise_id
-        return claims
-
-    async def _lost_claims(self) -> Sequence[Claim]:
-        """What a call without an answer has taken, be it that it was still under way till now."""
-        for token, until in list(self._unanswered.items()):
-            # One asks for each: two would both return what it has taken.
-            if self._unanswered.pop(token, None) and (claims := await self._taken(token, until)):
-                return claims
-        return ()
-
-    async def _taken(self, token: str, until: float) -> Sequence[Claim]:
-        """What this token has taken; while that may still change, it stays in the books."""
-        try:
-            records = await self._functions.call("claimed", token=token)
-        except BaseException:
-            self._unanswered[token] = until
-            raise
-        if not records and time.monotonic() < until:
-            self._unanswered[token] = until
-        return [read.claim(record) for record in records]
 
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))

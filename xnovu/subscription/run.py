@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from pipelines import hydrate, ingest, retract, status, trigger
-from xnovu.adapters.memory.mailbox import Left
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableSource
 from xnovu.compose import Kit, Part
@@ -14,14 +13,15 @@ from xnovu.compose.serve import DOWNSTREAM, House
 from xnovu.envelope import key_of
 from xnovu.errors import XNovuError
 from xnovu.events import Captured, Hydrated, Key, RetractRequested
+from xnovu.ports import Delivery
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 
 log = logging.getLogger("xnovu.subscription")
 
 PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)
 
-AT_ONCE = (Captured.kind, RetractRequested.kind)
-"""Whoever takes these up next may begin at once."""
+RELEASED = frozenset(each.kind for each in (Captured, Hydrated, RetractRequested))
+"""Whoever claims these next may take them up at once; the send record tells what may be sent."""
 
 
 class Run:
@@ -82,7 +82,7 @@ class Run:
 
     async def _give_back(self) -> None:
         """If that fails, the claims lapse."""
-        if keys := list(_unsent(self._transport.left)):
+        if keys := list(_open(self._transport.left)):
             log.debug("giving back %d notifications", len(keys))
             with suppress(XNovuError):
                 await (await self.store()).release(keys)
@@ -94,15 +94,8 @@ class Run:
         await self._house.close()
 
 
-def _unsent(left: Iterable[Left]) -> Iterator[Key]:
-    """
-    What surely nobody is sending.
-
-    What is to wait before it is sent again may have been sent just now: its claim holds until a
-    look-up would find it. And what is at its end already is found when its claim has lapsed.
-    """
-    for each in left:
-        kind = each.delivery.headers["id"].partition(":")[0]
-        key = key_of(each.delivery.headers)
-        if key and (kind in AT_ONCE or (kind == Hydrated.kind and each.at_once)):
+def _open(left: Iterable[Delivery]) -> Iterator[Key]:
+    """What is at its end already is not among them: it is found when its claim has lapsed."""
+    for headers in (delivery.headers for delivery in left):
+        if (key := key_of(headers)) and headers["id"].partition(":")[0] in RELEASED:
             yield key

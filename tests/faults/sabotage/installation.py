@@ -175,6 +175,7 @@ class Installation:
         claimed = self.database.execute(IN_HAND).fetchall()
         stranded = [row["id"] for row in claimed if row["message"] not in known]
         self.database.execute(LAPSE, [stranded])
+        self.database.execute("DELETE FROM notify.xnovu_claim")
         self.stranded.update(stranded)
 
     def surprises(self) -> list[str]:

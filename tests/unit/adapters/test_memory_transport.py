@@ -61,11 +61,9 @@ class Worker:
         return [self.fate] * len(deliveries)
 
 
-def left(transport: MemoryTransport) -> list[tuple[str, int, bool]]:
-    deliveries = [each.delivery for each in transport.left]
-    kinds = [delivery.headers["id"].split(":")[0] for delivery in deliveries]
-    at_once = [each.at_once for each in transport.left]
-    return list(zip(kinds, numbers(deliveries), at_once, strict=True))
+def left(transport: MemoryTransport) -> list[tuple[str, int]]:
+    kinds = [delivery.headers["id"].split(":")[0] for delivery in transport.left]
+    return list(zip(kinds, numbers(transport.left), strict=True))
 
 
 async def stopping(transport: MemoryTransport) -> asyncio.Task[None]:
@@ -119,7 +117,7 @@ async def test_a_waiting_message_is_known_however_many_pass_it_by():
     await transport.publish([captured(1)])
     assert (await transport.backlog(["hydrate"])).unsettled == 1
     await transport.stop()
-    assert left(transport) == [("ingest", 1, False)]
+    assert left(transport) == [("ingest", 1)]
 
 
 async def test_at_stop_the_rest_is_left_and_what_has_happened_is_told():
@@ -142,14 +140,14 @@ async def test_at_stop_the_rest_is_left_and_what_has_happened_is_told():
     assert (hydrate.seen, trigger.seen) == ([1], [3])
     assert sorted(status.seen) == sorted(listener.seen) == [3, 5]
     assert sorted(left(transport)) == [
-        ("hydrate", 1, True),
-        ("hydrate", 4, True),
-        ("ingest", 2, True),
+        ("hydrate", 1),
+        ("hydrate", 4),
+        ("ingest", 2),
     ]
 
 
-@pytest.mark.parametrize(("after", "at_once"), [(0.0, True), (5.0, False)])
-async def test_what_is_given_back_is_left_too(after: float, at_once: bool):
+@pytest.mark.parametrize("after", [0.0, 5.0])
+async def test_what_is_given_back_is_left_too(after: float):
     transport = MemoryTransport()
     trigger = Worker(fate=Retry(after))
     transport.subscribe("trigger", ["hydrate"], ONE, trigger)
@@ -159,7 +157,7 @@ async def test_what_is_given_back_is_left_too(after: float, at_once: bool):
     task = await stopping(transport)
     trigger.go_on.set()
     await task
-    assert left(transport) == [("hydrate", 1, at_once)]
+    assert left(transport) == [("hydrate", 1)]
 
 
 async def test_what_gives_back_while_it_is_emptied_is_left_alone():
@@ -174,7 +172,7 @@ async def test_what_gives_back_while_it_is_emptied_is_left_alone():
     status.go_on.set()
     await task
     assert status.seen == [1]
-    assert sorted(number for _, number, _ in left(transport)) == list(range(1, 50))
+    assert sorted(number for _, number in left(transport)) == list(range(1, 50))
 
 
 async def test_several_slots_empty_a_mailbox_together():

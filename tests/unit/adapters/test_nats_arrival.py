@@ -5,11 +5,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from xnovu.adapters.nats.arrival import delivery
-from xnovu.adapters.nats.consumer import Consumer
-from xnovu.adapters.nats.declare import Streams
-from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import boxes_of
-from xnovu.policy import Policy
 from xnovu.ports import Delivery
 
 PLAIN = "$JS.ACK.XNOVU_INGEST.hydrate.3.71.90.1795460231801234567.0"
@@ -27,35 +22,15 @@ def test_the_count_is_the_servers(reply: str):
     assert delivery(message).attempt == 3
 
 
-def test_what_may_have_been_delivered_before_does_not_pass_for_new():
-    first = a_message(PLAIN.replace(".3.71.", ".1.71."))
-    suspects = [delivery(first, old).suspect for old in (0, 70, 71, 99)]
-    assert suspects == [False, False, True, True]
-    assert delivery(first, old=99).attempt == 1
-
-
-def test_what_may_have_a_copy_is_looked_up_and_the_rest_is_not():
-    [box, *_] = boxes_of("hydrate", ["ingest"], Policy())
-    consumer = Consumer(NatsOptions(), box, Streams(NatsOptions()))
-    first = a_message(PLAIN.replace(".3.71.", ".1.71."))
-    consumer.old = 71
-    assert not consumer.may_have_put_off(1, first)
-    assert consumer.may_have_put_off(3, a_message(PLAIN))
-    consumer.put_off = True
-    assert consumer.may_have_put_off(1, first)
-    consumer.old = 70
-    assert not consumer.may_have_put_off(1, first)
-
-
 def test_the_id_travels_as_jetstreams_own():
-    message = a_message(PLAIN, {"Nats-Msg-Id": "ingest:a/1/0/1", "expires": "later"})
-    assert delivery(message).headers == {"id": "ingest:a/1/0/1", "expires": "later"}
+    message = a_message(PLAIN, {"Nats-Msg-Id": "ingest:a/1/0/1", "express": "1"})
+    assert delivery(message).headers == {"id": "ingest:a/1/0/1", "express": "1"}
 
 
-def test_a_copy_goes_on_counting_and_is_suspect():
-    headers = {"id": "ingest:a/1/0/1", "attempts": "4", "Nats-Scheduler": "x", "expires": "later"}
+def test_a_copy_goes_on_counting():
+    headers = {"id": "ingest:a/1/0/1", "attempts": "4", "Nats-Scheduler": "x", "express": "1"}
     copy = delivery(a_message(PLAIN, headers))
-    assert copy == Delivery({"id": "ingest:a/1/0/1", "expires": "later"}, b"body", 7, suspect=True)
+    assert copy == Delivery({"id": "ingest:a/1/0/1", "express": "1"}, b"body", 7)
 
 
 @pytest.mark.parametrize("said", ["", "-1", "many", "²"])

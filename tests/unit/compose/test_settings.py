@@ -9,9 +9,9 @@ import pytest
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.compose import settings
+from xnovu.compose.kit import Kit
 from xnovu.compose.secrets import Secret
-from xnovu.errors import ConfigurationError, Retryable
-from xnovu.ports import SETTLE
+from xnovu.errors import ConfigurationError, Retryable, Unclear
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,8 @@ def test_the_level_of_the_log_has_a_short_name_too(tmp_path, monkeypatch):
         ("[store]\nkind = 'supabase'\npool_max = 3\n", "supabase.pool_max"),
         ("[store]\nmax_rows = 3\n", "postgres.max_rows"),
         ("store = 3\n", "postgres or supabase"),
+        ("[wakeups]\nkind = 'wal'\n", "use notify, or auto"),
+        ("[wakeups]\nkind = 'loud'\n", "'notify', 'realtime' or 'sweep'"),
         ("not toml", "my.toml"),
     ],
 )
@@ -152,21 +154,27 @@ def test_an_empty_file_is_no_secret(tmp_path):
         Secret("KEY", {"KEY_FILE": str(file)})()
 
 
-def test_the_attempts_of_what_was_cut_off_fit_in_its_claim():
-    """A claim is kept for 2 minutes by each attempt; once it lapses, the count begins anew."""
-    policy = settings.load().policy("trigger")
-    for error in (Retryable("cut off", code="timeout"), ValueError("bug")):
+def test_the_attempts_to_send_fit_in_a_claim():
+    """Once it lapses, the count begins anew."""
+    loaded = settings.load()
+    policy, times = loaded.policy("trigger"), Kit(loaded, "trigger").times
+    unclear = Unclear("no answer", code="provider_unclear")
+    for error in (unclear, Retryable("cut off", code="timeout"), ValueError("bug")):
         waits = [policy.judge(error, n).after for n in range(1, policy.attempts)]
-        assert min(waits) >= SETTLE
-        assert max(waits) + policy.timeout < 120
+        assert max(waits) < times.hold
+        assert sum(waits) < loaded.ingest.lease
 
 
 def test_a_batch_ends_before_its_process_does():
-    """Else it would be cut off, and come again before a look-up would show what it had sent."""
+    """Else it would be cut off, and what it had sent would be looked up for once."""
     loaded = settings.load()
     longest = max(loaded.policy(name).timeout for name in settings.Stages.model_fields)
     assert longest < loaded.transport.stop_timeout
-    assert loaded.transport.lease * 2 / 3 >= loaded.provider.settle
+
+
+def test_a_batch_is_not_cut_off_while_the_provider_may_still_answer():
+    loaded = settings.load()
+    assert 2 * loaded.provider.timeout < loaded.policy("trigger").timeout
 
 
 def test_the_example_says_what_the_defaults_are(monkeypatch):

@@ -5,7 +5,6 @@ import logging
 import signal
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -19,9 +18,17 @@ from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.table import TableOptions
 from xnovu.compose.settings import LogOptions, Settings
 from xnovu.connection import Link
-from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
+from xnovu.errors import (
+    ConfigurationError,
+    Paused,
+    Permanent,
+    Retryable,
+    Unclear,
+    XNovuError,
+)
 from xnovu.events import Status, Workflow
 from xnovu.ports import Trigger
+from xnovu.sending import SendTimes, Verdict
 
 ACME = "11111111-1111-4111-8111-111111111111"
 GLOBEX = "22222222-2222-4222-8222-222222222222"
@@ -37,12 +44,12 @@ class Gate(MemoryProvider):
         if is_open:
             self.opened.set()
 
-    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+    async def trigger(self, calls: Sequence[Trigger], until: float) -> Sequence[XNovuError | None]:
         self.inside += len(calls)
         self.most = max(self.most, self.inside)
         try:
             await self.opened.wait()
-            return await super().trigger(calls)
+            return await super().trigger(calls, until)
         finally:
             self.inside -= len(calls)
 
@@ -314,17 +321,33 @@ async def test_what_is_held_is_due_again_at_once(tables: MemoryStore):
     assert len(await tables.claim(100, 60.0)) == 4
 
 
-async def test_a_row_that_is_to_wait_keeps_its_claim(tables: MemoryStore):
-    """It may have been sent just now: nobody is to begin before a look-up would find it."""
+async def test_a_row_that_may_have_been_sent_is_due_again_and_looked_up_then(tables: MemoryStore):
+    """Whoever takes it up next sends nothing before a look-up would find what was sent."""
     provider = MemoryProvider()
-    await insert(tables, 1)
-    provider.refusals[1] = XNovuError("unclear", code="provider_unclear")
+    await insert(tables)
+    provider.refusals[1] = Unclear("no answer", code="provider_unclear")
     manager = a_manager(tables, provider=provider, queue=QueueConfig(retry_delay=60.0))
     await manager.start()
     await eventually(lambda: provider.asked.total() == 1)
     await manager.stop()
     assert statuses(tables) == ["PROCESSING"]
-    assert tables.records[1].claimed_until > datetime.now(UTC)
+    [claim] = await tables.claim(100, 60.0)
+    sending = await tables.begin_send([claim.captured.key], SendTimes())
+    [begun] = sending.verdicts.values()
+    assert begun.verdict is Verdict.CHECK
+    assert begun.seconds > 20
+
+
+async def test_a_row_that_was_not_sent_is_sent_by_whoever_comes_next(tables: MemoryStore):
+    provider = MemoryProvider()
+    await insert(tables)
+    provider.refusals[1] = Retryable("not now", code="provider_unclear")
+    manager = a_manager(tables, provider=provider, queue=QueueConfig(retry_delay=60.0))
+    async with manager:
+        await eventually(lambda: provider.asked.total() == 1)
+    provider.refusals.clear()
+    async with a_manager(tables, provider=provider):
+        await eventually(lambda: statuses(tables) == ["SENT"])
 
 
 async def test_a_start_that_fails_has_begun_nothing(tables: MemoryStore, monkeypatch):

@@ -18,14 +18,6 @@ AGAIN_AFTER = 0.1
 """Seconds until a batch whose handler raised comes again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A message that was not settled; ``at_once`` is False if it was to wait before it came."""
-
-    delivery: Delivery
-    at_once: bool
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class _Place:
     """In the queue: the lowest rank is served first, then the lowest number."""
@@ -53,11 +45,11 @@ class Mailbox:
         self.kinds = kinds
         self.past = all(kind in KINDS and KINDS[kind].past for kind in kinds)
         self.unsettled = 0
-        self._left: list[Left] = []
+        self._left: list[Delivery] = []
         self._policy, self._handler, self._settled = policy, handler, settled
         self._queue: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
         self._number = count()
-        self._later: dict[asyncio.TimerHandle, Left] = {}
+        self._later: dict[asyncio.TimerHandle, Delivery] = {}
         self._slots: list[asyncio.Task[None]] = []
         self._closed = self._stopping = False
         self._flowing = asyncio.Event()
@@ -114,11 +106,11 @@ class Mailbox:
         """Wait for batches in hand, once it is closed."""
         await asyncio.gather(*self._slots)
 
-    def left(self) -> Sequence[Left]:
+    def left(self) -> Sequence[Delivery]:
         """Tell what is here and was not settled, once it has ended."""
         while not self._queue.empty():
             if delivery := self._queue.get_nowait().delivery:
-                self._left.append(Left(delivery, at_once=True))
+                self._left.append(delivery)
         return self._left
 
     async def abort(self) -> None:
@@ -143,7 +135,7 @@ class Mailbox:
                 async with asyncio.timeout(self._policy.linger):
                     await self._gather(batch)
         if self._stopping:
-            self._left += [Left(delivery, at_once=True) for delivery in batch]
+            self._left += batch
             return []
         return batch
 
@@ -170,7 +162,7 @@ class Mailbox:
     def _settle(self, delivery: Delivery, fate: Fate) -> None:
         match fate:
             case Retry(after=after, spent=spent):
-                again = delivery._replace(attempt=delivery.attempt + spent, suspect=True)
+                again = delivery._replace(attempt=delivery.attempt + spent)
                 self._again(again, after)
             case Done() | Dead():
                 self.unsettled -= 1
@@ -181,10 +173,9 @@ class Mailbox:
             self._later.pop(timer, None)
             self._put(delivery)
 
-        delayed = Left(delivery, at_once=after <= 0)
         if self._closed:
             self._stopping = True
-            self._left.append(delayed)
+            self._left.append(delivery)
             return
         timer = asyncio.get_running_loop().call_later(max(after, 0.0), due)
-        self._later[timer] = delayed
+        self._later[timer] = delivery

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Sequence
 
-from xnovu.errors import Expired, Permanent, XNovuError
+from xnovu.errors import Missing, Permanent, XNovuError
 from xnovu.ports import Trigger
 from xnovu.retraction import Recall, Recalled
 
@@ -25,7 +25,8 @@ class MemoryProvider:
         self.asked: Counter[str] = Counter()
         self.refusals: dict[int, XNovuError] = {}
 
-    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+    async def trigger(self, calls: Sequence[Trigger], until: float) -> Sequence[XNovuError | None]:
+        del until
         return [self._made(call) for call in calls]
 
     async def cancel(self, calls: Sequence[Recall]) -> Sequence[Recalled | XNovuError]:
@@ -45,8 +46,8 @@ class MemoryProvider:
         self.asked[call.transaction_id] += 1
         if call.transaction_id in self.accepted:
             return None
-        if call.overdue:
-            return Expired("its deadline has passed, and it was not made")
+        if not call.send:
+            return Missing("it was not made")
         if len(call.recipients) > _MAX_RECIPIENTS:
             reason = f"{len(call.recipients)} recipients in one call"
             return Permanent(reason, code="too_many_recipients")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -59,18 +59,12 @@ class Record(BaseModel):
     generation: int = 0
     claims: int = 0
     claimed_until: datetime | None = None
-    sending_until: datetime | None = Field(default=None, exclude=True)
     priority: int | None = None
     expires_at: datetime | None = None
 
     @property
     def key(self) -> Key:
         return Key(self.enterprise_id, self.id, self.generation, self.claims)
-
-    def sent_for(self, now: datetime) -> float:
-        """For how many seconds more somebody may be sending it."""
-        left = self.sending_until - now if self.sending_until else timedelta()
-        return max(0.0, left.total_seconds())
 
 
 class Transition(BaseModel):
@@ -102,7 +96,7 @@ def as_row(key: Key, record: Record, workflow: Workflow | None) -> Row:
     reference = record.notification_workflow_id or ""
     named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}
     notification = Notification.model_validate({**columns, **named})
-    return Row(key, notification, workflow, record.expires_at)
+    return Row(key, notification, workflow)
 
 
 def as_history(

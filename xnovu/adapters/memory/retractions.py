@@ -7,6 +7,7 @@ from typing import Any
 from xnovu.adapters.memory.records import Record, Transition
 from xnovu.events import Retraction, RetractRequested, Status, StatusChanged
 from xnovu.retraction import Retracted
+from xnovu.sending import SendTimes
 
 
 def take_back(record: Record, reason: str | None, now: datetime) -> dict[str, Any]:
@@ -40,13 +41,22 @@ def requested(record: Record, transaction_id: str) -> RetractRequested:
     )
 
 
-def stands(record: Record, trail: Sequence[Transition], now: datetime) -> Retracted:
-    """Where it stands, by what has happened to it."""
-    taken = _taken(trail)
-    moves = (t for t in trail if t.generation == record.generation and t.to_status != t.from_status)
-    left_hand = [t.at for t in moves if t.from_status is Status.PROCESSING]
-    quiet = now - (left_hand[-1] if left_hand else taken.at)
-    return Retracted(taken.from_status, quiet.total_seconds(), record.retraction_outcome)
+def stands(
+    record: Record,
+    trail: Sequence[Transition],
+    shown_after: float | None,
+    now: datetime,
+    times: SendTimes,
+) -> Retracted:
+    """Where it stands; ``shown_after`` is what its send record says."""
+    previous = _taken(trail).from_status
+    if previous is Status.SENT:
+        sent = max(t.at for t in trail if t.to_status is Status.SENT)
+        seconds = times.settle - (now - sent).total_seconds()
+        return Retracted(previous, max(0.0, seconds), record.retraction_outcome)
+    if shown_after is None:
+        return Retracted(previous, 0.0, record.retraction_outcome or Retraction.STOPPED)
+    return Retracted(previous, shown_after, record.retraction_outcome)
 
 
 def changed(record: Record, trail: Sequence[Transition]) -> StatusChanged:

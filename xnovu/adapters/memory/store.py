@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from xnovu.adapters.memory.records import (
     told_of,
     transition,
 )
+from xnovu.adapters.memory.sends import SendRecords
 from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
 from xnovu.desk import Failed, Search
@@ -36,7 +38,8 @@ from xnovu.events import (
     Workflow,
 )
 from xnovu.ports import Claim, Outcome, Row
-from xnovu.retraction import HOLD, Retracted
+from xnovu.retraction import Retracted
+from xnovu.sending import Sending, SendTimes
 
 
 class MemoryStore(Limited):
@@ -56,6 +59,7 @@ class MemoryStore(Limited):
         super().__init__(now, enterprise_id)
         self.transitions: list[Transition] = []
         self.operations: list[Mapping[str, Any]] = []
+        self.sends = SendRecords()
         self._served: str | None = None
 
     def only(self, enterprise_id: str) -> "MemoryStore":
@@ -63,6 +67,7 @@ class MemoryStore(Limited):
         store = MemoryStore(self._now, enterprise_id)
         store.records, store.workflows, store.book = self.records, self.workflows, self.book
         store.transitions, store.operations = self.transitions, self.operations
+        store.sends = self.sends
         return store
 
     def register(self, workflow: Workflow) -> None:
@@ -89,6 +94,9 @@ class MemoryStore(Limited):
             record.claimed_until = now + timedelta(seconds=lease)
         return [retractions.requested(r, name_at_provider(r)) for _, _, r in due[:limit]]
 
+    def handed_over(self) -> None:
+        """Nobody outlives this store."""
+
     async def release(self, keys: Sequence[Key]) -> None:
         now = self._now()
         retracted = (r for r in self._claimed(keys, Status.RETRACTED) if r.claimed_until)
@@ -104,38 +112,28 @@ class MemoryStore(Limited):
         found = ((key, self._find(key)) for key in keys)
         return {key: as_row(key, r, self._workflow(r)) for key, r in found if r}
 
-    async def still_wanted(
-        self, keys: Sequence[Key], hold: float = HOLD, alone: float = 0.0
-    ) -> frozenset[Key]:
-        now, kept = self._now(), self._now() + timedelta(seconds=hold)
-        wanted = [r for r in self._claimed(keys) if not r.expires_at or r.expires_at > now]
-        for record in wanted:
-            record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
-        ours = {r.key: r for r in wanted if not (alone and r.sent_for(now))}
-        for record in ours.values():
-            record.sending_until = now + timedelta(seconds=alone)
-        return frozenset(ours)
+    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
+        now, token = self._now(), str(uuid4())
+        rows = list(self._claimed(dict.fromkeys(keys)))
+        self._keep(rows, times)
+        return Sending(token, {r.key: self.sends.begin(r, token, now, times) for r in rows})
 
-    async def being_sent(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        seconds = {record.key: record.sent_for(self._now()) for record in self._claimed(keys)}
-        return {key: more for key, more in seconds.items() if more}
+    async def end_send(
+        self, sending: Sending, unsent: Sequence[Key], unclear: Sequence[Key]
+    ) -> None:
+        for keys, is_unclear in ((unsent, False), (unclear, True)):
+            ids = [key.notification_id for key in keys if self._find(key)]
+            self.sends.end(ids, sending.token, self._now(), unclear=is_unclear)
 
-    async def let_go(self, keys: Sequence[Key], seconds: float = 0.0) -> None:
-        until = self._now() + timedelta(seconds=seconds)
-        for record in filter(None, (self._find(key, key.generation) for key in keys)):
-            record.sending_until = record.sending_until and until
-
-    async def overdue(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        late = ((r.key, r.expires_at and self._now() - r.expires_at) for r in self._claimed(keys))
-        seconds = ((key, by.total_seconds()) for key, by in late if by)
-        return {key: by for key, by in seconds if by >= 0}
-
-    async def retracted(self, keys: Sequence[Key], hold: float = HOLD) -> Mapping[Key, Retracted]:
-        now, kept = self._now(), self._now() + timedelta(seconds=hold)
-        found = list(self._claimed(keys, Status.RETRACTED))
-        for record in found:
-            record.claimed_until = record.claimed_until and max(record.claimed_until, kept)
-        return {r.key: retractions.stands(r, self._trail(r), now) for r in found}
+    async def begin_retraction(
+        self, keys: Sequence[Key], times: SendTimes
+    ) -> Mapping[Key, Retracted]:
+        now, found = self._now(), list(self._claimed(keys, Status.RETRACTED))
+        self._keep(found, times)
+        shown = {r.id: self.sends.shown_after(r, now, times) for r in found}
+        return {
+            r.key: retractions.stands(r, self._trail(r), shown[r.id], now, times) for r in found
+        }
 
     async def record_retractions(
         self, outcomes: Mapping[Key, Retraction]
@@ -145,7 +143,8 @@ class MemoryStore(Limited):
             if record.retraction_outcome is None:
                 record.retraction_outcome = outcomes[record.key]
                 self._note(record, Status.RETRACTED, "retract", retractions.details(record))
-            record.claimed_until = record.sending_until = None
+            record.claimed_until = None
+            self.sends.of.pop(record.id, None)
         return [retractions.changed(record, self._trail(record)) for record in told]
 
     async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
@@ -231,6 +230,12 @@ class MemoryStore(Limited):
             if record and record.notification_status is status and record.key == key:
                 yield record
 
+    def _keep(self, rows: Iterable[Record], times: SendTimes) -> None:
+        """Keep their claims, if they would lapse before that."""
+        kept = self._now() + timedelta(seconds=times.hold)
+        for row in rows:
+            row.claimed_until = row.claimed_until and max(row.claimed_until, kept)
+
     def _trail(self, record: Record) -> Sequence[Transition]:
         return [t for t in self.transitions if t.notification_id == record.id]
 
@@ -249,7 +254,7 @@ class MemoryStore(Limited):
             transaction_id=record.transaction_id,
         )
         new = before is Status.PENDING
-        return Claim(captured, record.expires_at, record.claims > 1, express and new)
+        return Claim(captured, record.claims > 1, express and new)
 
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))
@@ -278,8 +283,8 @@ class MemoryStore(Limited):
     def _move(self, record: Record, to: Status, actor: str, details: dict[str, Any] | None) -> None:
         before, record.notification_status = record.notification_status, to
         record.claimed_until = None
-        if to is not Status.RETRACTED:  # then somebody may still be sending it
-            record.sending_until = None
+        if to is Status.SENT:
+            self.sends.of.pop(record.id, None)
         self._note(record, before, actor, details)
 
     def _note(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
-from xnovu.adapters.memory.mailbox import Left, Mailbox
+from xnovu.adapters.memory.mailbox import Mailbox
 from xnovu.adapters.memory.settled import Ids
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, XNovuError
@@ -32,7 +32,7 @@ class MemoryTransport:
         self._ids = Ids(remembered)
 
     @property
-    def left(self) -> Sequence[Left]:
+    def left(self) -> Sequence[Delivery]:
         """What :meth:`stop` found that nobody had settled."""
         return [each for mailbox in self._mailboxes.values() for each in mailbox.left()]
 

@@ -4,25 +4,19 @@ from collections.abc import Mapping
 
 from nats.aio.msg import Msg
 
-from xnovu.ports import UNENDING, Delivery, Lease
+from xnovu.ports import Delivery
 
 MESSAGE_ID = "Nats-Msg-Id"
 ATTEMPTS = "attempts"
 """A copy's header: how many attempts were spent before it was made."""
 
 
-def delivery(message: Msg, old: int = 0, lease: Lease = UNENDING) -> Delivery:
-    """
-    The message as the port has it; its id travels as JetStream's own.
-
-    One up to number ``old`` of its stream may have been delivered before, whatever the count says,
-    and a copy was made of one that was.
-    """
+def delivery(message: Msg) -> Delivery:
+    """The message as the port has it; its id travels as JetStream's own."""
     headers = plain(message.headers)
-    count, number = count_and_number_of(message)
-    attempt = attempts_before(headers) + count
-    copied = headers.pop(ATTEMPTS, None) is not None
-    return Delivery(headers, message.data, attempt, copied or number <= old, lease)
+    attempt = attempts_before(headers) + count_of(message)
+    headers.pop(ATTEMPTS, None)
+    return Delivery(headers, message.data, attempt)
 
 
 def plain(headers: Mapping[str, str] | None) -> dict[str, str]:

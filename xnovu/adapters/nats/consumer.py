@@ -4,12 +4,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.arrival import number_of
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.declare import Streams, declare_consumer, missing_stream
 from xnovu.adapters.nats.options import NatsOptions
@@ -37,11 +35,8 @@ class Consumer:
 
     Its configuration is the provisioning's: here it is only made anew where there is none.
 
-    ``old`` is the last message that was in the stream when we began to pull. Up to there the
-    server's own count of deliveries proves nothing: a server that was killed forgets the latest of
-    them, and so does a consumer that was made anew. ``put_off`` says that some may have a copy that
-    waits for its time. ``made`` tells this consumer from one of the same name before it. The slot
-    that holds ``pulling`` may ask for a batch, as large as the ``stride``.
+    ``made`` tells this consumer from one of the same name before it. The slot that holds
+    ``pulling`` may ask for a batch, as large as the ``stride``.
     """
 
     def __init__(self, options: NatsOptions, mailbox: Mailbox, streams: Streams) -> None:
@@ -49,12 +44,9 @@ class Consumer:
         self.stream = stream_name(options.prefix, mailbox.kind)
         self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.durable}"
         self.lease = options.lease
-        self.old = 0
-        self.put_off = False
         self.made = 0
         self.pulling = asyncio.Lock()
         self.stride = Stride(mailbox.policy.batch)
-        self._later = stream_name(options.prefix, LATER)
         self._options = options
         self._streams = streams
         self._trouble = ""
@@ -75,10 +67,6 @@ class Consumer:
                 era = broker.era
                 await self._look(broker)
                 self._era = era
-
-    def may_have_put_off(self, count: int, message: Msg) -> bool:
-        """Whether one of this count may be put off, by a worker that could not say so."""
-        return count > 1 or (self.put_off and number_of(message) <= self.old)
 
     async def found(self, jetstream: JetStreamContext) -> ConsumerInfo | str:
         """What the server says of it or, if it is not there, what to say then."""
@@ -101,20 +89,15 @@ class Consumer:
             log.warning("%s: goes on", self)
 
     async def _look(self, broker: Broker) -> None:
-        jetstream = broker.jetstream
         if self.mailbox.lane is Lane.ADVICE:  # there is one of these in each process
             await self._streams.ensure_all(broker)
-        stream = await self._streams.ensure(broker, self.mailbox.kind)
+        await self._streams.ensure(broker, self.mailbox.kind)
         info = await self._found_or_made(broker, self.mailbox)
         if self.mailbox.lane is Lane.DUE:
             await self._found_or_made(broker, replace(self.mailbox, lane=Lane.AT))
         await self._streams.ensure(broker, LATER)
-        later = await jetstream.consumers_info(self._later)
         self.lease = info.config.ack_wait or self.lease
         self.made = int(info.created.timestamp() * MICROSECONDS)
-        self.old = stream.state.last_seq
-        ours = [box for box in later if mailbox_of(box.name) == self.mailbox.name]
-        self.put_off = any(map(unsettled, ours))
 
     async def _found_or_made(self, broker: Broker, mailbox: Mailbox) -> ConsumerInfo:
         try:

@@ -7,7 +7,8 @@ once its copy is safe. The server itself delivers the copy in time (ADR-51 of
 nats-io/nats-architecture-and-design; nats-server 2.12), to this mailbox alone.
 
 A copy is named after the original's place in its consumer, and the server is asked to take no
-second one. So a worker that dies between copying and acknowledging doubles nothing.
+second one. So where a worker dies between copying and acknowledging, the original comes once more,
+and does not multiply.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from nats.aio.msg import Msg
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 
 from xnovu.adapters.nats.arrival import ATTEMPTS, attempts_before, count_of, number_of, plain
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.send import Answer, Parcel, Sender
-from xnovu.adapters.nats.topology import DAY, LATER, Lane, stream_name
+from xnovu.adapters.nats.topology import DAY, LATER, Lane
 from xnovu.policy import Retry
 
 THERE_ALREADY = 10071
@@ -47,15 +48,6 @@ class Copies:
         """Have each come again alone; False for one whose copy may not be there."""
         parcels = [self._copy(Lane.ALONE, message, Retry(0.0, spent=False)) for message in messages]
         return [_is_there(answer) for answer in await self.sender.send(parcels)]
-
-    async def has(self, message: Msg) -> bool:
-        """Whether this message, delivered here once more, has a copy that stands for it."""
-        stream = stream_name(self.options.prefix, LATER)
-        try:
-            info = await self.broker.jetstream.stream_info(stream, self._subject("*", message))
-        except NotFoundError:
-            return False
-        return bool(info.state.subjects)
 
     def _parcel(self, message: Msg, retry: Retry) -> Parcel:
         due = self._copy(Lane.DUE, message, retry)

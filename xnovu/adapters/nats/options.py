@@ -21,8 +21,7 @@ class NatsOptions(BaseModel):
     ``prefix`` begins every subject and, in capitals, every stream. ``publish_timeout`` is how long
     to wait for the broker's confirmation, ``lease`` how long a message is left with a worker that
     shows no sign of life, ``stop_timeout`` how long the batches in hand may take at shutdown
-    (seconds). Two thirds of a lease have to pass before the message of a killed worker comes again:
-    let that be as long as the provider needs to show what it has accepted.
+    (seconds). So long after a worker was killed the messages that it had in hand come again.
 
     The rest is the streams': how many days and bytes each keeps (``None``: as many as come), for
     how many seconds a repeated message is recognised, and on how many servers it lives.
@@ -34,7 +33,7 @@ class NatsOptions(BaseModel):
     url: Annotated[str, AfterValidator(_open)] = "nats://localhost:4222"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
     publish_timeout: Seconds = 5.0
-    lease: Annotated[float, Field(ge=0.1)] = 45.0
+    lease: Annotated[float, Field(ge=0.1)] = 10.0
     stop_timeout: Seconds = 35.0
     retention_days: Annotated[float, Field(ge=0.01)] = 7.0
     max_bytes: Annotated[int, Field(ge=1_000_000)] | None = None

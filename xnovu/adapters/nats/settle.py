@@ -18,14 +18,11 @@ async def settle(
     messages: Sequence[Msg],
     fates: Sequence[Fate],
     keep: Callable[[Retries], Awaitable[Sequence[bool]]],
-    *,
-    lapsed: bool = False,
 ) -> None:
     """
     All of them or, where the handler has miscounted, none.
 
-    ``keep`` puts off what is to come again; what it could not, the consumer itself has to. What
-    has ``lapsed`` is somebody else's: giving it back would have it delivered to a third.
+    ``keep`` puts off what is to come again; what it could not, the consumer itself has to.
     """
     if len(messages) != len(fates):
         raise ValueError(f"{len(fates)} fates for {len(messages)} messages")
@@ -34,12 +31,10 @@ async def settle(
         match fate:
             case Done():
                 await message.ack()
-            case Retry() as retry if not lapsed:
+            case Retry() as retry:
                 retries.append((message, retry))
             case Dead():
                 await message.term()
-            case Retry():
-                pass
     for (message, retry), kept_elsewhere in zip(retries, await keep(retries), strict=True):
         await (message.ack() if kept_elsewhere else message.nak(max(retry.after, 0.0)))
 

@@ -132,18 +132,11 @@ class Slot:
         """Have a batch handled and settled; whatever is not settled then comes again."""
         if not batch:
             return
-        async with kept(batch, self._broker, self._consumer) as lease:
+        async with kept(batch, self._consumer.lease):
             try:
                 await self._return(await self._handle(batch))
             finally:
-                await self._leave(batch, lapsed=lease.lapsed)
-
-    async def _leave(self, batch: list[Msg], *, lapsed: bool) -> None:
-        """Give back what is not settled, unless it comes to somebody by itself."""
-        if lapsed:
-            count = sum(not message.is_acked for message in batch)
-        else:
-            count = await give_back(batch, AGAIN_AFTER)
+                count = await give_back(batch, AGAIN_AFTER)
         if count:
             log.warning("%s: %d messages were not settled; they come again", self._consumer, count)
 

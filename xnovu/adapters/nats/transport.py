@@ -18,7 +18,6 @@ from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer, backlog
 from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
-from xnovu.adapters.nats.lease import current_lease
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.pause import Pauses
 from xnovu.adapters.nats.publish import JetStreamPublisher
@@ -168,10 +167,9 @@ def _settling(handler: Handler, copies: Copies) -> OnBatch:
     """The handler as FastStream calls it: settles each message by its fate."""
 
     async def on_batch(batch: Any) -> None:
-        lease, old = current_lease(), copies.consumer.old
         try:
-            fates = await handler([delivery(one, old, lease) for one in batch])
-            await settle(batch, fates, copies.keep, lapsed=lease.lapsed)
+            fates = await handler([delivery(one) for one in batch])
+            await settle(batch, fates, copies.keep)
         except Exception as error:
             log.error("a batch was not settled: the handler raised %s", _where(error))
             raise

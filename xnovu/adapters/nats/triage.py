@@ -5,7 +5,6 @@ A message that kills its worker takes with it whatever else the process has in h
 comes again with the same count of deliveries. So nothing but being alone tells who did it.
 """
 
-import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from nats.aio.msg import Msg
 from xnovu.adapters.nats.arrival import count_of
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.topology import Lane
-
-Counted = tuple[int, Msg]
-"""How often a message was delivered, and the message."""
 
 ONCE, TWICE = 2, 3
 """The counts of a message whose worker vanished as often."""
@@ -38,11 +34,11 @@ class Triage:
     copies: Copies
 
     async def groups(self, batch: Sequence[Msg]) -> list[list[Msg]]:
-        """Groups to be handled and settled one after the other; the rest is acknowledged."""
+        """Groups to be handled and settled one after the other; the isolated are acknowledged."""
         lane = self.copies.consumer.mailbox.lane
         if lane is Lane.ADVICE:
             return [list(batch)]
-        counted = await self._without_put_off([(count_of(message), message) for message in batch])
+        counted = [(count_of(message), message) for message in batch]
         if lane is Lane.ALONE:
             return [[message] for _, message in counted]
         first = [message for count, message in counted if count < ONCE]
@@ -51,16 +47,11 @@ class Triage:
         random.shuffle(again)
         return [group for group in (first, *widening(again), *alone) if group]
 
-    async def _without_put_off(self, batch: Sequence[Counted]) -> Sequence[Counted]:
-        """Those for which no copy stands in."""
-        consumer = self.copies.consumer
-        doubtful = [one for count, one in batch if consumer.may_have_put_off(count, one)]
-        await _let_go(doubtful, await asyncio.gather(*map(self.copies.has, doubtful)))
-        return [(count, message) for count, message in batch if not message.is_acked]
-
     async def _not_isolated(self, messages: Sequence[Msg]) -> list[list[Msg]]:
         """Those for which there is no place in the lane: they are alone in here at least."""
-        await _let_go(messages, await self.copies.isolate(messages))
+        for message, safe in zip(messages, await self.copies.isolate(messages), strict=True):
+            if safe:
+                await message.ack()
         return [[message] for message in messages if not message.is_acked]
 
 
@@ -71,10 +62,3 @@ def widening(messages: Sequence[Msg]) -> Iterator[list[Msg]]:
         if not (group := list(islice(left, 2**power))):
             return
         yield group
-
-
-async def _let_go(messages: Sequence[Msg], is_safe: Sequence[bool]) -> None:
-    """Those whose copy is safe are acknowledged."""
-    for message, safe in zip(messages, is_safe, strict=True):
-        if safe:
-            await message.ack()

@@ -17,7 +17,7 @@ import httpx
 from pydantic_core import from_json
 
 from xnovu.adapters.novu.requests import Event
-from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import Paused, Permanent, Unclear, XNovuError
 
 Mask = Callable[[str], str]
 
@@ -53,9 +53,9 @@ _REUSED = re.compile(r'Request with key "[^"]*" is being reused for a different 
 _logger = logging.getLogger(__name__)
 
 
-def unclear(what: str, settle: float) -> Retryable:
-    """It may have been accepted: let it settle for so many seconds, then look it up."""
-    return Retryable(f"unclear if Novu took it: {what}", code="provider_unclear", after=settle)
+def unclear(what: str) -> Unclear:
+    """It may have been accepted."""
+    return Unclear(f"unclear if Novu took it: {what}", code="provider_unclear")
 
 
 def unavailable(what: str, after: float | None = None) -> Paused:
@@ -73,7 +73,7 @@ def is_replay_of_error(response: httpx.Response) -> bool:
     return bool(_REUSED.match(_message(_json(response))))
 
 
-def obstacle(response: httpx.Response, settle: float) -> XNovuError | None:
+def obstacle(response: httpx.Response) -> XNovuError | None:
     """What an answer says that is no word about the event itself; None if it is about that."""
     status = response.status_code
     if status in _PAUSES:
@@ -83,35 +83,33 @@ def obstacle(response: httpx.Response, settle: float) -> XNovuError | None:
         case 200 if "text/html" in response.headers.get("content-type", ""):
             return Paused("a web page, not Novu, is at this URL", code="provider_address")
         case 409:
-            return unclear("an earlier request is still running (409)", settle)
+            return unclear("an earlier request is still running (409)")
         case 503 if _is_novus(response):
             return unavailable("HTTP 503", _retry_after(response))
         case _ if status in (200, 201) or response.is_client_error:
             return None
         case _:
-            return unclear(f"HTTP {status}", settle)
+            return unclear(f"HTTP {status}")
 
 
-def single_verdict(
-    response: httpx.Response, event: Event, mask: Mask, settle: float
-) -> XNovuError | None:
+def single_verdict(response: httpx.Response, event: Event, mask: Mask) -> XNovuError | None:
     """What became of the one event of a request that met no obstacle."""
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return too_large()
     if response.is_client_error:
         return _refusal(response, mask)
-    return _verdict(_json(response).get("data"), event, mask, settle)
+    return _verdict(_json(response).get("data"), event, mask)
 
 
 def bulk_verdicts(
-    response: httpx.Response, events: Sequence[Event], mask: Callable[[Event], Mask], settle: float
+    response: httpx.Response, events: Sequence[Event], mask: Callable[[Event], Mask]
 ) -> list[XNovuError | None]:
     """What became of each event of a bulk; all is unclear if the answer does not fit the events."""
     items = _items(_json(response).get("data"))
     if not _fits(items, events):
-        return [unclear("the answer does not fit the request", settle)] * len(events)
+        return [unclear("the answer does not fit the request")] * len(events)
     pairs = zip(items, events, strict=True)
-    return [_verdict(item, event, mask(event), settle) for item, event in pairs]
+    return [_verdict(item, event, mask(event)) for item, event in pairs]
 
 
 def too_large() -> Permanent:
@@ -136,10 +134,10 @@ def _named(item: object) -> object:
     return _fields(item).get("transactionId")
 
 
-def _verdict(item: object, event: Event, mask: Mask, settle: float) -> XNovuError | None:
+def _verdict(item: object, event: Event, mask: Mask) -> XNovuError | None:
     status = _fields(item).get("status")
     if not isinstance(status, str):
-        return unclear("the answer has no status", settle)
+        return unclear("the answer has no status")
     if status in REFUSALS:
         text = "; ".join(_texts(_fields(item).get("error")))
         return _refused(f"{status}: {text}" if text else status, mask)

@@ -31,8 +31,8 @@ class NovuOptions(BaseModel):
 
     ``concurrency`` is how many requests are under way at once. ``timeout`` bounds one request,
     and how long a call may wait before its request begins, so that ``trigger`` answers within
-    twice that: the stage's own timeout must be longer. After an unclear outcome a call comes back
-    ``settle`` seconds later to be looked up: Novu needs that long to show what it has accepted.
+    twice that: the stage's own timeout must be longer. For so long, too, a row is one sender's
+    alone. ``settle`` seconds after a request a look-up finds what Novu has accepted of it.
 
     ``metadata`` is the key of the payload under which a notification's id, enterprise_id, name,
     channels, tags and workflow_version travel, for which Novu's contract has no field. If the

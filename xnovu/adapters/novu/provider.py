@@ -29,7 +29,7 @@ class NovuProvider:
     Codes. Permanent: ``provider_refused``, ``workflow_not_found``, ``payload_invalid``,
     ``too_large``, ``too_many_recipients``. Paused: ``provider_auth``, ``provider_payment``,
     ``provider_address``, ``provider_unavailable``, ``rate_limited``. Retryable:
-    ``provider_unclear``, which must come back as ``suspect``.
+    ``provider_unclear``; Unclear, if the call may have been accepted.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class NovuProvider:
             case _:
                 return None
 
-    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+    async def trigger(self, calls: Sequence[Trigger], until: float) -> Sequence[XNovuError | None]:
         """Make the calls; answers within twice ``timeout``, whatever Novu does."""
-        link, until = self._opened()
+        link, latest = self._opened()
         verdicts: Verdicts = {}
         events: list[Event] = []
-        for call in _unique(calls):
+        for call in {call.transaction_id: call for call in calls}.values():
             match event_of(call, self._options.metadata):
                 case Event() as event:
                     events.append(event)
                 case refused:
                     verdicts[call.transaction_id] = refused
-        verdicts |= await Round(link, until).run(events)
+        verdicts |= await Round(link, min(until, latest)).run(events)
         return [verdicts[call.transaction_id] for call in calls]
 
     async def cancel(self, calls: Sequence[Recall]) -> Sequence[Recalled | XNovuError]:
@@ -93,12 +93,3 @@ class NovuProvider:
         if not self._link:
             raise RuntimeError("the provider is not open")
         return self._link, asyncio.get_running_loop().time() + self._options.timeout
-
-
-def _unique(calls: Sequence[Trigger]) -> Sequence[Trigger]:
-    """One call per transaction, the suspect copy where there is one."""
-    unique: dict[str, Trigger] = {}
-    for call in calls:
-        if call.suspect or call.transaction_id not in unique:
-            unique[call.transaction_id] = call
-    return list(unique.values())

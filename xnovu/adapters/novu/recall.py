@@ -36,7 +36,7 @@ class Recalling:
         except XNovuError as error:
             return error
         except Exception as error:  # noqa: BLE001 - one call's trouble is no concern of the others
-            return unclear(type(error).__name__, self.link.options.settle)
+            return unclear(type(error).__name__)
 
     async def _take_back(self, call: Recall) -> Recalled:
         """

@@ -28,7 +28,7 @@ from xnovu.adapters.novu.requests import (
     parts,
     single_key,
 )
-from xnovu.errors import Expired, XNovuError
+from xnovu.errors import Missing, XNovuError
 from xnovu.redaction import redact
 
 Verdicts = dict[str, XNovuError | None]
@@ -52,12 +52,10 @@ class Round:
     _looked_up: set[str] = field(default_factory=set[str])
 
     async def run(self, events: Sequence[Event]) -> Verdicts:
-        """What became of each event. Suspect and overdue ones never hold the others up."""
-        overdue = [event for event in events if event.call.overdue]
-        wanted = [event for event in events if not event.call.overdue]
-        fresh = [event for event in wanted if not event.call.suspect]
-        suspect = [event for event in wanted if event.call.suspect]
-        runs = (self._send(fresh), self._look_up_and_send(suspect), self._look_up_alone(overdue))
+        """What became of each event. Those that are looked up never hold the others up."""
+        fresh = [event for event in events if event.call.send and not event.call.look_up]
+        doubtful = [event for event in events if event.call.look_up or not event.call.send]
+        runs = (self._send(fresh), self._look_up_and_send(doubtful))
         return _merged(await _together(runs))
 
     async def _send(self, events: Sequence[Event]) -> Verdicts:
@@ -70,7 +68,7 @@ class Round:
                 return await self._single(events[0], generation)
             return await self._bulk(events)
         except Exception as error:  # noqa: BLE001 - it may be sent: a raise would send it again
-            return self._all(events, unclear(type(error).__name__, self.link.options.settle))
+            return self._all(events, unclear(type(error).__name__))
 
     async def _look_up_and_send(self, events: Sequence[Event], generation: int = 0) -> Verdicts:
         """
@@ -82,12 +80,11 @@ class Round:
         return _merged(await _together(self._unless_there(event, generation) for event in events))
 
     async def _unless_there(self, event: Event, generation: int) -> Verdicts:
-        return await self._look_up(event) or await self._part([event], generation)
-
-    async def _look_up_alone(self, events: Sequence[Event]) -> Verdicts:
-        """Too late to send: either Novu has it, or nobody ever will."""
-        late = Expired("its deadline has passed, and Novu does not have it")
-        return self._all(events, late) | _merged(await _together(map(self._look_up, events)))
+        if known := await self._look_up(event):
+            return known
+        if not event.call.send:
+            return {event.id: Missing("Novu does not have it")}
+        return await self._part([event], generation)
 
     async def _look_up(self, event: Event) -> Verdicts:
         """Accepted if Novu has it, nothing if it has not; once a round is enough."""
@@ -108,8 +105,7 @@ class Round:
             case response if is_replay_of_error(response):
                 return await self._replayed([event], generation)
             case response:
-                settle = self.link.options.settle
-                return {event.id: single_verdict(response, event, self._mask(event), settle)}
+                return {event.id: single_verdict(response, event, self._mask(event))}
 
     async def _bulk(self, events: list[Event]) -> Verdicts:
         body = bulk_body(events)
@@ -122,7 +118,7 @@ class Round:
             case response if response.is_client_error:
                 return await self._sift(events, response)
             case response:
-                found = bulk_verdicts(response, events, self._mask, self.link.options.settle)
+                found = bulk_verdicts(response, events, self._mask)
                 return dict(zip((event.id for event in events), found, strict=True))
 
     async def _sift(self, events: list[Event], response: httpx.Response) -> Verdicts:
@@ -137,7 +133,7 @@ class Round:
     async def _replayed(self, events: Sequence[Event], generation: int) -> Verdicts:
         """The key only repeats an old error: look up what that request did, then a new key."""
         if generation >= _GENERATIONS:
-            error = unclear("Novu repeats an old error", self.link.options.settle)
+            error = unclear("Novu repeats an old error")
             return self._all(events, error)
         return await self._look_up_and_send(events, generation + 1)
 
@@ -151,13 +147,13 @@ class Round:
         ) as late:
             if late:
                 return late
-            response = await self.link.wire.post(path, body, key)
+            response = await self.link.wire.post(path, body, key, self.until)
             return response if isinstance(response, XNovuError) else self._noted(response)
 
     def _noted(self, response: httpx.Response) -> httpx.Response | XNovuError:
         if is_replay_of_error(response):
             return response
-        error = obstacle(response, self.link.options.settle)
+        error = obstacle(response)
         self.link.heed(error)
         return error or response
 

@@ -69,13 +69,13 @@ class Wire:
         return key if usable else _no_key("is empty or has characters that no header may hold")
 
     async def post(
-        self, path: str, body: bytes, idempotency_key: str
+        self, path: str, body: bytes, idempotency_key: str, until: float
     ) -> httpx.Response | XNovuError:
-        """Send a body as it is, or nothing of it once its time is over."""
+        """Send a body as it is, or nothing of it after ``until`` (loop time)."""
         key = self.key()
         if isinstance(key, Paused):
             return key
-        in_time = {"trace": _only_until(asyncio.get_running_loop().time() + self._options.timeout)}
+        in_time = {"trace": _only_until(until)}
         headers = {
             "Authorization": f"ApiKey {key}",
             "Content-Type": "application/json",
@@ -88,7 +88,7 @@ class Wire:
                     url, content=body, headers=headers, extensions=in_time
                 )
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
-            return _never_sent(error) or unclear(type(error).__name__, self._options.settle)
+            return _never_sent(error) or unclear(type(error).__name__)
 
     async def look_up(self, transaction_id: str) -> bool | XNovuError:
         """Whether Novu has notifications of this transaction; costs a token of "global"."""
@@ -137,7 +137,7 @@ class Wire:
         """Novu's word for what was to be done; a refusal is a No."""
         if not isinstance(answer, httpx.Response):
             return answer
-        error = obstacle(answer, self._options.settle)
+        error = obstacle(answer)
         if isinstance(error, Paused):
             return error
         if answer.is_client_error and not error:
@@ -145,7 +145,7 @@ class Wire:
         return self._failed(what, f"HTTP {answer.status_code}")
 
     def _reread(self, response: httpx.Response) -> Page | XNovuError:
-        error = obstacle(response, self._options.settle)
+        error = obstacle(response)
         if isinstance(error, Paused):
             return error
         if response.status_code != HTTPStatus.OK:
@@ -153,8 +153,7 @@ class Wire:
         return page_of(response) or self._failed("look-up", "the answer cannot be read")
 
     def _failed(self, what: str, why: str) -> Retryable:
-        settle = self._options.settle
-        return Retryable(f"the {what} failed: {why}", code="provider_unclear", after=settle)
+        return Retryable(f"the {what} failed: {why}", code="provider_unclear")
 
 
 class _Late(Exception):

@@ -1,8 +1,8 @@
-"""The schema's versions: which a database has, and how it gets the rest."""
+"""What of the schema a database has, and how it gets the rest."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg.rows import kwargs_row
 
 from xnovu.adapters.postgres.errors import translate
 from xnovu.errors import ConfigurationError, XNovuError
-from xnovu.sql.schema import Migration, migrations
+from xnovu.sql.schema import Migration, functions, functions_script, migrations
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -20,21 +20,31 @@ LOCK = b"SELECT pg_advisory_xact_lock(7817238011)"
 PATIENCE = (
     b"SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '0', true)"
 )
-KNOWN = b"SELECT to_regclass('notify.xnovu_migration') IS NOT NULL"
-APPLIED = b"SELECT version, checksum, applied_at FROM notify.xnovu_migration"
+KNOWN = b"SELECT to_regclass(%s) IS NOT NULL"
+VERSIONS, TEXTS = "notify.xnovu_migration", "notify.xnovu_function"
+LINES = {
+    VERSIONS: b"SELECT version, name, checksum, applied_at FROM notify.xnovu_migration",
+    TEXTS: b"SELECT 0 AS version, name, checksum, applied_at FROM notify.xnovu_function",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A migration in one database: when it was applied, or None where that is still to be done."""
+    """What was done to a database, and when; or None where that is still to be done."""
 
-    migration: Migration
+    name: str
     applied_at: datetime | None
+    script: str = field(repr=False, default="")
+    newer: bool = False
+    """Of a newer XNovu, to which the database is left."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Applied:
+class _Line:
+    """Of a ledger."""
+
     version: int
+    name: str
     checksum: str
     applied_at: datetime
 
@@ -51,21 +61,22 @@ def plan(dsn: str) -> Sequence[Step]:
         return _steps(database)
 
 
-def migrate(dsn: str) -> Sequence[Migration]:
+def migrate(dsn: str) -> Sequence[str]:
     """
     Bring a database up to date, each step in a transaction of its own; return what was done.
 
-    Two that run at once take turns. ``dsn`` must be of the owner of the tables, if there are any.
+    Two that run at once take turns. A database of a newer XNovu stays as it is. ``dsn`` must be of
+    the owner of the tables, if there are any.
 
     Raises:
         ConfigurationError: the database is one that cannot be migrated; the message says why.
         Paused: the database cannot be reached.
         Retryable: a table was in use for too long.
     """
-    applied: list[Migration] = []
+    applied: list[str] = []
     with _connected(dsn) as database:
         while step := _advance(database):
-            applied.append(step)
+            applied.append(step.name)
     return applied
 
 
@@ -80,34 +91,45 @@ def _connected(dsn: str) -> Generator[Database]:
         raise _explained(error) from None
 
 
-def _advance(database: Database) -> Migration | None:
-    """Apply the next pending migration, if there is one."""
+def _advance(database: Database) -> Step | None:
+    """Take the next pending step, if there is one."""
     with database.transaction():
         database.execute(PATIENCE)
         database.execute(LOCK)
-        pending = [step.migration for step in _steps(database) if step.applied_at is None]
-        if not pending:
+        steps = _steps(database)
+        pending = [step for step in steps if step.applied_at is None]
+        if not pending or steps[-1].newer:
             return None
         database.execute(pending[0].script.encode())
         return pending[0]
 
 
 def _steps(database: Database) -> Sequence[Step]:
-    (known,) = database.execute(KNOWN).fetchone() or (False,)
+    """The tables', and all functions as one; or what a newer XNovu has done."""
+    applied = {line.version: line for line in _lines(database, VERSIONS)}
+    steps = [_step(migration, applied.get(migration.version)) for migration in migrations()]
+    if newer := [line for line in applied.values() if line.version > migrations()[-1].version]:
+        return [*steps, *(Step(line.name, line.applied_at, newer=True) for line in newer)]
+    has = {line.checksum: line.applied_at for line in _lines(database, TEXTS)}
+    applied_at = has.get(functions()[-1].checksum)
+    return [*steps, Step("functions", applied_at, functions_script(functions()))]
+
+
+def _lines(database: Database, table: str) -> Iterable[_Line]:
+    (known,) = database.execute(KNOWN, [table]).fetchone() or (False,)
     if not known:
-        return [Step(migration, None) for migration in migrations()]
-    with database.cursor(row_factory=kwargs_row(_Applied)) as cursor:
-        applied = {row.version: row for row in cursor.execute(APPLIED)}
-    return [_step(migration, applied.get(migration.version)) for migration in migrations()]
+        return []
+    with database.cursor(row_factory=kwargs_row(_Line)) as cursor:
+        return cursor.execute(LINES[table]).fetchall()
 
 
-def _step(migration: Migration, applied: _Applied | None) -> Step:
-    if applied and applied.checksum != migration.checksum:
+def _step(migration: Migration, line: _Line | None) -> Step:
+    if line and line.checksum != migration.checksum:
         raise ConfigurationError(
             f"migration {migration.name} was changed after it had been applied:"
             " restore its text, and put the change into a new one"
         )
-    return Step(migration, applied.applied_at if applied else None)
+    return Step(migration.name, line and line.applied_at, migration.script)
 
 
 def _explained(error: psycopg.Error) -> XNovuError:

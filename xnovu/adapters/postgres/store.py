@@ -1,4 +1,4 @@
-"""The database of record, over a pool of direct connections; the SQL is `xnovu/sql/migrations`."""
+"""The database of record, over a pool of direct connections; its SQL is in `xnovu/sql`."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The database of record, over Supabase's REST API; the SQL is `xnovu/sql/migrations`."""
+"""The database of record, over Supabase's REST API; its SQL is in `xnovu/sql`."""
 
 import asyncio
 from collections.abc import Callable, Sequence

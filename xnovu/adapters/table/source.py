@@ -224,9 +224,7 @@ class TableSource:
             self.missed += len(claims)
             self.gauge.missed_wakeups(len(claims))
             self.wakeups.missed(len(claims))
-        await self._hand_over(
-            [Envelope(c.captured, c.expires_at, express=c.express) for c in claims], handler
-        )
+        await self._hand_over([Envelope(c.captured, express=c.express) for c in claims], handler)
 
     async def _counted(self, retractions: Awaitable[int]) -> int:
         """What comes of these, the broker being asked meanwhile: rows wait for both answers."""
@@ -293,3 +291,4 @@ class TableSource:
             if back := [each.event.key for each, fate in pairs if isinstance(fate, Retry)]:
                 with suppress(XNovuError):
                     await self.store.release(back)
+        self.store.handed_over()

@@ -5,6 +5,7 @@ A person is notified once for each fan-out that reaches him, however many channe
 book keeps numbers and names, never payloads, so that a million transactions fit into memory.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +83,12 @@ class Totals:
 class Ledger:
     """All transactions since the last reset."""
 
-    __slots__ = ("_doubled", "_transactions", "totals")
+    __slots__ = ("_doubled", "_transactions", "look_ups", "totals")
 
     def __init__(self) -> None:
         self.totals = Totals()
+        self.look_ups: Counter[str] = Counter()
+        """How often each transaction was looked up, known or not, whatever the answer."""
         self._transactions: dict[str, Transaction] = {}
         self._doubled: dict[str, None] = {}
 
@@ -151,6 +154,7 @@ class Ledger:
             "notified": totals.notified,
             "cancelled": totals.cancelled,
             "doubled": len(self._doubled),
+            "lookUps": self.look_ups.total(),
         }
 
     def _entry(self, transaction: str) -> Transaction:

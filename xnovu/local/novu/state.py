@@ -69,6 +69,8 @@ class LocalNovu:
         """One call from its arrival to what its client gets."""
         if call.endpoint in ("trigger", "bulk"):
             self.ledger.asked(call.named("transactionId"))
+        if call.endpoint == "notifications":
+            self.ledger.look_ups.update(call.transactions())
         held, fault = self.faults.strike(call)
         if fault is not None and not fault.accepts and fault.kind != "500":
             await self._pause(held)

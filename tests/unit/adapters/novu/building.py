@@ -1,6 +1,7 @@
 """Calls to make, and a Novu that answers what a test wants."""
 
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,9 @@ from xnovu.errors import XNovuError
 from xnovu.events import Notification
 from xnovu.peers import Peers
 from xnovu.ports import Trigger
+
+ANY_TIME = math.inf
+"""Until when requests may begin, where it does not matter."""
 
 KEY = "a-key-nobody-may-see"
 TRIGGER = "/v1/events/trigger"
@@ -31,8 +35,8 @@ def call(
     payload: dict[str, Any] | None = None,
     recipients: tuple[str, ...] = ("ada@example.org",),
     *,
-    suspect: bool = False,
-    overdue: bool = False,
+    look_up: bool = False,
+    send: bool = True,
     **fields: Any,
 ) -> Trigger:
     notification = Notification(
@@ -46,7 +50,7 @@ def call(
             **fields,
         }
     )
-    return Trigger(transaction(number), notification, recipients, suspect, overdue)
+    return Trigger(transaction(number), notification, recipients, look_up, send)
 
 
 def taken(request: httpx.Request) -> httpx.Response:

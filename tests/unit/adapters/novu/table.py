@@ -1,16 +1,13 @@
 """The outcome table: what may come back from Novu, and what it means."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from tests.unit.adapters.novu.building import (
-    problem,
-)
-from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from tests.unit.adapters.novu.building import problem
+from xnovu.errors import Paused, Permanent, Unclear, XNovuError
 
-SETTLE = 31.0
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
@@ -25,7 +22,7 @@ class Line:
     answer: httpx.Response | Exception
     kind: type[XNovuError] | None
     code: str = ""
-    after: float | None = field(default=None)
+    after: float | None = None
 
 
 ABOUT_THE_EVENT = {
@@ -100,35 +97,32 @@ NOT_ABOUT_IT = {
     "connect time-out": Line(httpx.ConnectTimeout("x"), Paused, "provider_unavailable"),
     "pool time-out": Line(httpx.PoolTimeout("x"), Paused, "provider_unavailable"),
     "proxy": Line(httpx.ProxyError("x"), Paused, "provider_unavailable"),
-    "409": Line(problem(409, "currently being processed"), Retryable, "provider_unclear", SETTLE),
-    "500": Line(problem(500), Retryable, "provider_unclear", SETTLE),
-    "502": Line(httpx.Response(502, text="x"), Retryable, "provider_unclear", SETTLE),
+    "409": Line(problem(409, "currently being processed"), Unclear, "provider_unclear"),
+    "500": Line(problem(500), Unclear, "provider_unclear"),
+    "502": Line(httpx.Response(502, text="x"), Unclear, "provider_unclear"),
     "503 of a proxy": Line(
-        httpx.Response(503, text="<p>", headers=HTML), Retryable, "provider_unclear", SETTLE
+        httpx.Response(503, text="<p>", headers=HTML), Unclear, "provider_unclear"
     ),
     "503 of a gateway": Line(
-        httpx.Response(503, json={"message": "x"}), Retryable, "provider_unclear", SETTLE
+        httpx.Response(503, json={"message": "x"}), Unclear, "provider_unclear"
     ),
-    "504": Line(httpx.Response(504), Retryable, "provider_unclear", SETTLE),
-    "520": Line(httpx.Response(520), Retryable, "provider_unclear", SETTLE),
-    "204": Line(httpx.Response(204), Retryable, "provider_unclear", SETTLE),
-    "read time-out": Line(httpx.ReadTimeout("x"), Retryable, "provider_unclear", SETTLE),
-    "write time-out": Line(httpx.WriteTimeout("x"), Retryable, "provider_unclear", SETTLE),
-    "reset": Line(httpx.ReadError("x"), Retryable, "provider_unclear", SETTLE),
-    "cut off": Line(httpx.RemoteProtocolError("x"), Retryable, "provider_unclear", SETTLE),
-    "total time-out": Line(TimeoutError(), Retryable, "provider_unclear", SETTLE),
-    "anything else": Line(RuntimeError("x"), Retryable, "provider_unclear", SETTLE),
-    "201 no JSON": Line(httpx.Response(201, text="{"), Retryable, "provider_unclear", SETTLE),
-    "201 no data": Line(httpx.Response(201, json={}), Retryable, "provider_unclear", SETTLE),
-    "201 a string": Line(httpx.Response(201, json="ok"), Retryable, "provider_unclear", SETTLE),
+    "504": Line(httpx.Response(504), Unclear, "provider_unclear"),
+    "520": Line(httpx.Response(520), Unclear, "provider_unclear"),
+    "204": Line(httpx.Response(204), Unclear, "provider_unclear"),
+    "read time-out": Line(httpx.ReadTimeout("x"), Unclear, "provider_unclear"),
+    "write time-out": Line(httpx.WriteTimeout("x"), Unclear, "provider_unclear"),
+    "reset": Line(httpx.ReadError("x"), Unclear, "provider_unclear"),
+    "cut off": Line(httpx.RemoteProtocolError("x"), Unclear, "provider_unclear"),
+    "total time-out": Line(TimeoutError(), Unclear, "provider_unclear"),
+    "anything else": Line(RuntimeError("x"), Unclear, "provider_unclear"),
+    "201 no JSON": Line(httpx.Response(201, text="{"), Unclear, "provider_unclear"),
+    "201 no data": Line(httpx.Response(201, json={}), Unclear, "provider_unclear"),
+    "201 a string": Line(httpx.Response(201, json="ok"), Unclear, "provider_unclear"),
     "201 no status": Line(
         httpx.Response(201, json={"data": {"acknowledged": True}}),
-        Retryable,
+        Unclear,
         "provider_unclear",
-        SETTLE,
     ),
-    "201 html": Line(
-        httpx.Response(201, text="<p>", headers=HTML), Retryable, "provider_unclear", SETTLE
-    ),
+    "201 html": Line(httpx.Response(201, text="<p>", headers=HTML), Unclear, "provider_unclear"),
 }
 TABLE = ABOUT_THE_EVENT | NOT_ABOUT_IT

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.unit.adapters.novu.building import (
+    ANY_TIME,
     BULK,
     NOTIFICATIONS,
     TRIGGER,
@@ -18,7 +19,7 @@ from tests.unit.adapters.novu.building import (
     taken,
     transaction,
 )
-from xnovu.errors import Retryable
+from xnovu.errors import Missing, Retryable
 
 REPLAY = {"Idempotency-Replay": "true"}
 REUSED = problem(
@@ -30,19 +31,19 @@ def replay(status: int = 500) -> httpx.Response:
     return httpx.Response(status, json={"statusCode": status}, headers=REPLAY)
 
 
-async def test_a_suspect_call_that_novu_has_is_not_sent() -> None:
+async def test_a_call_that_is_looked_up_first_is_not_sent_if_novu_has_it() -> None:
     novu = Scripted(listing(transaction(1)))
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+        assert list(await provider.trigger([call(1, look_up=True)], ANY_TIME)) == [None]
     [request] = novu.requests
     assert request.url.path == NOTIFICATIONS
     assert request.url.params["transactionId"] == transaction(1)
 
 
-async def test_a_suspect_call_that_novu_has_not_is_sent_under_its_first_key() -> None:
+async def test_a_call_that_is_looked_up_first_and_not_there_is_sent_under_its_first_key() -> None:
     novu = Scripted()
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+        assert list(await provider.trigger([call(1, look_up=True)], ANY_TIME)) == [None]
     assert novu.paths == [NOTIFICATIONS, TRIGGER]
     assert novu.keys == [f"test:{transaction(1)}"]
 
@@ -53,7 +54,7 @@ async def test_a_good_answer_that_the_sdk_cannot_read_is_read_all_the_same() -> 
     strange["data"][0]["severity"] = 7
     novu = Scripted(httpx.Response(200, json=strange))
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1, suspect=True)])) == [None]
+        assert list(await provider.trigger([call(1, look_up=True)], ANY_TIME)) == [None]
     assert novu.paths == [NOTIFICATIONS]
 
 
@@ -72,11 +73,10 @@ async def test_a_good_answer_that_the_sdk_cannot_read_is_read_all_the_same() -> 
 async def test_a_look_up_that_says_nothing_certain_sends_nothing(answer: httpx.Response) -> None:
     novu = Scripted(answer)
     async with opened(novu) as provider:
-        [verdict] = await provider.trigger([call(1, suspect=True)])
+        [verdict] = await provider.trigger([call(1, look_up=True)], ANY_TIME)
     assert novu.paths == [NOTIFICATIONS]
-    assert isinstance(verdict, Retryable)
-    assert verdict.code == "provider_unclear"
-    assert verdict.after == 30.0
+    assert type(verdict) is Retryable, "not unclear: this call was not sent"
+    assert (verdict.code, verdict.after) == ("provider_unclear", None)
 
 
 async def test_one_failed_look_up_is_no_concern_of_the_others() -> None:
@@ -88,8 +88,13 @@ async def test_one_failed_look_up_is_no_concern_of_the_others() -> None:
 
     novu = Scripted(*[answer] * 9)
     async with opened(novu) as provider:
-        made = [call(n, suspect=n > 0) for n in range(4)]
-        assert codes(await provider.trigger(made)) == [None, "provider_unclear", None, None]
+        made = [call(n, look_up=n > 0) for n in range(4)]
+        assert codes(await provider.trigger(made, ANY_TIME)) == [
+            None,
+            "provider_unclear",
+            None,
+            None,
+        ]
     sent = [json.loads(r.content)["transactionId"] for r in novu.requests if r.method == "POST"]
     assert sorted(sent) == [transaction(0), transaction(3)]
 
@@ -97,7 +102,7 @@ async def test_one_failed_look_up_is_no_concern_of_the_others() -> None:
 async def test_after_a_replayed_error_it_looks_and_sends_under_the_next_key() -> None:
     novu = Scripted(replay(), listing(), replay(503), replay(), taken)
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1)])) == [None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
     assert novu.paths == [TRIGGER, NOTIFICATIONS, TRIGGER, TRIGGER, TRIGGER]
     assert novu.keys == [f"test:{transaction(1)}{n}" for n in ("", ":1", ":2", ":3")]
 
@@ -105,28 +110,29 @@ async def test_after_a_replayed_error_it_looks_and_sends_under_the_next_key() ->
 async def test_after_a_replayed_error_nothing_is_sent_that_is_there() -> None:
     novu = Scripted(replay(), listing(transaction(1)))
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1)])) == [None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
     assert novu.paths == [TRIGGER, NOTIFICATIONS]
 
 
 async def test_after_a_replayed_error_nothing_is_sent_if_the_look_up_fails() -> None:
     novu = Scripted(replay(), problem(500))
     async with opened(novu) as provider:
-        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+        [verdict] = await provider.trigger([call(1)], ANY_TIME)
+    assert type(verdict) is Retryable, "the old error was repeated: nothing was sent now"
     assert novu.paths == [TRIGGER, NOTIFICATIONS]
 
 
 async def test_a_key_used_for_another_body_is_treated_like_a_replayed_error() -> None:
     novu = Scripted(REUSED, listing(), taken)
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1)])) == [None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
     assert novu.keys == [f"test:{transaction(1)}", f"test:{transaction(1)}:1"]
 
 
 async def test_replayed_errors_are_not_followed_for_ever() -> None:
     novu = Scripted(replay(), listing(), *[replay()] * 50)
     async with opened(novu) as provider:
-        assert codes(await provider.trigger([call(1)])) == ["provider_unclear"]
+        assert codes(await provider.trigger([call(1)], ANY_TIME)) == ["provider_unclear"]
     assert novu.keys[-1] == f"test:{transaction(1)}:10"
 
 
@@ -137,17 +143,17 @@ async def test_a_bulk_with_a_replayed_error_sends_only_what_is_missing() -> None
 
     novu = Scripted(replay(), *[answer] * 9)
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(n) for n in range(3)])) == [None] * 3
+        assert list(await provider.trigger([call(n) for n in range(3)], ANY_TIME)) == [None] * 3
     assert sorted(novu.paths) == sorted([BULK, *[NOTIFICATIONS] * 3, *[TRIGGER] * 2])
     assert sorted(novu.keys[1:]) == [f"test:{transaction(n)}:1" for n in (0, 2)]
 
 
-async def test_what_is_overdue_is_looked_up_and_never_sent() -> None:
+async def test_what_is_only_looked_up_is_found_or_missing_and_never_sent() -> None:
     novu = Scripted(*[lambda r: listing(transaction(1)) if one(r) else listing()] * 3)
     async with opened(novu) as provider:
-        made = [call(1, suspect=True, overdue=True), call(2, overdue=True)]
-        verdicts = await provider.trigger(made)
-    assert codes(verdicts) == [None, "expired"]
+        made = [call(1, look_up=True, send=False), call(2, look_up=True, send=False)]
+        found, missing = await provider.trigger(made, ANY_TIME)
+    assert (found, type(missing)) == (None, Missing)
     assert novu.paths == [NOTIFICATIONS] * 2
 
 
@@ -155,6 +161,19 @@ def one(request: httpx.Request) -> bool:
     return request.url.params["transactionId"] == transaction(1)
 
 
-async def test_a_look_up_of_what_is_overdue_that_fails_does_not_expire_it() -> None:
-    async with opened(Scripted(problem(500))) as provider:
-        assert codes(await provider.trigger([call(1, overdue=True)])) == ["provider_unclear"]
+async def test_what_may_not_be_sent_is_not_even_if_nobody_asks_for_a_look_up() -> None:
+    novu = Scripted()
+    async with opened(novu) as provider:
+        made = [call(1, send=False), call(2, send=False), call(3)]
+        assert codes(await provider.trigger(made, ANY_TIME)) == ["provider_unclear"] * 2 + [None]
+    assert novu.keys == [f"test:{transaction(3)}"]
+
+
+async def test_what_is_only_looked_up_holds_nobody_else_up() -> None:
+    novu = Scripted()
+    async with opened(novu, bulk="always") as provider:
+        late = [call(n, look_up=True, send=False) for n in range(3)]
+        fresh = [call(n) for n in range(10, 13)]
+        verdicts = await provider.trigger([*late, *fresh], ANY_TIME)
+    assert codes(verdicts) == ["provider_unclear"] * 3 + [None] * 3
+    assert sorted(novu.paths) == sorted([*[NOTIFICATIONS] * 3, BULK])

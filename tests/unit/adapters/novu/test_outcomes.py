@@ -8,19 +8,21 @@ import httpx
 import pytest
 
 from tests.unit.adapters.novu.building import (
+    ANY_TIME,
     BULK,
     KEY,
     NOTIFICATIONS,
     TRIGGER,
     Scripted,
     call,
+    listing,
     opened,
     problem,
     taken,
     transaction,
 )
-from tests.unit.adapters.novu.table import NOT_ABOUT_IT, SETTLE, TABLE, Line, answered
-from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from tests.unit.adapters.novu.table import NOT_ABOUT_IT, TABLE, Line, answered
+from xnovu.errors import Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 
 
 def assert_is(verdict: XNovuError | None, line: Line) -> None:
@@ -37,17 +39,39 @@ def assert_is(verdict: XNovuError | None, line: Line) -> None:
 @pytest.mark.parametrize("name", TABLE)
 async def test_a_single(name: str) -> None:
     line = TABLE[name]
-    async with opened(Scripted(line.answer), settle=SETTLE) as provider:
-        [verdict] = await provider.trigger([call(1)])
+    async with opened(Scripted(line.answer)) as provider:
+        [verdict] = await provider.trigger([call(1)], ANY_TIME)
     assert_is(verdict, line)
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_a_single_that_was_looked_up_and_is_not_there(name: str) -> None:
+    line = TABLE[name]
+    novu = Scripted(listing(), line.answer)
+    async with opened(novu) as provider:
+        [verdict] = await provider.trigger([call(1, look_up=True)], ANY_TIME)
+    assert novu.paths == [NOTIFICATIONS, TRIGGER]
+    assert_is(verdict, line)
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_only_what_may_have_been_accepted_is_unclear(name: str) -> None:
+    """The send record hangs on it: all else was surely not sent."""
+    async with opened(Scripted(TABLE[name].answer)) as provider:
+        [verdict] = await provider.trigger([call(1)], ANY_TIME)
+    refused = isinstance(verdict, Permanent | Paused)
+    unclear = type(verdict) is Unclear and verdict.code == "provider_unclear"
+    assert [verdict is None, refused, unclear].count(True) == 1
+    if refused:
+        assert verdict.code != "provider_unclear"
 
 
 @pytest.mark.parametrize("name", NOT_ABOUT_IT)
 async def test_a_bulk_shares_one_outcome(name: str) -> None:
     line = NOT_ABOUT_IT[name]
     novu = Scripted(line.answer)
-    async with opened(novu, settle=SETTLE) as provider:
-        verdicts = await provider.trigger([call(1), call(2)])
+    async with opened(novu) as provider:
+        verdicts = await provider.trigger([call(1), call(2)], ANY_TIME)
     assert novu.paths == [BULK]
     for verdict in verdicts:
         assert_is(verdict, line)
@@ -64,7 +88,7 @@ async def test_each_event_of_a_bulk_has_its_own_outcome() -> None:
         {"acknowledged": True},
     ]
     async with opened(Scripted(httpx.Response(201, json={"data": items}))) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(len(items))])
+        verdicts = await provider.trigger([call(n) for n in range(len(items))], ANY_TIME)
     codes = [verdict and verdict.code for verdict in verdicts]
     assert codes == [
         None,
@@ -85,7 +109,7 @@ async def test_each_event_of_a_bulk_has_its_own_outcome() -> None:
 async def test_a_bulk_answer_that_does_not_fit_is_unclear(ids: list[int]) -> None:
     items = [{"status": "processed", "transactionId": transaction(n)} for n in ids]
     async with opened(Scripted(httpx.Response(201, json={"data": items}))) as provider:
-        verdicts = await provider.trigger([call(1), call(2)])
+        verdicts = await provider.trigger([call(1), call(2)], ANY_TIME)
     assert [verdict and verdict.code for verdict in verdicts] == ["provider_unclear"] * 2
 
 
@@ -104,7 +128,7 @@ async def test_the_bad_one_of_a_refused_bulk_is_found(status: int) -> None:
     bulk = problem(status, "Validation Error", errors={"events.1.to": {"messages": ["x"]}})
     novu = Scripted(bulk, *[refuses(1)] * 4)
     async with opened(novu) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(4)])
+        verdicts = await provider.trigger([call(n) for n in range(4)], ANY_TIME)
     assert [verdict and verdict.code for verdict in verdicts] == [
         None,
         "provider_refused",
@@ -127,7 +151,7 @@ async def test_the_bad_one_of_a_refused_bulk_is_found(status: int) -> None:
 async def test_the_event_that_is_too_large_is_dropped_and_the_rest_sent(text: str) -> None:
     novu = Scripted(problem(413, text))
     async with opened(novu) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(4)])
+        verdicts = await provider.trigger([call(n) for n in range(4)], ANY_TIME)
     assert [verdict and verdict.code for verdict in verdicts] == [None, None, "too_large", None]
     assert novu.paths == [BULK, BULK]
     sent = [event["transactionId"] for event in json.loads(novu.requests[1].content)["events"]]
@@ -138,7 +162,7 @@ async def test_the_event_that_is_too_large_is_dropped_and_the_rest_sent(text: st
 async def test_if_it_is_not_said_which_is_too_large_each_is_asked(text: str) -> None:
     novu = Scripted(problem(413, text), *[refuses(1)] * 3)
     async with opened(novu) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(3)])
+        verdicts = await provider.trigger([call(n) for n in range(3)], ANY_TIME)
     assert [verdict and verdict.code for verdict in verdicts] == [None, "provider_refused", None]
     assert novu.paths == [BULK, *[TRIGGER] * 3]
 
@@ -161,8 +185,8 @@ async def test_violations_name_field_and_message_and_never_the_value() -> None:
         errors={"to": {"messages": ["to is wrong", "twice"], "value": "Dear Ada"}, "x": None},
     )
     async with opened(Scripted(listed, keyed)) as provider:
-        [first] = await provider.trigger([call(1)])
-        [second] = await provider.trigger([call(2)])
+        [first] = await provider.trigger([call(1)], ANY_TIME)
+        [second] = await provider.trigger([call(2)], ANY_TIME)
     assert isinstance(first, Permanent)
     assert isinstance(second, Permanent)
     assert first.violations == (
@@ -176,7 +200,7 @@ async def test_an_unknown_status_is_logged_without_recipients(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with opened(Scripted(answered("sent to ada@example.org"))) as provider:
-        assert list(await provider.trigger([call(1)])) == [None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
     [record] = [each for each in caplog.records if each.name.startswith("xnovu")]
     assert record.levelno == logging.WARNING
     assert transaction(1) in record.getMessage()
@@ -202,10 +226,10 @@ def echo(request: httpx.Request, line: Line) -> httpx.Response:
     return httpx.Response(line.answer.status_code, text=told, headers=headers)
 
 
-@pytest.mark.parametrize("suspect", [False, True])
+@pytest.mark.parametrize("look_up", [False, True])
 @pytest.mark.parametrize("name", TABLE)
 async def test_nothing_private_is_repeated(
-    name: str, suspect: bool, caplog: pytest.LogCaptureFixture
+    name: str, look_up: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     line = TABLE[name]
@@ -214,10 +238,10 @@ async def test_nothing_private_is_repeated(
         1,
         {"text": "Dear Ada", "deep": [{"code": "1234-fife"}]},
         overrides={"email": {"from": "x-overridden"}},
-        suspect=suspect,
+        look_up=look_up,
     )
-    async with opened(novu, settle=SETTLE) as provider:
-        verdicts = await provider.trigger([made])
+    async with opened(novu) as provider:
+        verdicts = await provider.trigger([made], ANY_TIME)
     told = [str(verdict) + repr(getattr(verdict, "violations", "")) for verdict in verdicts]
     told += [record.getMessage() for record in caplog.records]
     for secret in SECRETS:
@@ -228,19 +252,40 @@ async def test_nothing_private_is_repeated(
 async def test_a_look_up_that_fails_sends_nothing(name: str) -> None:
     line = NOT_ABOUT_IT[name]
     novu = Scripted(line.answer)
-    async with opened(novu, settle=SETTLE) as provider:
-        [verdict] = await provider.trigger([call(1, suspect=True)])
+    async with opened(novu) as provider:
+        [verdict] = await provider.trigger([call(1, look_up=True)], ANY_TIME)
     assert novu.paths == [NOTIFICATIONS]
     if line.kind is Paused:
         assert_is(verdict, line)
     else:
-        assert_is(verdict, Line(line.answer, Retryable, "provider_unclear", SETTLE))
+        assert_is(verdict, Line(line.answer, Retryable, "provider_unclear"))
 
 
 @pytest.mark.parametrize("status", [400, 422, 418])
 async def test_a_look_up_that_is_refused_sends_nothing(status: int) -> None:
     novu = Scripted(problem(status))
     async with opened(novu) as provider:
-        [verdict] = await provider.trigger([call(1, suspect=True)])
+        [verdict] = await provider.trigger([call(1, look_up=True)], ANY_TIME)
     assert novu.paths == [NOTIFICATIONS]
-    assert isinstance(verdict, Retryable)
+    assert type(verdict) is Retryable, "not unclear: this call was not sent"
+    assert (verdict.code, verdict.after) == ("provider_unclear", None)
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_what_is_only_looked_up_is_missing_whatever_became_of_it_if_sent(name: str) -> None:
+    novu = Scripted(listing(), TABLE[name].answer)
+    async with opened(novu) as provider:
+        [verdict] = await provider.trigger([call(1, look_up=True, send=False)], ANY_TIME)
+    assert novu.paths == [NOTIFICATIONS]
+    assert type(verdict) is Missing
+    assert (verdict.code, verdict.after, verdict.bounded) == ("provider_unclear", None, False)
+
+
+@pytest.mark.parametrize("name", NOT_ABOUT_IT)
+async def test_a_look_up_that_fails_does_not_say_that_it_is_missing(name: str) -> None:
+    line = NOT_ABOUT_IT[name]
+    novu = Scripted(line.answer)
+    async with opened(novu) as provider:
+        [verdict] = await provider.trigger([call(1, look_up=True, send=False)], ANY_TIME)
+    assert novu.paths == [NOTIFICATIONS]
+    assert type(verdict) is (Paused if line.kind is Paused else Retryable)

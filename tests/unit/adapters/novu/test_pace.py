@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.unit.adapters.novu.building import (
+    ANY_TIME,
     BULK,
     LIMITS,
     TRIGGER,
@@ -31,11 +32,11 @@ async def test_singles_once_novu_has_shown_limits_and_bulks_when_full() -> None:
 
     novu = Scripted(*[limited] * 300)
     async with opened(novu) as provider:
-        await provider.trigger([call(n) for n in range(2)])
+        await provider.trigger([call(n) for n in range(2)], ANY_TIME)
         assert novu.paths == [BULK]
-        await provider.trigger([call(n) for n in range(5)])
+        await provider.trigger([call(n) for n in range(5)], ANY_TIME)
         assert novu.paths[1:] == [TRIGGER] * 5
-        await provider.trigger([call(n) for n in range(101)])
+        await provider.trigger([call(n) for n in range(101)], ANY_TIME)
         assert sorted(novu.paths[6:]) == [TRIGGER, BULK]
 
 
@@ -56,22 +57,25 @@ async def test_which_requests_are_made(
 ) -> None:
     novu = Scripted()
     async with opened(novu, **options) as provider:
-        assert list(await provider.trigger([call(n) for n in range(count)])) == [None] * count
+        assert (
+            list(await provider.trigger([call(n) for n in range(count)], ANY_TIME))
+            == [None] * count
+        )
     assert sorted(novu.paths) == sorted(paths)
 
 
 async def test_always_means_bulks_where_there_are_limits_too() -> None:
     novu = Scripted(*[httpx.Response(429, headers=LIMITS)] * 2)
     async with opened(novu, bulk="always") as provider:
-        await provider.trigger([call(1), call(2)])
-        await provider.trigger([call(1), call(2)])
+        await provider.trigger([call(1), call(2)], ANY_TIME)
+        await provider.trigger([call(1), call(2)], ANY_TIME)
     assert novu.paths == [BULK, BULK]
 
 
 async def test_what_gets_no_tokens_in_time_is_paused_and_the_rest_is_accepted() -> None:
     novu = Scripted()
     async with opened(novu, rate=0.4, timeout=1.0) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(5)])
+        verdicts = await provider.trigger([call(n) for n in range(5)], ANY_TIME)
     assert sorted(codes(verdicts), key=str) == [None, None, *["rate_limited"] * 3]
     waits = [verdict.after for verdict in verdicts if isinstance(verdict, Paused)]
     assert waits == [2.5] * 3
@@ -81,8 +85,8 @@ async def test_what_gets_no_tokens_in_time_is_paused_and_the_rest_is_accepted() 
 async def test_a_rate_below_one_call_in_five_seconds_still_lets_calls_through() -> None:
     novu = Scripted()
     async with opened(novu, rate=0.01, timeout=0.2) as provider:
-        assert codes(await provider.trigger([call(1)])) == [None]
-        [verdict] = await provider.trigger([call(2)])
+        assert codes(await provider.trigger([call(1)], ANY_TIME)) == [None]
+        [verdict] = await provider.trigger([call(2)], ANY_TIME)
     assert isinstance(verdict, Paused)
     assert verdict.after == 100.0
 
@@ -91,9 +95,9 @@ async def test_a_429_holds_back_all_that_comes_after_it() -> None:
     slow = httpx.Response(429, headers={"Retry-After": "60"})
     novu = Scripted(taken, slow)
     async with opened(novu, bulk="never", concurrency=1) as provider:
-        verdicts = await provider.trigger([call(n) for n in range(5)])
+        verdicts = await provider.trigger([call(n) for n in range(5)], ANY_TIME)
         assert codes(verdicts) == [None, *["rate_limited"] * 4]
-        later = await provider.trigger([call(9)])
+        later = await provider.trigger([call(9)], ANY_TIME)
     waits = [each.after for each in (*verdicts, *later) if isinstance(each, Paused)]
     assert len(waits) == 5
     assert all(wait and 50 < wait <= 60 for wait in waits)
@@ -103,8 +107,8 @@ async def test_a_429_holds_back_all_that_comes_after_it() -> None:
 async def test_a_short_429_is_waited_for() -> None:
     novu = Scripted(httpx.Response(429, headers={"Retry-After": "0.05"}), taken)
     async with opened(novu) as provider:
-        assert codes(await provider.trigger([call(1)])) == ["rate_limited"]
-        assert codes(await provider.trigger([call(1)])) == [None]
+        assert codes(await provider.trigger([call(1)], ANY_TIME)) == ["rate_limited"]
+        assert codes(await provider.trigger([call(1)], ANY_TIME)) == [None]
 
 
 class Silent(httpx.AsyncBaseTransport):
@@ -129,7 +133,7 @@ class Silent(httpx.AsyncBaseTransport):
 
 async def test_a_request_that_gets_no_answer_is_unclear_and_the_rest_has_not_begun() -> None:
     async with opened(Silent(), timeout=0.2, bulk="never", concurrency=1) as provider:
-        verdicts = await provider.trigger([call(1), call(2), call(3)])
+        verdicts = await provider.trigger([call(1), call(2), call(3)], ANY_TIME)
     assert sorted(codes(verdicts), key=str) == [
         "provider_unavailable",
         "provider_unavailable",
@@ -137,10 +141,32 @@ async def test_a_request_that_gets_no_answer_is_unclear_and_the_rest_has_not_beg
     ]
 
 
+@pytest.mark.parametrize("options", [{}, {"rate": 100}, {"bulk": "never"}], ids=str)
+async def test_nothing_begins_when_the_time_for_it_is_over(options: dict[str, Any]) -> None:
+    novu = Scripted()
+    async with opened(novu, **options) as provider:
+        now = asyncio.get_running_loop().time()
+        made = [call(1), call(2), call(3, look_up=True), call(4, look_up=True, send=False)]
+        verdicts = await provider.trigger(made, now)
+    assert {type(verdict) for verdict in verdicts} == {Paused}
+    assert novu.requests == []
+
+
+async def test_what_waits_begins_no_later_than_it_may_though_there_is_more_patience() -> None:
+    novu = Silent()
+    async with opened(novu, timeout=60.0, bulk="never", concurrency=1) as provider:
+        until = asyncio.get_running_loop().time() + 0.1
+        run = asyncio.create_task(provider.trigger([call(1), call(2), call(3)], until))
+        await eventually(lambda: asyncio.get_running_loop().time() > until)
+        novu.let.set()
+        verdicts = await run
+    assert codes(verdicts) == [None, *["provider_unavailable"] * 2]
+
+
 async def test_requests_under_way_are_bounded() -> None:
     novu = Silent()
     async with opened(novu, bulk="never", concurrency=3, rate=100) as provider:
-        run = asyncio.create_task(provider.trigger([call(n) for n in range(9)]))
+        run = asyncio.create_task(provider.trigger([call(n) for n in range(9)], ANY_TIME))
         await eventually(lambda: novu.waiting == 3)
         novu.let.set()
         assert list(await run) == [None] * 9
@@ -156,9 +182,11 @@ async def test_look_ups_without_an_answer_take_no_place_from_the_others() -> Non
 
     novu = Half()
     async with opened(novu, concurrency=1) as provider:
-        stuck = asyncio.create_task(provider.trigger([call(n, suspect=True) for n in range(9)]))
+        stuck = asyncio.create_task(
+            provider.trigger([call(n, look_up=True) for n in range(9)], ANY_TIME)
+        )
         await eventually(lambda: novu.waiting == 4)
-        assert list(await provider.trigger([call(20)])) == [None]
+        assert list(await provider.trigger([call(20)], ANY_TIME)) == [None]
         stuck.cancel()
         with pytest.raises(asyncio.CancelledError):
             await stuck
@@ -186,21 +214,23 @@ async def test_what_is_looked_up_does_not_wait_for_other_look_ups_to_be_sent() -
             return await super().handle_async_request(request)
 
     async with opened(Slow()) as provider:
-        verdicts = await provider.trigger([call(n, suspect=True) for n in range(3 * LOOK_UPS)])
+        verdicts = await provider.trigger(
+            [call(n, look_up=True) for n in range(3 * LOOK_UPS)], ANY_TIME
+        )
     assert list(verdicts) == [None] * 3 * LOOK_UPS
 
 
 async def test_a_cancelled_batch_gives_its_places_and_turns_back() -> None:
     novu = Silent()
     async with opened(novu, bulk="never", concurrency=2, rate=1) as provider:
-        run = asyncio.create_task(provider.trigger([call(n) for n in range(9)]))
+        run = asyncio.create_task(provider.trigger([call(n) for n in range(9)], ANY_TIME))
         await eventually(lambda: novu.waiting == 2)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
         await eventually(lambda: novu.waiting == 0)
         novu.let.set()
-        assert list(await provider.trigger([call(20)])) == [None]
+        assert list(await provider.trigger([call(20)], ANY_TIME)) == [None]
 
 
 async def test_the_pace_forgets_who_stopped_waiting() -> None:

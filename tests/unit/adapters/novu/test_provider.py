@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.unit.adapters.novu.building import (
+    ANY_TIME,
     NOTIFICATIONS,
     Scripted,
     call,
@@ -31,15 +32,15 @@ async def test_the_key_is_read_for_every_request() -> None:
     novu = Scripted()
     provider = NovuProvider(NovuOptions(url="http://novu.test"), lambda: next(keys), transport=novu)
     await provider.open()
-    await provider.trigger([call(1)])
-    await provider.trigger([call(1)])
+    await provider.trigger([call(1)], ANY_TIME)
+    await provider.trigger([call(1)], ANY_TIME)
     await provider.close()
     assert [r.headers["authorization"] for r in novu.requests] == ["ApiKey first", "ApiKey second"]
 
 
 @pytest.mark.parametrize("key", ["", " \n", "a\nb", "schlüssel", FileNotFoundError("/run/key")])
-@pytest.mark.parametrize("suspect", [False, True])
-async def test_a_key_that_cannot_be_used_pauses(key: str | Exception, suspect: bool) -> None:
+@pytest.mark.parametrize("look_up", [False, True])
+async def test_a_key_that_cannot_be_used_pauses(key: str | Exception, look_up: bool) -> None:
     def read() -> str:
         if isinstance(key, Exception):
             raise key
@@ -48,7 +49,7 @@ async def test_a_key_that_cannot_be_used_pauses(key: str | Exception, suspect: b
     novu = Scripted()
     provider = NovuProvider(NovuOptions(url="http://novu.test"), read, transport=novu)
     await provider.open()
-    [verdict] = await provider.trigger([call(1, suspect=suspect)])
+    [verdict] = await provider.trigger([call(1, look_up=look_up)], ANY_TIME)
     await provider.close()
     assert isinstance(verdict, Paused)
     assert verdict.code == "provider_auth"
@@ -58,5 +59,5 @@ async def test_a_key_that_cannot_be_used_pauses(key: str | Exception, suspect: b
 async def test_a_closed_provider_is_a_mistake() -> None:
     provider = NovuProvider(NovuOptions(), lambda: "key")
     with pytest.raises(RuntimeError):
-        await provider.trigger([call(1)])
+        await provider.trigger([call(1)], ANY_TIME)
     await provider.close()

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from novu_py import models
 from pydantic import ValidationError
 
-from tests.unit.adapters.novu.building import BULK, KEY, Scripted, call, opened, transaction
+from tests.unit.adapters.novu.building import (
+    ANY_TIME,
+    BULK,
+    KEY,
+    Scripted,
+    call,
+    opened,
+    transaction,
+)
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.novu.requests import Event, bulk_body, event_of, parts
 from xnovu.errors import Permanent
@@ -127,10 +135,10 @@ def test_more_recipients_than_novu_takes_are_refused() -> None:
 async def test_headers_carry_the_key_and_a_stable_idempotency_key() -> None:
     novu = Scripted()
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1)])) == [None]
-        assert list(await provider.trigger([call(1)])) == [None]
-        assert list(await provider.trigger([call(1), call(2)])) == [None, None]
-        assert list(await provider.trigger([call(1), call(2)])) == [None, None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
+        assert list(await provider.trigger([call(1)], ANY_TIME)) == [None]
+        assert list(await provider.trigger([call(1), call(2)], ANY_TIME)) == [None, None]
+        assert list(await provider.trigger([call(1), call(2)], ANY_TIME)) == [None, None]
     first, again, bulk, bulk_again = novu.requests
     assert first.headers["authorization"] == f"ApiKey {KEY}"
     assert first.headers["content-type"] == "application/json"
@@ -195,7 +203,7 @@ def test_wrong_options_are_told_at_once(wrong: dict[str, Any]) -> None:
 async def test_a_url_may_have_a_path_and_a_slash() -> None:
     novu = Scripted()
     async with opened(novu, url="https://example.org/novu/") as provider:
-        await provider.trigger([call(1), call(2, suspect=True)])
+        await provider.trigger([call(1), call(2, look_up=True)], ANY_TIME)
     paths = {request.url.path for request in novu.requests}
     assert paths == {"/novu/v1/events/trigger", "/novu/v1/notifications"}
 
@@ -208,13 +216,13 @@ def test_novus_sdk_is_not_imported_before_it_is_needed() -> None:
 async def test_nothing_is_sent_for_nothing() -> None:
     novu = Scripted()
     async with opened(novu) as provider:
-        assert list(await provider.trigger([])) == []
+        assert list(await provider.trigger([], ANY_TIME)) == []
     assert novu.requests == []
 
 
 async def test_a_transaction_twice_in_a_batch_is_sent_once() -> None:
     novu = Scripted()
     async with opened(novu) as provider:
-        assert list(await provider.trigger([call(1), call(1)])) == [None, None]
+        assert list(await provider.trigger([call(1), call(1)], ANY_TIME)) == [None, None]
     assert len(novu.requests) == 1
     assert isinstance(novu.requests[0], httpx.Request)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.unit.adapters.novu.building import (
+    ANY_TIME,
     Scripted,
     call,
     opened,
@@ -27,14 +28,14 @@ class Sends:
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         calls = [self._call(one) for one in batch]
-        verdicts = await self.provider.trigger(calls)
+        verdicts = await self.provider.trigger(calls, ANY_TIME)
         pairs = zip(verdicts, calls, strict=True)
         return [verdict or self._done(made.notification) for verdict, made in pairs]
 
     def _call(self, one: Envelope[Hydrated]) -> Trigger:
         notification = one.event.notification
         recipients = notification.recipients
-        return Trigger(notification.transaction_id, notification, recipients, one.redelivered)
+        return Trigger(notification.transaction_id, notification, recipients)
 
     def _done(self, sent: Notification) -> Result:
         return Done.then(

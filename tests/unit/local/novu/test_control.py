@@ -21,6 +21,7 @@ async def test_reads_the_totals(stand: Stand) -> None:
             "notified": 3,
             "cancelled": 0,
             "doubled": 0,
+            "lookUps": 0,
         },
         "doubled": [],
         "transactions": [],

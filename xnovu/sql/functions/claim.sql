@@ -1,0 +1,132 @@
+DROP FUNCTION IF EXISTS notify.claim(int, double precision);
+DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text);
+DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text);
+DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text, boolean);
+
+-- Take up to `max_rows` due rows for `lease_seconds`; of one enterprise where `of_enterprise` says so.
+-- Skips what others are taking at this moment. Those whose claim has lapsed come first, but never keep all
+-- places from the others. Then enterprises have their turns, from the one after `after`, in proportion to
+-- their weights: all of them, or as many as there are rows to take (deficit round robin: Shreedhar and Varghese,
+-- 1995). What some do not need of theirs goes to the others. It may return fewer
+-- rows than there are, never none that may be had. The last row's enterprise is the next call's `after`. Where
+-- `idle_only` says so, none of those are asked that have something PROCESSING. `express` are the rows of those
+-- that need less than their turn while others have a whole one waiting; and of each turn, and of all together,
+-- the first one in twenty (or one), where they go before the turn's last by a whole step of priority, or what
+-- that is worth in age. Who says in `handed_over`, at a later call, whose rows are on their way, has their claims for
+-- `handover_seconds` only until then. Planned anew each time, and only ever along the indexes.
+CREATE OR REPLACE FUNCTION notify.claim(max_rows int, lease_seconds double precision, token uuid DEFAULT NULL,
+                             of_enterprise text DEFAULT NULL, after text DEFAULT NULL, idle_only boolean DEFAULT false,
+                             handover_seconds double precision DEFAULT NULL, handed_over jsonb DEFAULT '[]')
+RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text,
+               expires_at timestamptz, claimed_before boolean, express boolean)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    caller text := coalesce(current_setting('xnovu.actor', true), '');
+    wanted notify.ent_notification.enterprise_id%TYPE := claim.of_enterprise;
+    last notify.ent_notification.enterprise_id%TYPE := claim.after;
+    room constant int := claim.max_rows;
+    anybody notify.ent_notification.enterprise_id%TYPE[];
+    weights int[];
+    allowed int[];
+    choosy boolean[];
+    turn int;
+    served int;
+    all_of_them boolean;
+BEGIN
+    PERFORM set_config('xnovu.actor', 'ingest', true);
+    PERFORM notify.xnovu_hand_over(claim.handed_over, claim.of_enterprise);
+    PERFORM notify.xnovu_arm(wanted);
+    SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
+           array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)
+    INTO anybody, weights, allowed, choosy
+    FROM notify.xnovu_line(last, wanted, room, claim.idle_only) AS l;
+    turn := greatest(1, claim.max_rows / (SELECT sum(w) FROM unnest(weights[:room]) AS w));
+    served := (SELECT least(room, greatest(1, count(*))) FROM (
+        SELECT sum(turn * w) OVER (ORDER BY place) AS needed
+        FROM unnest(weights) WITH ORDINALITY AS each (w, place)) AS sums WHERE needed <= claim.max_rows);
+    all_of_them := served = cardinality(anybody);
+    anybody := anybody[:served];
+    weights := weights[:served];
+    allowed := allowed[:served];
+    choosy := choosy[:served];
+
+    RETURN QUERY
+    WITH lapsed AS (
+        SELECT n.id, n.enterprise_id, n.claimed_until
+        FROM notify.ent_notification n
+        WHERE n.notification_status = 'PROCESSING' AND n.claimed_until <= now() AND NOT claim.idle_only
+          AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+        ORDER BY n.claimed_until
+        LIMIT claim.max_rows - CASE WHEN anybody IS NULL THEN 0 ELSE claim.max_rows / 2 END
+        FOR UPDATE SKIP LOCKED
+    ), ready AS MATERIALIZED (
+        SELECT ring.place, ring.weight, row.*
+        FROM unnest(anybody, weights, allowed, choosy) WITH ORDINALITY AS ring (enterprise_id, weight, allowed, choosy, place),
+             LATERAL (
+                 SELECT n.id, n.enterprise_id,
+                        notify.xnovu_rank(n.scheduled_for, n.created_at, n.priority) AS rank,
+                        coalesce(n.expires_at, 'infinity') AS deadline,
+                        coalesce(greatest(n.scheduled_for, n.created_at), '-infinity') AS due
+                 FROM notify.ent_notification n
+                 WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
+                   AND n.enterprise_id IS NOT NULL AND n.enterprise_id = ring.enterprise_id AND NOT ring.choosy
+                 ORDER BY rank, deadline, due, n.id
+                 LIMIT least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)
+                 FOR UPDATE SKIP LOCKED) AS row
+        UNION ALL
+        SELECT ring.place, ring.weight, row.*
+        FROM unnest(anybody, weights, allowed, choosy) WITH ORDINALITY AS ring (enterprise_id, weight, allowed, choosy, place),
+             LATERAL notify.xnovu_ahead(ring.enterprise_id,
+                 least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)) AS row
+        WHERE ring.choosy
+    ), numbered AS (
+        SELECT r.id, r.enterprise_id, r.place, r.weight, r.rank, least(claim.max_rows, turn * r.weight) AS share,
+               row_number() OVER (PARTITION BY r.place ORDER BY r.rank, r.deadline, r.due, r.id) AS number,
+               count(*) OVER (PARTITION BY r.place) < least(claim.max_rows, turn * r.weight) AS sated
+        FROM ready r
+    ), weighed AS (
+        SELECT n.*, n.number <= greatest(1, n.share / 20)
+               AND max(n.rank) FILTER (WHERE n.number <= n.share) OVER (PARTITION BY n.place) - n.rank >= 2 AS urgent
+        FROM numbered n
+    ), pending AS (
+        SELECT n.id, n.enterprise_id, (n.number - 1) / (turn * n.weight) AS round, n.place, n.number,
+               n.sated AND (claim.idle_only OR NOT (bool_and(n.sated) OVER () AND all_of_them))
+                   OR n.urgent AND row_number() OVER (PARTITION BY n.urgent ORDER BY n.number, n.place)
+                       <= greatest(1, claim.max_rows / 20) AS express
+        FROM weighed n
+        ORDER BY round, n.place, n.number
+        LIMIT least(claim.max_rows - (SELECT count(*) FROM lapsed), turn * (SELECT sum(w) FROM unnest(weights) AS w))
+    ), claimed AS (
+        UPDATE notify.ent_notification n
+        SET notification_status = 'PROCESSING',
+            claims = n.claims + 1,
+            claimed_until = now() + make_interval(secs => claim.lease_seconds),
+            claim_token = claim.token,
+            transaction_id = notify.xnovu_transaction_id(n),
+            updated_at = now()
+        FROM (SELECT l.id, l.enterprise_id, l.claimed_until, 0 AS round, 0 AS place, 0 AS number, false AS express
+              FROM lapsed l
+              UNION ALL
+              SELECT p.id, p.enterprise_id, NULL, p.round, p.place, p.number, p.express FROM pending p) AS taken
+        WHERE n.id = taken.id AND n.enterprise_id = taken.enterprise_id
+        RETURNING n.id, n.enterprise_id, n.generation, n.claims, n.transaction_id, n.expires_at,
+                  taken.claimed_until, taken.round, taken.place, taken.number, taken.express
+    ), spent AS (
+        UPDATE notify.xnovu_enterprise e
+        SET tokens = notify.xnovu_tokens(e) - c.rows, refilled_at = clock_timestamp()
+        FROM (SELECT c.enterprise_id, count(*) AS rows FROM claimed c
+              WHERE c.claimed_until IS NULL GROUP BY c.enterprise_id) AS c
+        WHERE e.enterprise_id = c.enterprise_id::text AND e.rate IS NOT NULL
+    )
+    SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int,
+           c.transaction_id::text, notify.xnovu_deadline(c.expires_at), c.claims > 1, c.express
+    FROM claimed c ORDER BY c.claimed_until, c.round, c.place, c.number, c.id;
+    IF FOUND THEN
+        PERFORM notify.xnovu_in_hand(claim.token, claim.of_enterprise, claim.handover_seconds);
+    END IF;
+    PERFORM set_config('xnovu.actor', caller, true);
+END $$;

@@ -1,0 +1,16 @@
+-- Change what an enterprise may have: `changes` holds what is to change, null for no limit. Who then has what
+-- everybody has, has no line. Returns whether it has one.
+CREATE OR REPLACE FUNCTION notify.limit_enterprise(of_enterprise text, changes jsonb) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO notify.xnovu_enterprise (enterprise_id) VALUES (of_enterprise) ON CONFLICT DO NOTHING;
+    UPDATE notify.xnovu_enterprise e
+    SET weight = CASE WHEN changes ? 'weight' THEN coalesce((changes ->> 'weight')::int, 1) ELSE e.weight END,
+        concurrency = CASE WHEN changes ? 'concurrency' THEN (changes ->> 'concurrency')::int ELSE e.concurrency END,
+        rate = CASE WHEN changes ? 'rate' THEN (changes ->> 'rate')::double precision ELSE e.rate END,
+        tokens = CASE WHEN changes ? 'rate' THEN NULL ELSE e.tokens END
+    WHERE e.enterprise_id = of_enterprise;
+    DELETE FROM notify.xnovu_enterprise e
+    WHERE e.enterprise_id = of_enterprise AND e.weight = 1 AND e.concurrency IS NULL AND e.rate IS NULL;
+    RETURN NOT FOUND;
+END $$;

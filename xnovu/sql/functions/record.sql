@@ -1,0 +1,55 @@
+-- Write how notifications ended; return those for which that is now so, whether this call or an earlier one wrote
+-- it. What is SENT needs no send record any more.
+-- SENT holds whichever claim sent it; FAILED only from the claim that still has the row. Told both, SENT wins. The
+-- returned `claims` are the row's: the same fact, whoever states it.
+-- Row by row by its id: the condition is worded so that the planner does not see the index of what is being worked
+-- on in it, which it took for small and read as a whole for each row.
+CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb)
+RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
+               at timestamptz, transaction_id text, error_details jsonb)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    caller text := coalesce(current_setting('xnovu.actor', true), '');
+BEGIN
+    PERFORM set_config('xnovu.actor', 'status', true);
+
+    -- By id, as all do who lock several rows: so two batches never wait for each other. The new
+    -- status and details take the types of the table's own columns.
+    UPDATE notify.ent_notification n
+    SET notification_status = (typed.ended).notification_status,
+        error_details = (typed.ended).error_details,
+        processed_at = now(), claimed_until = NULL, updated_at = now()
+    FROM (
+        SELECT DISTINCT ON (n.id, n.enterprise_id) n.id, n.enterprise_id, told.generation, told.claims, told.failed,
+               jsonb_populate_record(NULL::notify.ent_notification, jsonb_build_object(
+                   'notification_status', CASE WHEN told.failed THEN 'FAILED' ELSE 'SENT' END,
+                   'error_details', CASE WHEN told.failed THEN told.error_details END)) AS ended
+        FROM notify.xnovu_told(record.outcomes) AS told
+        JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+        WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
+          AND (n.claims = told.claims OR NOT told.failed)
+        ORDER BY n.id, n.enterprise_id, told.failed
+    ) AS typed
+    WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
+      AND coalesce(n.notification_status = 'PROCESSING', false)
+      AND n.generation = typed.generation AND (n.claims = typed.claims OR NOT typed.failed);
+
+    PERFORM notify.xnovu_forget_sends(record.outcomes);
+
+    RETURN QUERY
+    SELECT DISTINCT ON (n.id, n.enterprise_id)
+           n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
+           n.notification_status::text, 'PROCESSING', coalesce(n.processed_at, n.updated_at, now()),
+           n.transaction_id::text, n.error_details::jsonb
+    FROM notify.xnovu_told(record.outcomes) AS told
+    JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+    WHERE n.generation = told.generation
+      AND (n.notification_status = 'SENT' AND NOT told.failed
+           OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims)
+    ORDER BY n.id, n.enterprise_id;
+
+    PERFORM set_config('xnovu.actor', caller, true);
+END $$;

@@ -1,0 +1,8 @@
+-- Which version the schema is of, the checksum of its functions, and whether row-level security hides the table from
+-- who asks.
+CREATE OR REPLACE FUNCTION notify.state() RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object(
+        'version', (SELECT max(version) FROM notify.xnovu_migration), 'functions', notify.xnovu_functions(),
+        'hidden', row_security_active('notify.ent_notification'), 'role', current_user)
+$$;

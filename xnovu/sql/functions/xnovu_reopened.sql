@@ -1,0 +1,19 @@
+-- Whoever sets an ended row to PENDING by hand, in the generation in which it may have been sent: it is in doubt.
+CREATE OR REPLACE FUNCTION notify.xnovu_reopened() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)
+    VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), now(), true)
+    ON CONFLICT (id, enterprise_id) DO UPDATE
+        SET generation = excluded.generation, token = excluded.token, until = greatest(s.until, excluded.until),
+            sends = true, doubt = CASE WHEN s.generation = excluded.generation THEN s.doubt END;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER xnovu_reopened
+    BEFORE UPDATE ON notify.ent_notification
+    FOR EACH ROW
+    WHEN (NEW.notification_status IN ('PENDING', 'PROCESSING')
+          AND OLD.notification_status IN ('SENT', 'FAILED', 'RETRACTED')
+          AND NEW.generation = OLD.generation AND NEW.enterprise_id IS NOT NULL)
+    EXECUTE FUNCTION notify.xnovu_reopened();

@@ -1,0 +1,11 @@
+-- Whoever listens is told that rows have come.
+CREATE OR REPLACE FUNCTION notify.xnovu_wake() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('xnovu_wake', '');
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER xnovu_wake
+    AFTER INSERT ON notify.ent_notification
+    FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_wake();
