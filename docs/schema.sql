@@ -51,6 +51,7 @@ CREATE TRIGGER xnovu_deleted AFTER DELETE ON notify.ent_notification REFERENCING
 CREATE TRIGGER xnovu_prioritise BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN ((new.priority IS NULL)) EXECUTE FUNCTION notify.xnovu_prioritise();
 CREATE TRIGGER xnovu_reopened BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN (((new.notification_status = ANY (ARRAY['PENDING'::notify.notification_status, 'PROCESSING'::notify.notification_status])) AND (old.notification_status = ANY (ARRAY['SENT'::notify.notification_status, 'FAILED'::notify.notification_status, 'RETRACTED'::notify.notification_status])) AND (new.generation = old.generation) AND (new.enterprise_id IS NOT NULL))) EXECUTE FUNCTION notify.xnovu_reopened();
 CREATE TRIGGER xnovu_retracted BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN (((new.notification_status = 'RETRACTED'::notify.notification_status) AND (old.notification_status IS DISTINCT FROM new.notification_status))) EXECUTE FUNCTION notify.xnovu_retracted();
+CREATE TRIGGER xnovu_truncated AFTER TRUNCATE ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_wake AFTER INSERT ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_wake();
 ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY;
 CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'PENDING'::notify.notification_status) AND (generation = 0) AND (claims = 0) AND (claimed_until IS NULL) AND (claim_token IS NULL) AND (processed_at IS NULL) AND (error_details IS NULL) AND (retracted_at IS NULL) AND (retraction_reason IS NULL) AND (transaction_id IS NULL) AND (armed_for IS NULL)));
@@ -167,7 +168,7 @@ CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, t
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean, express boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
-CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision)
+CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, recipients integer)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
@@ -315,6 +316,10 @@ CREATE FUNCTION notify.xnovu_in_hand(token uuid, of_enterprise text, seconds dou
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision)
+    RETURNS void
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+
 CREATE FUNCTION notify.xnovu_line(after uuid, wanted uuid, most integer, idle_only boolean)
     RETURNS TABLE(enterprise_id uuid, place integer, weight integer, allowed integer, choosy boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
@@ -398,7 +403,7 @@ GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double 
 GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claimed(uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
@@ -436,6 +441,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_functions() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_misfit(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_prioritise() TO service_role;

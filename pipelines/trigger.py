@@ -1,7 +1,7 @@
 """Trigger: hand each notification to the provider, and remember what it answered."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import parts
-from xnovu.sending import Begun, Sending, SendTimes, Verdict
+from xnovu.sending import Begun, Sending, SendTimes, Verdict, slept
 
 Answer = XNovuError | None
 
@@ -55,13 +55,14 @@ class Trigger:
         self._store, self._provider, self._times = store, provider, times
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
-        until = asyncio.get_running_loop().time() + self._times.lease
+        until, before = asyncio.get_running_loop().time() + self._times.lease, slept()
         envelopes = {envelope.event.key: envelope for envelope in batch}
         sending = await self._store.begin_send(list(envelopes), self._times)
         outcomes = {key: _unasked(begun) for key, begun in sending.verdicts.items()}
         asked = {key: envelopes[key] for key, outcome in outcomes.items() if outcome is None}
         told = {key: outcome for key, outcome in outcomes.items() if outcome}
-        told |= await self._ask(asked, sending, until)
+        told |= _gone(envelopes, sending)
+        told |= await self._ask(asked, sending, until - (slept() - before))
         await self._end(sending, told)
         # The first copy in a batch stands for all; what is no longer to be sent is done with.
         return [told.pop(e.event.key, _Outcome(Done())).result for e in batch]
@@ -101,6 +102,13 @@ def _unasked(begun: Begun) -> _Outcome | None:
             return _Outcome(Retryable(what, code="being_sent", after=after, bounded=False))
         case _:
             return None
+
+
+def _gone(keys: Iterable[Key], sending: Sending) -> dict[Key, _Outcome]:
+    """What is no longer to be sent is done with; so is a record that was written all the same."""
+    rows = {key._replace(generation=0, claims=0) for key in sending.verdicts}
+    gone = (key for key in keys if key._replace(generation=0, claims=0) not in rows)
+    return dict.fromkeys(gone, _Outcome(Done(), UNSENT))
 
 
 def _calls(envelope: Envelope[Hydrated], begun: Begun) -> list[Call]:

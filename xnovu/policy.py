@@ -108,8 +108,8 @@ class Policy:
                 return Hold(after or 0.0, str(error), code)
             case _ if attempt >= allowed.attempts and getattr(error, "bounded", True):
                 return Dead(f"gave up after {attempt} attempts: {describe(error)}", "exhausted")
-            case Retryable(after=after) if after is not None:
-                return Retry(after, str(error), code)
+            case Retryable(after=after, bounded=bounded) if after is not None:
+                return Retry(after, str(error), code, spent=bounded)
             case _:
                 return Retry(allowed.delay(attempt), describe(error), code)
 

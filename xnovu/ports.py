@@ -187,9 +187,9 @@ class Store(Retractions, Protocol):
         """
         ...
 
-    def handed_over(self) -> None:
+    def handed_over(self, keys: Sequence[Key]) -> None:
         """
-        Say, with the next call, that whatever this store has claimed so far is on its way.
+        Say, with the next call, that these are on their way: all that one claim has taken.
 
         If that is not said within HANDOVER seconds, the rows are due again: their claimer is dead.
         """

@@ -5,6 +5,7 @@ The record stands in the database. It is written, and committed, before a reques
 only code that sends; nothing else tells whether a row was sent (an intent log).
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,3 +78,10 @@ class Sending:
 
     token: str
     verdicts: Mapping[Key, Begun]
+
+
+def slept() -> float:
+    """Seconds for which this machine was suspended so far; the event loop's time lacks them."""
+    if clock := getattr(time, "CLOCK_BOOTTIME", None):
+        return time.clock_gettime(clock) - time.monotonic()
+    return 0.0

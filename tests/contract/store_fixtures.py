@@ -259,9 +259,9 @@ async def insert(bench: Bench, count: int = 1, **columns: Any) -> list[int]:
 async def claimed(bench: Bench, count: int = 1, lease: float = LONG, **columns: Any) -> list[Key]:
     """So many new rows, claimed."""
     await insert(bench, count, **columns)
-    claims = await bench.store.claim(count, lease)
-    bench.store.handed_over()
-    return [claim.captured.key for claim in claims]
+    keys = [claim.captured.key for claim in await bench.store.claim(count, lease)]
+    bench.store.handed_over(keys)
+    return keys
 
 
 def others(key: Key) -> Key:

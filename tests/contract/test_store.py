@@ -270,7 +270,7 @@ class TestNextDue:
         await bench.store.retract([key])
         assert await bench.store.next_due() == 0
         (event,) = await bench.store.claim_retractions(10, LONG)
-        bench.store.handed_over()
+        bench.store.handed_over([event.key])
         due = await bench.store.next_due()
         assert due is not None
         assert LONG / 2 < due <= LONG

@@ -243,3 +243,14 @@ class TestEnded:
         (event,) = await bench.store.claim_retractions(1, LONG)
         stands = (await bench.store.begin_retraction([event.key], ALONE))[event.key]
         assert (stands.outcome, stands.seconds) == (Retraction.STOPPED, 0.0)
+
+
+class TestMoved:
+    async def test_a_deadline_that_moves_leaves_no_send_without_a_record(
+        self, bench: Bench
+    ) -> None:
+        """Late when the record was written, and no longer so: who is told to send may have sent."""
+        (key,) = await claimed(bench, expires_at=from_now(-30))
+        await begun(bench, key, SHOWN)
+        await bench.change(key.notification_id, expires_at=from_now(60))
+        assert await verdict(bench, key, SHOWN) == CHECK

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from pipelines.hydrate import Hydrate
@@ -350,12 +351,57 @@ class TestByHand:
         assert is_sent(await comes_to(lambda: one.work(again)))
         assert here.novu.ledger.totals.asked == 1
 
+    async def test_it_is_in_doubt_since_that_moment_however_old_the_transaction(
+        self, here: World, one: Worker
+    ) -> None:
+        with psycopg.connect(here.database) as old:
+            old.execute("SELECT FROM notify.ent_notification")
+            sent = await message(here, one.store)
+            assert is_sent(await one.work(sent))
+            await one.store.record([Outcome(sent.event.key)])
+            old.execute("UPDATE notify.ent_notification SET notification_status = 'PENDING'")
+        again = await taken(one.store)
+        begun = await one.store.begin_send([again.event.key], SendTimes(LONG, LONG))
+        assert begun.verdicts[again.event.key].seconds > LONG - 5
+
+    async def test_one_set_to_processing_is_due(self, here: World, one: Worker) -> None:
+        sent = await message(here, one.store)
+        await one.store.record([Outcome(sent.event.key)])
+        here.execute("UPDATE notify.ent_notification SET notification_status = 'PROCESSING'")
+        assert (await taken(one.store)).event.claims == 2
+
+    async def test_a_record_written_for_a_row_that_was_just_ended_is_given_up(
+        self, here: World, one: Worker
+    ) -> None:
+        sent = await message(here, one.store)
+        with psycopg.connect(here.database) as other:
+            blocks = "INSERT INTO notify.xnovu_sending VALUES (%s, %s, 0, now(), gen_random_uuid())"
+            other.execute(blocks, [sent.event.notification_id, sent.event.enterprise_id])
+            work = asyncio.create_task(one.work(sent))
+            await eventually(lambda: blocked(here))
+            await one.store.record([Outcome(sent.event.key)])
+            other.rollback()
+        assert await work == Done()
+        assert here.execute("SELECT id FROM notify.xnovu_sending") == []
+
+    async def test_a_truncated_table_leaves_no_records(self, here: World, one: Worker) -> None:
+        sent = await message(here, one.store)
+        await one.store.begin_send([sent.event.key], BRIEF)
+        here.execute("TRUNCATE notify.ent_notification")
+        assert here.execute("SELECT id FROM notify.xnovu_sending") == []
+
     async def test_the_records_of_deleted_rows_go_with_them(self, here: World, one: Worker) -> None:
         for _ in range(2):
             sent = await message(here, one.store)
             await one.store.begin_send([sent.event.key], BRIEF)
         here.execute("DELETE FROM notify.ent_notification WHERE id = 1")
         assert here.execute("SELECT id FROM notify.xnovu_sending") == [{"id": 2}]
+
+
+def blocked(here: World) -> bool:
+    """Whether somebody waits for a lock."""
+    query = "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    return bool(here.execute(query))
 
 
 async def take_back(here: World, who: Worker) -> Callable[[], Awaitable[Result]]:

@@ -221,7 +221,7 @@ async def test_what_a_dead_claimer_never_handed_over_is_due_soon(
 ) -> None:
     """Its claim may be for long: nobody else would have them until then."""
     [first] = await store.claim(1, LONG)
-    store.handed_over()
+    store.handed_over([first.captured.key])
     lost = await store.claim(9, LONG)
     other = SqlStore(functions)
     assert 0 < (await other.next_due() or 0.0) <= HANDOVER
@@ -233,7 +233,7 @@ async def test_what_a_dead_claimer_never_handed_over_is_due_soon(
         claim.captured.key._replace(claims=2) for claim in lost
     ]
     assert first.captured.key not in {claim.captured.key for claim in again}
-    other.handed_over()
+    other.handed_over([claim.captured.key for claim in again])
     assert LONG / 2 < (await other.next_due() or 0.0) <= LONG
 
 
@@ -241,7 +241,7 @@ async def test_retractions_of_a_dead_claimer_are_due_soon(
     functions: Forgetful, store: SqlStore, database: str
 ) -> None:
     key = await a_retraction(store)
-    store.handed_over()
+    store.handed_over([key])
     await store.claim_retractions(9, LONG)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("UPDATE notify.xnovu_claim SET until = now()")

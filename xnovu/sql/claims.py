@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from xnovu.errors import Paused, Retryable
-from xnovu.events import RetractRequested
+from xnovu.events import Key, RetractRequested
 from xnovu.ports import HANDOVER, LATE, Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
@@ -21,19 +21,20 @@ class SqlClaims(SqlLimits):
         self._unanswered: dict[str, float] = {}
         self._served: str | None = None  # the enterprise whose turn it was last
         self._unheard: list[str] = []
-        self._in_hand: list[str] = []  # tokens of claims whose rows are not handed over yet
+        self._in_hand: dict[Key, str] = {}  # the first row of a claim that is not handed over yet
         self._on_their_way: list[str] = []
 
     async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
         return await self._lost_claims() or await self._claim(limit, lease, idle_only=idle_only)
 
-    def handed_over(self) -> None:
-        self._on_their_way += self._in_hand
-        self._in_hand.clear()
+    def handed_over(self, keys: Sequence[Key]) -> None:
+        tokens = (self._in_hand.pop(key, None) for key in keys)
+        self._on_their_way += [token for token in tokens if token]
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
         """An answer may be lost: asked again with its token, the database says the same."""
         token, again = (self._unheard.pop(), True) if self._unheard else (str(uuid4()), False)
+        told = list(self._on_their_way)
         try:
             records = await self._functions.call(
                 "claim_retractions",
@@ -43,12 +44,15 @@ class SqlClaims(SqlLimits):
                 of_enterprise=self.enterprise_id,
                 again=again,
                 handover_seconds=HANDOVER,
+                handed_over=told,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unheard.append(token)
             raise
-        self._in_hand += [token] if records else []
-        return [read.retraction(record) for record in records]
+        self._were_told(told)
+        events = [read.retraction(record) for record in records]
+        self._in_hand.update((event.key, token) for event in events[:1])
+        return events
 
     async def next_due(self) -> float | None:
         told = list(self._on_their_way)
@@ -77,8 +81,8 @@ class SqlClaims(SqlLimits):
             self._unanswered[token] = time.monotonic() + LATE
             raise
         self._were_told(told)
-        self._in_hand += [token] if records else []
         claims = [read.claim(record) for record in records]
+        self._in_hand.update((claim.captured.key, token) for claim in claims[:1])
         if claims and not idle_only:
             self._served = claims[-1].captured.enterprise_id
         return claims
@@ -100,8 +104,9 @@ class SqlClaims(SqlLimits):
             raise
         if not records and time.monotonic() < until:
             self._unanswered[token] = until
-        self._in_hand += [token] if records else []
-        return [read.claim(record) for record in records]
+        claims = [read.claim(record) for record in records]
+        self._in_hand.update((claim.captured.key, token) for claim in claims[:1])
+        return claims
 
     def _were_told(self, tokens: Sequence[str]) -> None:
         self._on_their_way = [each for each in self._on_their_way if each not in tokens]

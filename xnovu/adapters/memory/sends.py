@@ -46,7 +46,7 @@ class SendRecords:
         left = max(0.0, (doubt - now).total_seconds()) if doubt else 0.0
         late = bool(row.expires_at and row.expires_at <= now)
         until = now + timedelta(seconds=times.lease)
-        self.of[row.id] = SendRecord(row.generation, token, until, not (late or left), doubt)
+        self.of[row.id] = SendRecord(row.generation, token, until, not left, doubt)
         if doubt:
             return Begun(Verdict.LATE_CHECK if late else Verdict.CHECK, left)
         return Begun(Verdict.LATE if late else Verdict.SEND)

@@ -94,7 +94,7 @@ class MemoryStore(Limited):
             record.claimed_until = now + timedelta(seconds=lease)
         return [retractions.requested(r, name_at_provider(r)) for _, _, r in due[:limit]]
 
-    def handed_over(self) -> None:
+    def handed_over(self, keys: Sequence[Key]) -> None:
         """Nobody outlives this store."""
 
     async def release(self, keys: Sequence[Key]) -> None:

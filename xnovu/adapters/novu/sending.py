@@ -30,6 +30,7 @@ from xnovu.adapters.novu.requests import (
 )
 from xnovu.errors import Missing, XNovuError
 from xnovu.redaction import redact
+from xnovu.sending import slept
 
 Verdicts = dict[str, XNovuError | None]
 """By transaction id: None is accepted."""
@@ -49,6 +50,7 @@ class Round:
 
     link: Link
     until: float
+    _slept: float = field(default_factory=slept)
     _looked_up: set[str] = field(default_factory=set[str])
 
     async def run(self, events: Sequence[Event]) -> Verdicts:
@@ -147,7 +149,7 @@ class Round:
         ) as late:
             if late:
                 return late
-            response = await self.link.wire.post(path, body, key, self.until)
+            response = await self.link.wire.post(path, body, key, self.until + self._slept)
             return response if isinstance(response, XNovuError) else self._noted(response)
 
     def _noted(self, response: httpx.Response) -> httpx.Response | XNovuError:

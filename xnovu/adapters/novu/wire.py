@@ -12,6 +12,7 @@ from xnovu.adapters.novu.activity import Page, page_of
 from xnovu.adapters.novu.answers import obstacle, unavailable, unclear
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.errors import Paused, Retryable, XNovuError
+from xnovu.sending import slept
 
 LOOK_UPS = 4
 """Look-ups under way at once, in places of their own."""
@@ -71,7 +72,7 @@ class Wire:
     async def post(
         self, path: str, body: bytes, idempotency_key: str, until: float
     ) -> httpx.Response | XNovuError:
-        """Send a body as it is, or nothing of it after ``until`` (loop time)."""
+        """Send a body as it is, or nothing of it after ``until`` (loop time and what was slept)."""
         key = self.key()
         if isinstance(key, Paused):
             return key
@@ -168,7 +169,7 @@ def _only_until(end: float) -> Callable[[str, object], Awaitable[None]]:
     """
 
     async def guard(event: str, _: object) -> None:
-        if event.endswith(_WRITING) and asyncio.get_running_loop().time() >= end:
+        if event.endswith(_WRITING) and asyncio.get_running_loop().time() + slept() >= end:
             raise _Late
 
     return guard

@@ -288,7 +288,8 @@ class TableSource:
             fates = await handler([Delivery(*envelope.encode(), 1) for envelope in taken])
         finally:
             pairs = zip(taken, fates, strict=True)
-            if back := [each.event.key for each, fate in pairs if isinstance(fate, Retry)]:
-                with suppress(XNovuError):
+            back = [each.event.key for each, fate in pairs if isinstance(fate, Retry)]
+            with suppress(XNovuError):
+                if back:
                     await self.store.release(back)
-        self.store.handed_over()
+                self.store.handed_over([each.event.key for each in taken])

@@ -10,16 +10,9 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SE
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    kept constant timestamptz := now() + make_interval(secs => begin_retraction.hold_seconds);
     none constant uuid := gen_random_uuid();
 BEGIN
-    UPDATE notify.ent_notification n
-    SET claimed_until = kept
-    FROM (SELECT * FROM jsonb_to_recordset(begin_retraction.keys)
-              AS k (id bigint, enterprise_id text, generation int, claims int) ORDER BY k.id) AS key
-    WHERE n.id = key.id AND n.enterprise_id::text = key.enterprise_id
-      AND n.notification_status = 'RETRACTED' AND n.claimed_until < kept
-      AND n.generation = key.generation AND n.claims = key.claims;
+    PERFORM notify.xnovu_keep(begin_retraction.keys, 'RETRACTED', begin_retraction.hold_seconds);
 
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)
     SELECT DISTINCT key.id, key.enterprise_id, 0, none, now(), false
@@ -35,7 +28,7 @@ BEGIN
     SELECT key.id, key.enterprise_id, key.generation, key.claims, stood.previous,
            greatest(0, extract(epoch FROM CASE
                WHEN stood.previous = 'SENT'
-               THEN stood.quiet_since + make_interval(secs => begin_retraction.settle_seconds)
+               THEN greatest(stood.quiet_since + make_interval(secs => begin_retraction.settle_seconds), sent.doubt, s.until)
                ELSE greatest(sent.doubt, s.until) END - now()))::double precision,
            coalesce(n.retraction_outcome::text,
                     CASE WHEN stood.previous <> 'SENT' AND sent.doubt IS NULL THEN 'stopped' END)

@@ -18,20 +18,12 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
-DECLARE
-    kept constant timestamptz := now() + make_interval(secs => begin_send.hold_seconds);
 BEGIN
-    UPDATE notify.ent_notification n
-    SET claimed_until = kept
-    FROM (SELECT * FROM jsonb_to_recordset(begin_send.keys)
-              AS k (id bigint, enterprise_id text, generation int, claims int) ORDER BY k.id) AS key
-    WHERE n.id = key.id AND n.enterprise_id::text = key.enterprise_id
-      AND n.notification_status = 'PROCESSING' AND n.claimed_until < kept
-      AND n.generation = key.generation AND n.claims = key.claims;
+    PERFORM notify.xnovu_keep(begin_send.keys, 'PROCESSING', begin_send.hold_seconds);
 
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)
     SELECT DISTINCT ON (key.id, key.enterprise_id) key.id, key.enterprise_id, key.generation, begin_send.token,
-           now() + make_interval(secs => begin_send.lease_seconds), coalesce(n.expires_at > now(), true)
+           now() + make_interval(secs => begin_send.lease_seconds), true
     FROM jsonb_to_recordset(begin_send.keys) AS key (id bigint, enterprise_id text, generation int, claims int)
     JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
     WHERE coalesce(n.notification_status = 'PROCESSING', false)
@@ -40,7 +32,7 @@ BEGIN
     ON CONFLICT (id, enterprise_id) DO UPDATE
         SET generation = excluded.generation, token = excluded.token, until = excluded.until,
             doubt = notify.xnovu_doubt(s, excluded.generation, begin_send.settle_seconds, begin_send.lost),
-            sends = excluded.sends AND coalesce(notify.xnovu_doubt(
+            sends = coalesce(notify.xnovu_doubt(
                 s, excluded.generation, begin_send.settle_seconds, begin_send.lost) <= now(), true)
         WHERE s.until <= now() OR begin_send.lost ? s.token::text;
 

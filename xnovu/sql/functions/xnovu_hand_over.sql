@@ -21,6 +21,11 @@ BEGIN
                 AND m.claimed_until > now() AND m.claim_token = ANY (dead)
               ORDER BY m.id FOR NO KEY UPDATE SKIP LOCKED) AS lost
         WHERE n.id = lost.id AND n.enterprise_id = lost.enterprise_id;
-        DELETE FROM notify.xnovu_claim c WHERE c.token = ANY (dead);
+        -- A row that was locked just now comes next time.
+        DELETE FROM notify.xnovu_claim c WHERE c.token = ANY (dead) AND NOT EXISTS (
+            SELECT FROM notify.ent_notification n
+            WHERE (n.notification_status = 'PROCESSING'
+                   OR n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL)
+              AND n.claimed_until > now() AND n.claim_token = c.token);
     END IF;
 END $$;

@@ -1,12 +1,16 @@
--- Whoever sets an ended row to PENDING by hand, in the generation in which it may have been sent: it is in doubt.
+-- Whoever sets an ended row to PENDING by hand, in the generation in which it may have been sent: it is in doubt, since
+-- this moment, however old the transaction.
 CREATE OR REPLACE FUNCTION notify.xnovu_reopened() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)
-    VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), now(), true)
+    VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), clock_timestamp(), true)
     ON CONFLICT (id, enterprise_id) DO UPDATE
         SET generation = excluded.generation, token = excluded.token, until = greatest(s.until, excluded.until),
             sends = true, doubt = CASE WHEN s.generation = excluded.generation THEN s.doubt END;
+    IF NEW.notification_status = 'PROCESSING' THEN  -- nobody has it: it is due
+        NEW.claimed_until := coalesce(NEW.claimed_until, now());
+    END IF;
     RETURN NEW;
 END $$;
 
