@@ -224,7 +224,7 @@ async def new_ingest(belt: Belt, store: Database) -> None:
         [event] = result.events
         assert isinstance(event, Hydrated)
         belt.put(event)
-    store.handed_over()
+    store.handed_over([claim.captured.key for claim in claims])
 
 
 def _working(fleet: Fleet, handle: Any, record: Any, provider: Any) -> Callable[[], Awaitable[Any]]:

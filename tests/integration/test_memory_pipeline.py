@@ -19,10 +19,11 @@ from xnovu.errors import Paused, Permanent
 from xnovu.events import Workflow
 from xnovu.policy import Policy
 from xnovu.ports import Backlog
+from xnovu.sending import SendTimes
 from xnovu.stage import Actor
 
 ACME = "11111111-1111-4111-8111-111111111111"
-QUIET = 0.2
+TIMES = SendTimes(0.2, 0.2)
 POLICY = Policy(backoff=0.02, linger=0.001)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.05)
 
@@ -39,8 +40,8 @@ async def pipeline(store: MemoryStore, provider: MemoryProvider) -> AsyncIterato
 
     table = TableSource(store, None, backlog, retractions, QUICK, Metrics())
     table.subscribe("ingest", ["ingest"], POLICY, Actor(Ingest(), POLICY, transport))
-    stages = Hydrate(store), Trigger(store, provider, QUIET), Record(store)
-    for stage in (*stages, Retract(store, provider, QUIET)):
+    stages = Hydrate(store), Trigger(store, provider, TIMES), Record(store)
+    for stage in (*stages, Retract(store, provider, TIMES)):
         kinds = [event.kind for event in stage.accepts]
         transport.subscribe(stage.name, kinds, POLICY, Actor(stage, POLICY, transport))
     await transport.start()

@@ -64,7 +64,7 @@ async def test_drift_is_applied_and_told(options: NatsOptions, jetstream: JetStr
     name = stream_name(options.prefix, "ingest")
     told = await provision(options.url, longer, MAILBOXES)
     assert f"updated stream {name}: max_age 604800 → 1209600" in told
-    assert f"updated consumer hydrate of stream {name}: ack_wait 45 → 60" in told
+    assert f"updated consumer hydrate of stream {name}: ack_wait 10 → 60" in told
     info = await jetstream.stream_info(name)
     assert (info.config.max_age, info.state.messages) == (14 * 86400, 3)
     assert (await jetstream.consumer_info(name, "hydrate")).config.ack_wait == 60

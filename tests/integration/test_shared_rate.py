@@ -87,6 +87,8 @@ async def test_two_at_a_limit_that_is_novus_are_never_refused(nats_server: Embed
         opened(url=novu.url, peers=two) as second,
     ):
         calls = [[call(n) for n in range(start, start + 200)] for start in (0, 200)]
-        verdicts = await asyncio.gather(first.trigger(calls[0]), second.trigger(calls[1]))
+        until = asyncio.get_running_loop().time() + 60
+        asked = (first.trigger(calls[0], until), second.trigger(calls[1], until))
+        verdicts = await asyncio.gather(*asked)
     assert codes([*verdicts[0], *verdicts[1]]) == [None] * 400
     assert novu.novu.ledger.totals.asked == 400

@@ -130,10 +130,8 @@ class MemoryStore(Limited):
     ) -> Mapping[Key, Retracted]:
         now, found = self._now(), list(self._claimed(keys, Status.RETRACTED))
         self._keep(found, times)
-        shown = {r.id: self.sends.shown_after(r, now, times) for r in found}
-        return {
-            r.key: retractions.stands(r, self._trail(r), shown[r.id], now, times) for r in found
-        }
+        shown = [(r, self.sends.shown_after(r, now, times)) for r in found]
+        return {r.key: retractions.stands(r, self._trail(r), s, now, times) for r, s in shown}
 
     async def record_retractions(
         self, outcomes: Mapping[Key, Retraction]
