@@ -152,7 +152,7 @@ CREATE TABLE notify.xnovu_sending (
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=10000);
 ALTER TABLE notify.xnovu_sending ENABLE ROW LEVEL SECURITY;
 
-CREATE FUNCTION notify.begin_retraction(keys jsonb, lease_seconds double precision, settle_seconds double precision, hold_seconds double precision)
+CREATE FUNCTION notify.begin_retraction(keys jsonb, settle_seconds double precision, hold_seconds double precision)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, seconds double precision, outcome text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
@@ -399,7 +399,7 @@ CREATE FUNCTION notify.xnovu_wake()
 CREATE PUBLICATION supabase_realtime FOR TABLE notify.ent_notification WITH (publish = 'insert, update, delete, truncate');
 CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification WITH (publish = 'insert, update');
 
-GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double precision,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb) TO service_role;

@@ -23,7 +23,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "release": {"keys": []},
     "redrive": {"keys": [], "who": None},
     "retract": {"keys": [], "reason": None},
-    "begin_retraction": {"keys": [], **TIMES},
+    "begin_retraction": {"keys": [], "settle_seconds": 1.0, "hold_seconds": 1.0},
     "record_retractions": {"outcomes": []},
 }
 

@@ -170,7 +170,7 @@ def test_claiming_retractions_is_as_cheap_in_a_crowd(database: str, crowd: str) 
 
 
 @pytest.mark.parametrize(
-    ("function", "more"), [("begin_retraction", ", 10, 30, 80"), ("record_retractions", "")]
+    ("function", "more"), [("begin_retraction", ", 30, 120"), ("record_retractions", "")]
 )
 def test_rows_in_hand_are_reached_by_id(database: str, function: str, more: str) -> None:
     migrate(database)

@@ -266,7 +266,7 @@ def test_the_service_key_does_what_stages_do(tables: Project) -> None:
     call("SELECT * FROM notify.end_send(%s, gen_random_uuid())", keys)
     for function in ("load", "release", "record", "redrive", "retract"):
         call(f"SELECT * FROM notify.{function}(%s::jsonb)", keys)
-    call("SELECT * FROM notify.begin_retraction(%s, 10, 30, 80)", keys)
+    call("SELECT * FROM notify.begin_retraction(%s, 30, 120)", keys)
     (history,) = call("SELECT notify.history(%s) AS it", claimed[0]["id"])
     statuses = [line["to_status"] for line in history["it"]["transitions"]]
     assert statuses == ["PROCESSING", "SENT", "RETRACTED"]

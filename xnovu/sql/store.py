@@ -108,7 +108,6 @@ class SqlStore(SqlClaims):
         found = await self._of_keys(
             "begin_retraction",
             keys,
-            lease_seconds=times.lease,
             settle_seconds=times.settle,
             hold_seconds=times.hold,
         )

@@ -2,7 +2,7 @@
 -- seconds all that was sent of them surely shows, and the outcome where it is known. A row of which there is no send
 -- record was never begun, and is stopped: the insert waits for whoever is just writing one (notify.begin_send).
 CREATE OR REPLACE FUNCTION notify.begin_retraction(
-    keys jsonb, lease_seconds double precision, settle_seconds double precision, hold_seconds double precision)
+    keys jsonb, settle_seconds double precision, hold_seconds double precision)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int,
                previous text, seconds double precision, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
