@@ -22,13 +22,13 @@ INSERT INTO notify.ent_notification (enterprise_id, notification_workflow_id, re
 SELECT %s, 'welcome', ARRAY[gen_random_uuid()] FROM generate_series(1, %s)
 """
 COUNT = "SELECT count(*) AS n FROM notify.ent_notification WHERE notification_status::text = %s"
-HURRIED = {"trigger": {"timeout": 3.0, "backoff": 0.05, "pause_max": 0.2}}
+HURRIED = {"trigger": {"timeout": 20.0, "backoff": 0.05, "pause_max": 0.2}}
 
 
 @pytest.fixture
 async def here(database, nats_server, monkeypatch) -> AsyncIterator[World]:
     settings: dict[str, Any] = {
-        "provider": {"timeout": 1.5, "settle": 0.5},
+        "provider": {"timeout": 10.0, "settle": 0.5},
         "stages": HURRIED,
     }
     async with world(database, nats_server, monkeypatch, **settings) as around:

@@ -223,11 +223,13 @@ class Counting:
         self._provider = provider
         self.inside = self.most = 0
 
-    async def trigger(self, calls: Sequence[Trigger]) -> Sequence[XNovuError | None]:
+    async def trigger(
+        self, calls: Sequence[Trigger], until: float
+    ) -> Sequence[XNovuError | None]:
         self.inside += len(calls)
         self.most = max(self.most, self.inside)
         try:
-            return await self._provider.trigger(calls)
+            return await self._provider.trigger(calls, until)
         finally:
             self.inside -= len(calls)
 
@@ -315,7 +317,7 @@ import asyncio
 from xnovu import QueueConfig, SubscriptionManager
 
 class Never:
-    async def trigger(self, calls):
+    async def trigger(self, calls, until):
         await asyncio.Event().wait()
 
 async def main():
