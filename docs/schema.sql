@@ -164,11 +164,11 @@ CREATE FUNCTION notify.being_sent(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
 
-CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, token uuid DEFAULT NULL::uuid, of_enterprise text DEFAULT NULL::text, after text DEFAULT NULL::text, idle_only boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb)
+CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, token uuid DEFAULT NULL::uuid, of_enterprise text DEFAULT NULL::text, after text DEFAULT NULL::text, idle_only boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean, express boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
-CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb)
+CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, recipients integer)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
@@ -304,7 +304,7 @@ CREATE FUNCTION notify.xnovu_functions()
     RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
-CREATE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text)
+CREATE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
 
@@ -402,8 +402,8 @@ CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification WITH (publish = 
 GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claimed(uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
@@ -438,7 +438,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_forget_sends(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_functions() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;

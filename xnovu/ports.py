@@ -12,9 +12,6 @@ from xnovu.policy import Fate, Policy
 from xnovu.retraction import Recaller, Retractions
 from xnovu.sending import Sending, SendTimes
 
-LATE = 60.0
-"""Seconds in which a claim whose answer was lost may still be on its way to the database."""
-
 HANDOVER = 10.0
 """Seconds within which claimed rows are handed over; after that their claimer is taken for dead."""
 
@@ -157,14 +154,13 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """
-    A row that ingest has just taken; ``claimed_before`` tells a lapsed lease from a new row.
+    A row that ingest has just taken.
 
     It may go before others, ``express``, where its enterprise has less than a turn's rows waiting
     and others have more, or where it is urgent among those of its own.
     """
 
     captured: Captured
-    claimed_before: bool = False
     express: bool = False
 
 
@@ -183,7 +179,7 @@ class Store(Retractions, Protocol):
         Take up to ``limit`` due rows, for ``lease`` seconds. No row is given out twice.
 
         ``idle_only``: of those enterprises only that have nothing PROCESSING. What a call has taken
-        whose answer was lost, a later call of this store returns: for LATE seconds it looks.
+        whose answer was lost is due again with this store's next claim, or in HANDOVER seconds.
         """
         ...
 

@@ -223,9 +223,7 @@ class Counting:
         self._provider = provider
         self.inside = self.most = 0
 
-    async def trigger(
-        self, calls: Sequence[Trigger], until: float
-    ) -> Sequence[XNovuError | None]:
+    async def trigger(self, calls: Sequence[Trigger], until: float) -> Sequence[XNovuError | None]:
         self.inside += len(calls)
         self.most = max(self.most, self.inside)
         try:

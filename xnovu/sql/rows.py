@@ -71,10 +71,9 @@ def key(record: Record) -> Key:
 
 
 def claim(record: Record) -> Claim:
-    """What `notify.claim` says of a row, or `notify.claimed`, which does not know of its lane."""
+    """What `notify.claim` says of a row."""
     captured = Captured(notification_id=record["id"], **_shared(record))
-    express = record.get("express", False)
-    return Claim(captured, record["claimed_before"], express)
+    return Claim(captured, record["express"])
 
 
 def retraction(record: Record) -> RetractRequested:

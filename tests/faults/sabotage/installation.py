@@ -21,7 +21,7 @@ from psycopg.rows import DictRow, dict_row
 
 from tests.faults.sabotage import job, saboteur
 from tests.faults.sabotage.job import Wave
-from tests.faults.sabotage.saboteur import DONE, Deed, Orders
+from tests.faults.sabotage.saboteur import DONE, UNHEARD, Deed, Orders
 from xnovu.adapters.nats.arrival import MESSAGE_ID
 from xnovu.adapters.nats.topology import kinds_of, stream_name
 from xnovu.adapters.postgres.migrations import migrate
@@ -135,11 +135,16 @@ class Installation:
 
     def passages(self) -> list[str]:
         """What has gone through the doors: all of it, or what came upon a deed in its wave."""
-        lines = self._lines()
+        lines = [line for line in self._lines() if not line.startswith(UNHEARD)]
         deeds = [number for number, line in enumerate(lines) if line.startswith(DONE)]
         if not deeds:
             return [line for line in lines if line != WAVE]
         return list(takewhile(lambda line: line != WAVE, lines[deeds[-1] + 1 :]))
+
+    @property
+    def unheard(self) -> Counter[int]:
+        """How often each row was claimed by a call whose answer was lost."""
+        return Counter(int(line[1:]) for line in self._lines() if line.startswith(UNHEARD))
 
     @property
     def left(self) -> Sequence[Deed]:

@@ -35,6 +35,8 @@ UNSEEN = ("next_due", "state")
 """What only asks whether there is anything to do."""
 DONE = "!"
 """Begins the line of the diary that tells of a deed."""
+UNHEARD = "?"
+"""Begins the line that names a row whose claim got no answer."""
 NOBODY = "_INBOX.nobody"
 PR_SET_PDEATHSIG = 1
 
@@ -105,6 +107,12 @@ class Saboteur:
         self._note(f"{DONE} {deed}")
         return deed
 
+    def keeps_from_hearing(self, deed: Deed | None, ids: Sequence[str]) -> None:
+        """Note whose claim has happened, if he cuts off its answer."""
+        if deed and deed.when is When.AFTER and deed.how is not How.KILL:
+            for number in ids:
+                self._note(f"{UNHEARD}{number}")
+
     def _note(self, line: str) -> None:
         os.write(self._diary, f"{line}\n".encode())
 
@@ -157,8 +165,10 @@ def _to_the_database(saboteur: Saboteur, execute: Real) -> Real:
             cursor = await execute(connection, query, params)
             if not (rows := await cursor.fetchall()):
                 return cursor
-            deed = saboteur.meets(function, [str(row["id"]) for row in rows])
+            ids = [str(row["id"]) for row in rows]
+            deed = saboteur.meets(function, ids)
             await _disconnected(connection, deed, When.BEFORE)
+        saboteur.keeps_from_hearing(deed, ids)
         await _disconnected(connection, deed, When.AFTER)
         await cursor.scroll(0, "absolute")
         return cursor

@@ -66,9 +66,10 @@ async def complaints(here: Installation) -> list[str]:
 
 
 def _of_claims(here: Installation, rows: Standing) -> Iterator[str]:
-    """Nothing is claimed again but what was in a dead claimer's hands."""
+    """Nothing is claimed again but what was in a dead claimer's hands, or of a lost answer."""
+    again = here.stranded + here.unheard
     for number, row in ROWS.items():
-        wanted = row.claims + here.stranded[number]
+        wanted = row.claims + again[number]
         if (claims := rows[number]["claims"]) != wanted:
             yield f"row {number} was claimed {claims} times, not {wanted}"
 

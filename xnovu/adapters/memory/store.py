@@ -252,7 +252,7 @@ class MemoryStore(Limited):
             transaction_id=record.transaction_id,
         )
         new = before is Status.PENDING
-        return Claim(captured, record.claims > 1, express and new)
+        return Claim(captured, express and new)
 
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))

@@ -18,7 +18,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event
 from xnovu.policy import Fate, Policy, Retry, Stride
-from xnovu.ports import LATE, Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
+from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""
@@ -28,6 +28,9 @@ LOCKED = 0.05
 
 RECOUNT, RECOUNT_NOTHING = 0.05, 10.0
 """Seconds between two questions to the broker how much is on its way; where nothing was."""
+
+UNASKED = 60.0
+"""Seconds after which a claim looks at everything, whatever it was told that is due."""
 
 AHEAD = 2
 """Batches that may lie ready at first, before anything is known of how fast they are worked on."""
@@ -93,7 +96,6 @@ class TableSource:
     _glance: float = 0.0
     _nap: float = 0.0
     _recount: float = 0.0
-    _doubtful_until: float = 0.0
     _swept: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
@@ -161,7 +163,7 @@ class TableSource:
             except Exception as error:  # noqa: BLE001 - the sweep goes on for ever
                 trouble += 1
                 nap = policy.pause(trouble)
-                self._doubtful_until = asyncio.get_running_loop().time() + LATE
+                self._expected = True
                 self._line.lost(describe(error))
                 self.stalled(error)
             await self._rest(nap)
@@ -249,9 +251,9 @@ class TableSource:
         return len(events)
 
     def _quiet(self) -> bool:
-        """Whether nobody has told of a row, and none of the last ones is on its way or in doubt."""
-        sure = self._doubtful_until <= asyncio.get_running_loop().time() < self._swept + LATE
-        return sure and not (self._expected or self._on_their_way)
+        """Whether nobody has told of a row, and none of the last ones is on its way."""
+        lately = asyncio.get_running_loop().time() < self._swept + UNASKED
+        return lately and not (self._expected or self._on_their_way)
 
     def _room(self) -> int:
         """How many more rows may be claimed at once, by the last count."""

@@ -2,6 +2,7 @@ DROP FUNCTION IF EXISTS notify.claim(int, double precision);
 DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text);
 DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text);
 DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text, boolean);
+DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text, boolean, double precision, jsonb);
 
 -- Take up to `max_rows` due rows for `lease_seconds`; of one enterprise where `of_enterprise` says so.
 -- Skips what others are taking at this moment. Those whose claim has lapsed come first, but never keep all
@@ -13,10 +14,11 @@ DROP FUNCTION IF EXISTS notify.claim(int, double precision, uuid, text, text, bo
 -- that need less than their turn while others have a whole one waiting; and of each turn, and of all together,
 -- the first one in twenty (or one), where they go before the turn's last by a whole step of priority, or what
 -- that is worth in age. Who says in `handed_over`, at a later call, whose rows are on their way, has their claims for
--- `handover_seconds` only until then. Planned anew each time, and only ever along the indexes.
+-- `handover_seconds` only until then. What a call in `lost` has taken is due again. Planned anew each time, and only ever along the indexes.
 CREATE OR REPLACE FUNCTION notify.claim(max_rows int, lease_seconds double precision, token uuid DEFAULT NULL,
                              of_enterprise text DEFAULT NULL, after text DEFAULT NULL, idle_only boolean DEFAULT false,
-                             handover_seconds double precision DEFAULT NULL, handed_over jsonb DEFAULT '[]')
+                             handover_seconds double precision DEFAULT NULL, handed_over jsonb DEFAULT '[]',
+                             lost jsonb DEFAULT '[]')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text,
                expires_at timestamptz, claimed_before boolean, express boolean)
 LANGUAGE plpgsql
@@ -38,7 +40,7 @@ DECLARE
     all_of_them boolean;
 BEGIN
     PERFORM set_config('xnovu.actor', 'ingest', true);
-    PERFORM notify.xnovu_hand_over(claim.handed_over, claim.of_enterprise);
+    PERFORM notify.xnovu_hand_over(claim.handed_over, claim.of_enterprise, claim.lost);
     PERFORM notify.xnovu_arm(wanted);
     SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
            array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)

@@ -1,12 +1,13 @@
 DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, text, boolean);
+DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, text, boolean, double precision, jsonb);
 
 -- Take up to `max_rows` retractions that are to be told, for `lease_seconds`; of one enterprise where
 -- `of_enterprise` says so. `again` with the token of a call whose answer was lost: what that has taken.
--- `handover_seconds` and `handed_over` as in notify.claim.
+-- `handover_seconds`, `handed_over` and `lost` as in notify.claim; `again` is asked by stages of 0.1 alone.
 CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds double precision, token uuid,
                                          of_enterprise text DEFAULT NULL, again boolean DEFAULT false,
                                          handover_seconds double precision DEFAULT NULL,
-                                         handed_over jsonb DEFAULT '[]')
+                                         handed_over jsonb DEFAULT '[]', lost jsonb DEFAULT '[]')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, recipients int)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
@@ -16,8 +17,9 @@ AS $$
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := claim_retractions.of_enterprise;
 BEGIN
-    IF claim_retractions.handed_over <> '[]' THEN
-        PERFORM notify.xnovu_hand_over(claim_retractions.handed_over, claim_retractions.of_enterprise);
+    IF claim_retractions.handed_over <> '[]' OR claim_retractions.lost <> '[]' THEN
+        PERFORM notify.xnovu_hand_over(
+            claim_retractions.handed_over, claim_retractions.of_enterprise, claim_retractions.lost);
     END IF;
     IF claim_retractions.again THEN
         RETURN QUERY

@@ -1,6 +1,8 @@
--- These claims' rows are on their way. Those of claims whose worker has died before that are due again; of those that
--- keep to one enterprise, where the caller does.
-CREATE OR REPLACE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text) RETURNS void
+DROP FUNCTION IF EXISTS notify.xnovu_hand_over(jsonb, text);
+
+-- The rows of the claims `tokens` are on their way. Those of claims whose worker has died before that are due again, and
+-- of claims whose answer was `lost`; of those that keep to one enterprise, where the caller does.
+CREATE OR REPLACE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 DECLARE
@@ -8,6 +10,9 @@ DECLARE
 BEGIN
     IF tokens <> '[]' THEN
         DELETE FROM notify.xnovu_claim c WHERE c.token::text IN (SELECT jsonb_array_elements_text(tokens));
+    END IF;
+    IF lost <> '[]' THEN
+        UPDATE notify.xnovu_claim c SET until = now() WHERE c.token::text IN (SELECT jsonb_array_elements_text(lost));
     END IF;
     SELECT array_agg(c.token) INTO dead FROM (
         SELECT c.token FROM notify.xnovu_claim c
