@@ -2,20 +2,17 @@
 
 import os
 import sys
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.folder import Folder
+from xnovu.local.health import says_ready
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.process import Child, Command
+from xnovu.local.process import Command, Server
 from xnovu.local.supabase import LocalSupabase, RunningSupabase
 from xnovu.local.supabase.realtime import local_realtime
 
@@ -47,8 +44,9 @@ class Stack:
         self._supabase: LocalSupabase | None = None
         self.postgres = EmbeddedPostgres(folder / "postgres", settings=postgres_settings)
         self.nats = EmbeddedNats(folder / "nats")
-        self._novu = _Program("the local Novu", folder / "novu")
-        self._stages = _Program("the stages", folder / "stages")
+        self._novu = _Program("the local Novu", folder / "novu", "/_local/options", "novu")
+        stages, withheld = folder / "stages", DATABASE_URL if supabase else ""
+        self._stages = _Program("the stages", stages, "/readyz", "run", "all", withheld=withheld)
 
     @property
     def novu_url(self) -> str:
@@ -70,9 +68,9 @@ class Stack:
 
     def start_servers(self) -> None:
         """Start the servers side by side, and then, on the database, the local Supabase."""
-        novu = partial(self._novu.start, "novu", path="/_local/options", environment=os.environ)
         with ThreadPoolExecutor(3) as pool:
-            for started in [pool.submit(s) for s in (self.postgres.start, self.nats.start, novu)]:
+            servers = (self.postgres, self.nats, self._novu)
+            for started in [pool.submit(server.start) for server in servers]:
                 started.result()
         if self._with_supabase:
             dsn, folder = self.postgres.create_database(DATABASE), self.folder / "supabase"
@@ -97,10 +95,7 @@ class Stack:
 
     def start_stages(self) -> None:
         """Start all stages in one process, and wait until they are ready."""
-        environment = dict(os.environ)
-        if self._with_supabase:
-            del environment[DATABASE_URL]
-        self._stages.start("run", "all", path="/readyz", environment=environment)
+        self._stages.start()
 
     def stop_stages(self) -> None:
         """Stop the stages: what is in hand finishes."""
@@ -126,55 +121,37 @@ class Stack:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
-class _Program:
-    """An ``xnovu`` command as a child with a port of its own."""
+class _Program(Server):
+    """
+    An ``xnovu`` command with a port of its own; it is ready once the page at ``path`` is there.
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self._folder = Folder(folder, name)
-        self._child = Child(name, self._folder)
-        self._port = 0
+    It has this process's environment, but for the variable that is ``withheld``.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, path: str, *arguments: str, withheld: str = ""
+    ) -> None:
+        super().__init__(name, folder)
+        self._path, self._arguments, self._withheld = path, arguments, withheld
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"http://{LOOPBACK}:{self._known('port')}"
 
     @property
     def log(self) -> Path:
         return self._folder.log
 
-    def start(self, *arguments: str, path: str, environment: Mapping[str, str]) -> None:
-        self._child.start(lambda: self._command(arguments, path, environment))
-
-    def stop(self) -> None:
-        self._child.stop()
-
-    def _command(
-        self, arguments: tuple[str, ...], path: str, environment: Mapping[str, str]
-    ) -> Command:
-        self._port = self._folder.port("port", None)
+    def _command(self) -> Command:
+        port = self._folder.port("port", None)
+        own = {name: value for name, value in os.environ.items() if name != self._withheld}
         return Command(
-            (sys.executable, "-m", "xnovu", *arguments, "--port", str(self._port)),
+            (sys.executable, "-m", "xnovu", *self._arguments, "--port", str(port)),
             self._folder.path,
-            _answers(self.url + path),
-            environment={**environment, "PYTHONPATH": str(SOURCES)},
+            lambda _: says_ready(port, self._path),
+            environment={**own, "PYTHONPATH": str(SOURCES)},
         )
-
-
-def _answers(url: str) -> Callable[[int], bool]:
-    def check(_: int) -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http URL
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    return check

@@ -15,8 +15,8 @@ def accepts(port: int) -> bool:
 
 
 def says_ready(port: int, path: str) -> bool:
-    """Whether this page of the server on this port answers 200, within a second."""
-    connection = HTTPConnection(LOOPBACK, port, timeout=1)
+    """Whether this page of the server on this port answers 200, within two seconds."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

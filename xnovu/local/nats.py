@@ -6,14 +6,11 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from xnovu.local.errors import LocalServerError
-from xnovu.local.folder import Folder
 from xnovu.local.health import accepts, says_ready
 from xnovu.local.ports import LOOPBACK
-from xnovu.local.process import Child, Command
+from xnovu.local.process import Command, Server
 
 NAME = "embedded NATS"
 DEFAULTS = {"max_payload": "8MB"}
@@ -45,78 +42,33 @@ def _packaged() -> str | None:
     return next((str(file.locate()) for file in files if file.name == "nats-server"), None)
 
 
-class EmbeddedNats:
+class EmbeddedNats(Server):
     """
     A nats-server with JetStream, on loopback, that keeps its streams in a folder of its own.
 
     `settings` are options of the server's configuration file as text, such as
-    `{"sync_interval": "always", "max_payload": "1MB"}`. With `port=None` it takes the port of its
-    last run, else a free one. On Linux it dies with the process that started it.
+    `{"sync_interval": "always", "max_payload": "1MB"}`.
     """
 
     def __init__(
         self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        self._folder = Folder(folder, NAME)
-        self._child = Child(NAME, self._folder)
-        self._wanted_port = port
+        super().__init__(NAME, folder, port)
         self._settings = DEFAULTS | dict(settings or {})
 
     @property
     def url(self) -> str:
         """Where clients connect; known from the first start on."""
-        return f"nats://{LOOPBACK}:{self._port('port')}"
+        return f"nats://{LOOPBACK}:{self._known('port')}"
 
     @property
     def monitor_url(self) -> str:
         """The address of the server's own HTTP pages (/healthz, /jsz, /varz)."""
-        return f"http://{LOOPBACK}:{self._port('monitor_port')}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the server lives (frozen counts)."""
-        return self._child.running
-
-    def start(self) -> None:
-        """Starts the server and waits until JetStream is ready; raises LocalServerError."""
-        self._child.start(self._command)
-
-    def stop(self) -> None:
-        """Shuts the server down and waits for it; its streams stay."""
-        self._child.stop()
-
-    def kill(self) -> None:
-        """Ends the server on the spot (SIGKILL); `start` brings it back, same port and store."""
-        self._child.kill()
-
-    def pause(self) -> None:
-        """Freezes the server: connections stay open, nothing answers."""
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Lets a frozen server go on."""
-        self._child.resume()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _port(self, key: str) -> int:
-        if (port := self._folder.recall(key)) is None:
-            raise LocalServerError(f"{NAME} has no address yet: start it first")
-        return int(port)
+        return f"http://{LOOPBACK}:{self._known('monitor_port')}"
 
     def _command(self) -> Command:
         binary = nats_binary()
-        port = self._wanted_port = self._folder.port("port", self._wanted_port)
+        port = self._take_port()
         monitor = self._folder.port("monitor_port", None)
         configuration = self._folder.path / "nats.conf"
         configuration.write_text("\n".join(self._configuration(port, monitor)) + "\n")

@@ -3,15 +3,12 @@
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
 from xnovu.local.errors import LocalServerError
-from xnovu.local.folder import Folder
 from xnovu.local.ports import LOOPBACK
 from xnovu.local.postgres_binaries import (
     NAME,
@@ -20,7 +17,7 @@ from xnovu.local.postgres_binaries import (
     server_user,
 )
 from xnovu.local.postgres_data import ENVIRONMENT, make_data, nameless
-from xnovu.local.process import Child, Command
+from xnovu.local.process import Command, Server
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -33,57 +30,25 @@ SETTINGS = {
 STATUS_LINE = 7  # in postmaster.pid, counted from 0
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Server):
     """
     A Postgres server on loopback that keeps its data, port and password in a folder of its own.
 
-    `settings` are server settings such as `{"fsync": "off"}`. With `port=None` it takes the port of
-    its last run, else a free one. Started by root it runs as the user XNOVU_PG_USER names, else
-    `nobody`. On Linux it dies with the process that started it.
+    `settings` are server settings such as `{"fsync": "off"}`. Started by root it runs as the user
+    XNOVU_PG_USER names, else `nobody`.
     """
 
     def __init__(
         self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        self._folder = Folder(folder, NAME)
+        super().__init__(NAME, folder, port)
         self._data = self._folder.path / "data"
-        self._child = Child(NAME, self._folder)
-        self._wanted_port = port
         self._settings = SETTINGS | dict(settings or {})
 
     @property
     def dsn(self) -> str:
         """The connection string of the database `postgres`; known from the first start on."""
         return self._dsn("postgres")
-
-    @property
-    def running(self) -> bool:
-        """Whether the server lives (frozen counts)."""
-        return self._child.running
-
-    def start(self) -> None:
-        """
-        Starts the server, making its data first if there is none, and waits until it is ready.
-
-        Raises LocalServerError.
-        """
-        self._child.start(self._command)
-
-    def stop(self) -> None:
-        """Shuts the server down, ending its sessions, and waits for it; the data stays."""
-        self._child.stop()
-
-    def kill(self) -> None:
-        """Ends all its processes at once (SIGKILL); `start` brings it back, same port and data."""
-        self._child.kill()
-
-    def pause(self) -> None:
-        """Freezes all its processes: connections stay open, nothing answers."""
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Lets a frozen server go on."""
-        self._child.resume()
 
     def create_database(self, name: str) -> str:
         """The connection string of the database of this name, made if there is none."""
@@ -93,22 +58,8 @@ class EmbeddedPostgres:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self._dsn(name)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def _dsn(self, database: str) -> str:
-        port, password = self._folder.recall("port"), self._folder.recall("password")
-        if port is None or password is None:
-            raise LocalServerError(f"{NAME} has no address yet: start it first")
+        port, password = self._known("port"), self._known("password")
         return f"postgresql://postgres:{password}@{LOOPBACK}:{port}/{quote(database, safe='')}"
 
     def _command(self) -> Command:
@@ -120,8 +71,7 @@ class EmbeddedPostgres:
             self._folder.remember("password", password)
             make_data(self._data, programs, user, password)
         self._check_data(major)
-        self._wanted_port = self._folder.port("port", self._wanted_port)
-        settings = self._settings | {"port": str(self._wanted_port)}
+        settings = self._settings | {"port": str(self._take_port())}
         options = [word for item in settings.items() for word in ("-c", "=".join(item))]
         return Command(
             arguments=(programs / "postgres", "-D", nameless(self._data, user), *options),

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from xnovu.local.errors import LocalServerError
 from xnovu.local.folder import Folder, wait_until
@@ -48,22 +50,32 @@ def launcher(folder: Path, user: User) -> list[str]:
     return [sys.executable, "-I", "-S", launch, *numbers, str(folder)]
 
 
-class Child:
-    """A running server and its whole family of processes, owner of its folder."""
+class Server(ABC):
+    """
+    A server and its whole family of processes, owner of its folder.
 
-    def __init__(self, name: str, folder: Folder) -> None:
+    It keeps its port there: with `port=None` it takes that of its last run, else a free one. On
+    Linux it dies with the process that started it.
+    """
+
+    def __init__(self, name: str, folder: Path, port: int | None = None) -> None:
         self._name = name
-        self._folder = folder
+        self._folder = Folder(folder, name)
+        self._wanted_port = port
         self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def _command(self) -> Command:
+        """What to run, everything prepared for it; the folder is owned by then."""
 
     @property
     def running(self) -> bool:
         """Whether the server lives (frozen counts)."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, prepare: Callable[[], Command]) -> None:
+    def start(self) -> None:
         """
-        Owns the folder, then prepares and starts the server, and waits until it is ready.
+        Starts the server and waits until it is ready.
 
         Raises LocalServerError when a server runs there already or this one does not come up.
         """
@@ -71,13 +83,13 @@ class Child:
             self._forget()
         lock = self._folder.own()
         try:
-            self._come_up(prepare(), lock)
+            self._come_up(self._command(), lock)
         except BaseException:
             self.kill()
             raise
 
     def stop(self) -> None:
-        """Asks the server to shut down at once and waits until it has; kills it after 30 s."""
+        """Shuts the server down and waits for it, 30 s at most; what it has stored stays."""
         if self._process is not None and self.running:
             self.resume()
             self._process.send_signal(signal.SIGINT)
@@ -88,7 +100,7 @@ class Child:
         self._forget()
 
     def kill(self) -> None:
-        """Ends every process of the server on the spot, as a power cut would."""
+        """Ends all its processes on the spot (SIGKILL); `start` brings it back, on its port."""
         if self._process is not None and self.running:
             _signal_all(_freeze(self._process.pid), signal.SIGKILL)
             self._process.wait()
@@ -104,6 +116,24 @@ class Child:
         """Lets a frozen server go on."""
         if self._process is not None and self.running:
             _signal_all(family(self._process.pid), signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _known(self, key: str) -> str:
+        """What is known of its address from the first start on."""
+        if (value := self._folder.recall(key)) is None:
+            raise LocalServerError(f"{self._name} has no address yet: start it first")
+        return value
+
+    def _take_port(self) -> int:
+        """Where it is to listen, now and at its next start."""
+        self._wanted_port = self._folder.port("port", self._wanted_port)
+        return self._wanted_port
 
     def _come_up(self, command: Command, lock: int) -> None:
         process = self._process = _BIRTHPLACE.submit(self._spawn, command, lock).result()

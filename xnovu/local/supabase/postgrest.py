@@ -5,14 +5,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from xnovu.local.errors import LocalServerError
-from xnovu.local.folder import Folder
 from xnovu.local.health import says_ready
 from xnovu.local.ports import LOOPBACK
-from xnovu.local.process import Child, Command
+from xnovu.local.process import Command, Server
 from xnovu.local.supabase.postgrest_binary import NAME, find_postgrest
 
 
@@ -24,14 +20,13 @@ class PostgrestOptions:
     max_rows: int = 1000
 
 
-class Postgrest:
+class Postgrest(Server):
     """
     A PostgREST on loopback that keeps its port in a folder of its own.
 
-    `dsn` is the login of the role `authenticator`; `jwt_secret` signs the tokens it believes. With
-    `port=None` it takes the port of its last run, else a free one. It reads the schema anew when
-    the database is told `NOTIFY pgrst, 'reload schema'`. On Linux it dies with the process that
-    started it.
+    `dsn` is the login of the role `authenticator`; `jwt_secret` signs the tokens it believes. It
+    reads the schema anew when the database is told `NOTIFY pgrst, 'reload schema'`. Where there is
+    no program to run, `start` raises PostgrestMissing.
     """
 
     def __init__(
@@ -43,64 +38,19 @@ class Postgrest:
         options: PostgrestOptions | None = None,
         port: int | None = None,
     ) -> None:
-        self._folder = Folder(folder, NAME)
-        self._child = Child(NAME, self._folder)
+        super().__init__(NAME, folder, port)
         self._dsn = dsn
         self._jwt_secret = jwt_secret
         self._options = options or PostgrestOptions()
-        self._wanted_port = port
 
     @property
     def url(self) -> str:
         """Where clients connect; known from the first start on."""
-        if (port := self._folder.recall("port")) is None:
-            raise LocalServerError(f"{NAME} has no address yet: start it first")
-        return f"http://{LOOPBACK}:{port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the server lives (frozen counts)."""
-        return self._child.running
-
-    def start(self) -> None:
-        """
-        Starts the server and waits until it has read the schema.
-
-        Raises LocalServerError; PostgrestMissing where there is no program to run.
-        """
-        self._child.start(self._command)
-
-    def stop(self) -> None:
-        """Shuts the server down and waits for it."""
-        self._child.stop()
-
-    def kill(self) -> None:
-        """Ends the server on the spot (SIGKILL); `start` brings it back on the same port."""
-        self._child.kill()
-
-    def pause(self) -> None:
-        """Freezes the server: connections stay open, nothing answers."""
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Lets a frozen server go on."""
-        self._child.resume()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        return f"http://{LOOPBACK}:{self._known('port')}"
 
     def _command(self) -> Command:
         program = find_postgrest()
-        port = self._wanted_port = self._folder.port("port", self._wanted_port)
+        port = self._take_port()
         admin = self._folder.port("admin_port", None)
         configuration = self._folder.path / "postgrest.conf"
         _write(configuration, "\n".join(self._configuration(port, admin)) + "\n")
