@@ -52,7 +52,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         yield World(
             provider,
             lambda one: entry.fan_outs if (entry := running.novu.ledger.find(one)) else 0,
-            lambda: faults.add([Fault("503", endpoint=e, count=None) for e in DOWN]),
+            lambda: faults.script(*[Fault("503", endpoint=e, count=None) for e in DOWN]),
             faults.clear,
         )
         await provider.close()

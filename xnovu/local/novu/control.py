@@ -76,7 +76,7 @@ class Control:
         return as_json({"faults": self._novu.faults.shown()})
 
     async def post_faults(self, request: Request) -> Answer:
-        self._novu.faults.add(parsed_faults(await _document(request)))
+        self._novu.script(*parsed_faults(await _document(request)))
         return as_json({"faults": self._novu.faults.shown()}, 201)
 
     async def delete_faults(self, request: Request) -> Answer:

@@ -1,12 +1,12 @@
 """Faults on purpose: which calls go wrong, and how."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from random import Random
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
+
+from xnovu.local.faults import Occasion
 
 from .answers import (
     HTML_TYPE,
@@ -39,16 +39,12 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Occasion):
     """
     One thing that goes wrong.
 
-    kind: what happens. `latency` adds to the others and to itself; of the rest the first
-        scripted one that fits a call strikes.
+    kind: what happens.
     endpoint, workflow, transaction: which calls it fits (a bulk fits by any of its events).
-    nth: the first fitting call it may strike, counted from 1.
-    count: how often it strikes at most; None: no end.
-    probability, seed: how likely it strikes a fitting call, drawn from a generator of its own.
     seconds: the latency, the Retry-After of 429 and 503, or how long a time-out stays silent
         before the connection is cut (0: until the client gives up).
     accepted: answers with a status only: the request is carried out and its answer lost.
@@ -60,17 +56,20 @@ class Fault:
     endpoint: Endpoint | None = None
     workflow: str | None = None
     transaction: str | None = None
-    nth: Annotated[int, Field(ge=1)] = 1
-    count: Annotated[int, Field(ge=1)] | None = 1
-    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
-    seed: int = 0
-    seconds: Annotated[float, Field(ge=0)] = 0.0
     accepted: bool = False
 
     @property
     def accepts(self) -> bool:
         """Whether the request is carried out all the same."""
         return self.accepted or self.kind.endswith("_after_accept")
+
+    def fits(self, call: Call) -> bool:
+        """Whether it is about this call."""
+        return (
+            self.endpoint in (None, call.endpoint)
+            and (self.workflow is None or self.workflow in call.named("name"))
+            and (self.transaction is None or self.transaction in call.transactions())
+        )
 
     def outcome(self, call: Call, at: float, answer: Answer | None = None) -> Outcome:
         """What the client gets instead of the true answer."""
@@ -107,72 +106,6 @@ _PAGES = {
     "503_proxy": _page(503, "503 Service Temporarily Unavailable"),
     "504": _page(504, "504 Gateway Time-out"),
 }
-
-
-class _Scripted:
-    """A fault with its counts: fitting calls seen, strikes made."""
-
-    __slots__ = ("_random", "fault", "seen", "struck")
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.seen = 0
-        self.struck = 0
-        self._random = Random(fault.seed)  # noqa: S311 - repeatable on purpose
-
-    def strikes(self, call: Call, spare: bool) -> bool:
-        """Counts a call and says whether it is struck; `spare` only counts."""
-        fault = self.fault
-        if not _fits(fault, call):
-            return False
-        self.seen += 1
-        if spare or self.seen < fault.nth or self.struck == fault.count:
-            return False
-        if fault.probability < 1 and self._random.random() >= fault.probability:
-            return False
-        self.struck += 1
-        return True
-
-
-def _fits(fault: Fault, call: Call) -> bool:
-    return (
-        fault.endpoint in (None, call.endpoint)
-        and (fault.workflow is None or fault.workflow in call.named("name"))
-        and (fault.transaction is None or fault.transaction in call.transactions())
-    )
-
-
-class FaultScript:
-    """The faults to come, in the order in which they were scripted."""
-
-    __slots__ = ("_scripted",)
-
-    def __init__(self) -> None:
-        self._scripted: list[_Scripted] = []
-
-    def add(self, faults: Iterable[Fault]) -> None:
-        self._scripted += [_Scripted(fault) for fault in faults]
-
-    def clear(self) -> None:
-        self._scripted.clear()
-
-    def strike(self, call: Call) -> tuple[float, Fault | None]:
-        """The seconds a call is held up, and what else happens to it."""
-        held, struck = 0.0, None
-        for scripted in self._scripted:
-            slow = scripted.fault.kind == "latency"
-            if not scripted.strikes(call, spare=struck is not None and not slow):
-                continue
-            if slow:
-                held += scripted.fault.seconds
-            else:
-                struck = scripted.fault
-        return held, struck
-
-    def shown(self) -> list[dict[str, Any]]:
-        return [
-            {**asdict(one.fault), "seen": one.seen, "struck": one.struck} for one in self._scripted
-        ]
 
 
 @cache

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 from uuid import uuid4
 
+from xnovu.local.faults import FaultScript
+
 from .answers import Answer, Headers, Outcome, Problem, as_json, encoded
 from .calls import Call
 from .clock import Clock, LoopClock
-from .faults import Fault, FaultScript
+from .faults import Fault
 from .history import CHANNELS, history
 from .idempotency import IdempotencyKeys
 from .inbox import Inbox
@@ -32,7 +34,7 @@ class LocalNovu:
         self.options = options or LocalNovuOptions()
         self.clock = clock or LoopClock()
         self.workflows = Workflows(workflows)
-        self.faults = FaultScript()
+        self.faults = FaultScript[Fault]()
         self.ledger = Ledger()
         self.inbox = Inbox(self.options.events_held, self.options.bytes_held)
         self._worker = Worker(self.clock, self.ledger, self.inbox)
@@ -49,7 +51,7 @@ class LocalNovu:
 
     def script(self, *faults: Fault) -> None:
         """Adds faults to those still to come."""
-        self.faults.add(faults)
+        self.faults.script(*faults)
 
     def reset(self) -> None:
         """Forgets everything but the options and the workflows, and all that is under way."""
@@ -71,7 +73,7 @@ class LocalNovu:
             self.ledger.asked(call.named("transactionId"))
         if call.endpoint == "notifications":
             self.ledger.look_ups.update(call.transactions())
-        held, fault = self.faults.strike(call)
+        held, fault = self.faults.strike(lambda fault: fault.fits(call))
         if fault is not None and not fault.accepts and fault.kind != "500":
             await self._pause(held)
             return fault.outcome(call, self.clock.now())

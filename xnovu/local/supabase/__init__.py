@@ -1,7 +1,9 @@
 """A Supabase of your own: roles, PostgREST and a gateway over any Postgres database."""
 
+from xnovu.local.faults import FaultScript
+
 from .background import LocalSupabase
-from .faults import Fault, FaultScript
+from .faults import Fault
 from .keys import Keys
 from .postgrest import Postgrest, PostgrestOptions
 from .postgrest_binary import PostgrestMissing, find_postgrest

@@ -13,8 +13,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from xnovu.local.faults import FaultScript
 from xnovu.local.serving import cut
-from xnovu.local.supabase.faults import Fault, FaultScript
+from xnovu.local.supabase.faults import Fault
 from xnovu.local.supabase.keys import Keys
 
 REST = "/rest/v1"
@@ -53,7 +54,10 @@ def to_upstream(url: str) -> httpx.AsyncClient:
 
 
 def create_app(
-    upstream: httpx.AsyncClient, keys: Keys, faults: FaultScript, realtime: ASGIApp | None = None
+    upstream: httpx.AsyncClient,
+    keys: Keys,
+    faults: FaultScript[Fault],
+    realtime: ASGIApp | None = None,
 ) -> Starlette:
     """An application in front of a PostgREST, and of a handler for Realtime."""
     rest = RestEndpoint(upstream, keys, faults)
@@ -74,7 +78,7 @@ def _websockets(realtime: ASGIApp) -> WebSocketRoute:
 class RestEndpoint:
     """Everything under `/rest/v1`, as an ASGI application."""
 
-    def __init__(self, upstream: httpx.AsyncClient, keys: Keys, faults: FaultScript) -> None:
+    def __init__(self, upstream: httpx.AsyncClient, keys: Keys, faults: FaultScript[Fault]) -> None:
         self._upstream = upstream
         self._keys = keys
         self._faults = faults
@@ -90,7 +94,8 @@ class RestEndpoint:
 
     async def _answer(self, request: Request) -> Response | None:
         """What the client gets; None: its connection is cut."""
-        held, fault = self._faults.strike(request.method, request.scope["path"])
+        method, path = request.method, request.scope["path"]
+        held, fault = self._faults.strike(lambda fault: fault.fits(method, path))
         await asyncio.sleep(held)
         if fault is None:
             return await self._let_in(request)

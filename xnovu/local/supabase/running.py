@@ -16,9 +16,10 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from xnovu.local.faults import FaultScript
 from xnovu.local.folder import Folder
 from xnovu.local.serving import Served
-from xnovu.local.supabase.faults import FaultScript
+from xnovu.local.supabase.faults import Fault
 from xnovu.local.supabase.gateway import create_app, to_upstream
 from xnovu.local.supabase.keys import Keys
 from xnovu.local.supabase.postgrest import Postgrest, PostgrestOptions
@@ -43,7 +44,7 @@ class RunningSupabase:
     url: str
     dsn: str = field(repr=False)
     keys: Keys = field(repr=False)
-    faults: FaultScript = field(repr=False)
+    faults: FaultScript[Fault] = field(repr=False)
     postgrest: Postgrest = field(repr=False)
     _served: Served = field(repr=False)
 
@@ -83,7 +84,7 @@ async def running_supabase(
     """
     async with AsyncExitStack() as stack:
         home = stack.enter_context(_home(folder))
-        keys, faults = keys or _remembered(home), FaultScript()
+        keys, faults = keys or _remembered(home), FaultScript[Fault]()
         login = await asyncio.to_thread(prepare, dsn)
         postgrest = Postgrest(home.path / "postgrest", login, keys.jwt_secret, options=options)
         stack.push_async_callback(asyncio.to_thread, postgrest.stop)

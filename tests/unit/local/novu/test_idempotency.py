@@ -88,7 +88,7 @@ async def test_replays_a_server_error_as_500(keyed: Stand) -> None:
 
 @pytest.mark.parametrize("kind", ["429", "401", "402", "502", "503", "503_proxy", "200_html"])
 async def test_forgets_what_never_reached_it(keyed: Stand, kind: str) -> None:
-    keyed.novu.faults.add([Fault(kind)])
+    keyed.novu.script(Fault(kind))
     await keyed.trigger(event(), **ONE)
     again = await keyed.trigger(event(), **ONE)
     assert again.status_code == 201
