@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -13,7 +12,7 @@ from .database import Database, connected
 from .faults import Faults, Log
 from .keys import Claims
 from .options import RealtimeOptions
-from .pgoutput import Change, Changes, replicate
+from .pgoutput import Change, slotted
 from .subscriptions import Subscription
 from .walrus import UNAUTHORIZED, Event, Subscriber, Walrus, errors
 
@@ -45,12 +44,10 @@ class Feed:
         self._faults = faults
         self._log = log
         self._database: Database | None = None
-        self._pending: deque[Change] = deque()
-        self._arrived = asyncio.Event()
 
     async def check(self) -> None:
         """Raise psycopg.Error if the log cannot be read."""
-        async with connected(self._dsn), replicate(self._dsn, self._options().publication):
+        async with connected(self._dsn), slotted(self._dsn, self._options().publication):
             pass
 
     async def run(self, channels: Channels) -> None:
@@ -59,11 +56,10 @@ class Feed:
         while True:
             try:
                 await self._serve(channels)
-            except* (psycopg.Error, OSError):
+            except (psycopg.Error, OSError):
                 pause = RETRY_FIRST if self.up.is_set() else min(pause * 2, RETRY_LAST)
             finally:
                 self._database = None
-                self._pending.clear()
                 self.up.clear()
             channels.database_lost()
             await asyncio.sleep(pause)
@@ -80,39 +76,24 @@ class Feed:
         return await complaint(self._database, publication, subscription, claims)
 
     async def _serve(self, channels: Channels) -> None:
+        """Poll, as Supabase's server does."""
         async with (
             connected(self._dsn) as database,
-            replicate(self._dsn, self._options().publication) as changes,
-            asyncio.TaskGroup() as tasks,
+            slotted(self._dsn, self._options().publication) as slot,
         ):
             self._database = database
             self.up.set()
-            tasks.create_task(self._read(changes))
-            tasks.create_task(self._tell_for_ever(database, channels))
-
-    async def _read(self, changes: Changes) -> None:
-        async for change in changes:
-            self._pending.append(change)
-            self._arrived.set()
-
-    async def _tell_for_ever(self, database: Database, channels: Channels) -> None:
-        """In batches, like a server that polls."""
-        while True:
-            await self._arrived.wait()
-            await asyncio.sleep(random.uniform(0, self._options().poll))  # noqa: S311 - not secret
-            self._arrived.clear()
-            batch = [*self._pending]
-            self._pending.clear()
-            await database.settled({change.transaction for change in batch})
-            walrus = Walrus(database, self._options().max_record_bytes)
-            for change in batch:
-                await self._tell(change, walrus, channels)
+            while True:
+                await asyncio.sleep(random.uniform(0, self._options().poll))  # noqa: S311 - not secret
+                batch = await slot.take()
+                await database.settled({change.transaction for change in batch})
+                walrus = Walrus(database, self._options().max_record_bytes)
+                for change in batch:
+                    await self._tell(change, walrus, channels)
 
     async def _tell(self, change: Change, walrus: Walrus, channels: Channels) -> None:
         what = f"{change.kind} {change.schema}.{change.table}"
-        if change.kind == "TRUNCATE":  # the server does not tell of it
-            pass
-        elif self._faults.skips():
+        if self._faults.skips():
             self._log.note("skipped", detail=what)
         else:
             concerned = [each for each in channels.subscribers() if _concerns(change, each)]

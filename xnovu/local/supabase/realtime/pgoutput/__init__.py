@@ -1,6 +1,6 @@
-"""Logical replication: what is committed to a database, told as it happens, change by change."""
+"""Logical replication: what is committed to a database, change by change."""
 
 from .changes import UNCHANGED, Change
-from .stream import Changes, replicate
+from .slot import Slot, slotted
 
-__all__ = ["UNCHANGED", "Change", "Changes", "replicate"]
+__all__ = ["UNCHANGED", "Change", "Slot", "slotted"]

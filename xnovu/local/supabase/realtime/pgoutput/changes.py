@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal
 
-Kind = Literal["INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+Kind = Literal["INSERT", "UPDATE", "DELETE"]
 
 
 class Unchanged(Enum):
@@ -25,7 +25,7 @@ Value = str | None | Unchanged
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    One row inserted, updated or deleted, or one table emptied.
+    One row inserted, updated or deleted.
 
     ``columns`` is the row as it is now; empty where there is none any more. ``old`` is what the log
     keeps of the row before, by the table's REPLICA IDENTITY: by default the primary key, and of an

@@ -17,8 +17,6 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres begins to count its microseconds."""
 
 _BEGIN = Struct(">8xqI")
-_COMMIT = Struct(">xQQ")
-_TRUNCATE = Struct(">IB")
 _TYPE_AND_MODIFIER = Struct(">8x")
 _INT8, _INT16, _INT32 = Struct(">B"), Struct(">H"), Struct(">I")
 _PART_OF_KEY = 1
@@ -48,18 +46,12 @@ class Decoder:
     """
     Reads messages in the order in which they come; a transaction's come together, once committed.
 
-    ``committed`` is the LSN up to which everything has been read, ``within`` whether a transaction
-    is being read just now.
+    Of a table that is emptied (TRUNCATE) Supabase's server does not tell.
     """
 
     def __init__(self) -> None:
-        self.committed = 0
         self._relations: dict[int, _Relation] = {}
         self._transaction: _Transaction | None = None
-
-    @property
-    def within(self) -> bool:
-        return self._transaction is not None
 
     def read(self, message: bytes) -> Sequence[Change]:
         """The changes that one message tells of; raises psycopg's InterfaceError on others'."""
@@ -67,17 +59,14 @@ class Decoder:
         match message[:1]:
             case b"I" | b"U" | b"D":
                 return (self._change(message[:1], body),)
-            case b"T":
-                return self._truncation(body)
             case b"B":
                 microseconds, number = body.take(_BEGIN)
                 self._transaction = _Transaction(_moment(microseconds), number)
             case b"C":
-                _, self.committed = body.take(_COMMIT)
                 self._transaction = None
             case b"R":
                 self._learn(body)
-            case b"O" | b"Y" | b"M":  # origin, a type's name, a message of an application
+            case b"T" | b"O" | b"Y" | b"M":  # truncation, origin, a type, an application's word
                 pass
             case kind:
                 raise psycopg.InterfaceError(f"pgoutput sent a message of unknown kind {kind!r}")
@@ -101,11 +90,6 @@ class Decoder:
             else:
                 old = _known(relation, row, key_only=tag == b"K")
         return self._told(_KINDS[kind], relation, columns, old)
-
-    def _truncation(self, body: "_Body") -> Sequence[Change]:
-        count, _ = body.take(_TRUNCATE)
-        relations = (self._relations[body.number(_INT32)] for _ in range(count))
-        return [self._told("TRUNCATE", relation, {}, None) for relation in relations]
 
     def _told(
         self,
