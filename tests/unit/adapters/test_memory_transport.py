@@ -7,11 +7,11 @@ import pytest
 
 from tests.builders import a_notification, captured
 from tests.conftest import eventually
-from xnovu.adapters.memory.settled import Ids
+from xnovu.adapters.memory.ids import Ids
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.envelope import Envelope, decode
 from xnovu.events import Event, Hydrated, Status, StatusChanged, Triggered
-from xnovu.policy import Dead, Done, Fate, Policy, Retry
+from xnovu.policy import Done, Fate, Policy, Retry
 from xnovu.ports import Delivery
 from xnovu.stage import utc_now
 
@@ -72,21 +72,13 @@ async def stopping(transport: MemoryTransport) -> asyncio.Task[None]:
     return task
 
 
-def test_ids_are_known_while_open_and_then_for_a_while():
+def test_an_id_is_known_until_so_many_others_have_come():
     ids = Ids(remembered=2)
-    ids.published("open", 2)
-    for name in ("a", "b", "c", "d"):
-        ids.published(name, 1)
-        ids.settled(name)
-    ids.settled("open")
-    assert [name in ids for name in ("open", "a", "b", "c", "d")] == [
-        True,
-        *[False] * 2,
-        *[True] * 2,
+    assert [ids.is_new(name) for name in ("a", "a", "b", "c", "c", "a")] == [
+        *(True, False),
+        *(True, True),
+        *(False, True),
     ]
-    ids.settled("open")
-    ids.settled("never published")
-    assert "open" in ids
     assert len(ids) == 2
 
 
@@ -102,22 +94,6 @@ async def test_what_is_remembered_does_not_grow():
     await eventually(lambda: transport.unsettled(["hydrate"]) == 0)
     await transport.stop()
     assert len(transport._ids) == 100
-
-
-async def test_a_waiting_message_is_known_however_many_pass_it_by():
-    transport = MemoryTransport(remembered=5)
-
-    async def handler(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
-        return [Retry(60.0) if n == 1 else Dead("no") for n in numbers(deliveries)]
-
-    transport.subscribe("hydrate", ["ingest"], Policy(), handler)
-    await transport.start()
-    await transport.publish([captured(n) for n in range(1, 50)])
-    await eventually(lambda: transport.unsettled(["hydrate"]) == 1)
-    await transport.publish([captured(1)])
-    assert (await transport.backlog(["hydrate"])).unsettled == 1
-    await transport.stop()
-    assert left(transport) == [("ingest", 1)]
 
 
 async def test_at_stop_the_rest_is_left_and_what_has_happened_is_told():

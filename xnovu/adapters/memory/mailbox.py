@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -28,25 +28,14 @@ class _Place:
 
 
 class Mailbox:
-    """
-    What waits for one handler.
+    """What waits for one handler; ``past`` if all its kinds tell of what has happened already."""
 
-    ``past`` is True if all its kinds tell of what has happened already. ``settled`` is told the
-    id of each message that is done with, or dead.
-    """
-
-    def __init__(
-        self,
-        kinds: tuple[str, ...],
-        policy: Policy,
-        handler: Handler,
-        settled: Callable[[str], None],
-    ) -> None:
+    def __init__(self, kinds: tuple[str, ...], policy: Policy, handler: Handler) -> None:
         self.kinds = kinds
         self.past = all(kind in KINDS and KINDS[kind].past for kind in kinds)
         self.unsettled = 0
         self._left: list[Delivery] = []
-        self._policy, self._handler, self._settled = policy, handler, settled
+        self._policy, self._handler = policy, handler
         self._queue: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
         self._number = count()
         self._later: dict[asyncio.TimerHandle, Delivery] = {}
@@ -166,7 +155,6 @@ class Mailbox:
                 self._again(again, after)
             case Done() | Dead():
                 self.unsettled -= 1
-                self._settled(delivery.headers.get("id", ""))
 
     def _again(self, delivery: Delivery, after: float) -> None:
         def due() -> None:

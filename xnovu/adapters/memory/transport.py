@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
+from xnovu.adapters.memory.ids import Ids
 from xnovu.adapters.memory.mailbox import Mailbox
-from xnovu.adapters.memory.settled import Ids
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Event
@@ -13,15 +13,15 @@ from xnovu.policy import Policy
 from xnovu.ports import Backlog, Delivery, Features, Handler
 
 REMEMBERED = 50_000
-"""Ids of settled messages that are still known, the latest: some 10 MB of them."""
+"""Ids of messages that are still known, the latest: some 10 MB of them."""
 
 
 class MemoryTransport:
     """
     :class:`xnovu.ports.Transport` that forgets everything when the process ends.
 
-    A message of more than ``max_payload`` bytes is refused. A repetition is recognised while the
-    message is not settled, and then until ``remembered`` others have been.
+    A message of more than ``max_payload`` bytes is refused. A repetition is recognised until
+    ``remembered`` others have been published.
     """
 
     features: ClassVar[Features] = Features(persistent=False, deduplicates=True, competing=True)
@@ -37,7 +37,7 @@ class MemoryTransport:
         return [each for mailbox in self._mailboxes.values() for each in mailbox.left()]
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
-        self._mailboxes[name] = Mailbox(tuple(kinds), policy, handler, self._ids.settled)
+        self._mailboxes[name] = Mailbox(tuple(kinds), policy, handler)
 
     async def start(self) -> None:
         for name, mailbox in self._mailboxes.items():
@@ -103,6 +103,6 @@ class MemoryTransport:
         if len(body) > self._max_payload:
             said = f"the message is too large: {len(body)} bytes of {self._max_payload}"
             return Permanent(said, code="too_large")
-        if envelope.id not in self._ids:
-            self._ids.published(envelope.id, self.deliver(envelope.event.kind, headers, body))
+        if self._ids.is_new(envelope.id):
+            self.deliver(envelope.event.kind, headers, body)
         return None
