@@ -95,10 +95,7 @@ def dead_letter(
     """
     key = about(headers, body)
     rejected = Rejected(
-        notification_id=key.notification_id,
-        enterprise_id=key.enterprise_id,
-        generation=key.generation,
-        claims=key.claims,
+        **key._asdict(),
         failure=failure,
         original=body.decode(errors="replace") if whole else None,
         original_id=headers.get("id"),

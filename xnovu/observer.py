@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xnovu.events import Key
-from xnovu.policy import Fate, Hold
+from xnovu.policy import Dead, Done, Fate, Hold, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,17 @@ class Report:
     stage: str
     fates: Sequence[tuple[Key, Fate]]
     seconds: float
+
+
+def outcome(fate: Fate) -> tuple[str, str]:
+    """What became of a message, in a word, and the code that says why."""
+    match fate:
+        case Done():
+            return "done", ""
+        case Retry(code=code):
+            return "retry", code
+        case Dead(code=code):
+            return "dead", code
 
 
 class Observer(Protocol):

@@ -15,8 +15,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from xnovu.connection import Connection, Link
 from xnovu.errors import describe
-from xnovu.observer import Observer, Report
-from xnovu.policy import Dead, Done, Fate, Hold, Retry
+from xnovu.observer import Observer, Report, outcome
+from xnovu.policy import Hold
 
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -86,9 +86,9 @@ class Metrics:
 
     def finished(self, report: Report) -> None:
         self._hands.pop(asyncio.current_task(), None)
-        outcomes = Tally(_outcome(fate) for _, fate in report.fates)
-        for (outcome, code), count in outcomes.items():
-            self._messages.labels(report.stage, outcome, code).inc(count)
+        outcomes = Tally(outcome(fate) for _, fate in report.fates)
+        for (became, code), count in outcomes.items():
+            self._messages.labels(report.stage, became, code).inc(count)
         self._batches.labels(report.stage).inc()
         self._seconds.labels(report.stage).observe(report.seconds)
         self._progress.labels(report.stage).set_to_current_time()
@@ -194,13 +194,3 @@ class Observers:
             where.lineno,
             describe(error),
         )
-
-
-def _outcome(fate: Fate) -> tuple[str, str]:
-    match fate:
-        case Done():
-            return "done", ""
-        case Retry(code=code):
-            return "retry", code
-        case Dead(code=code):
-            return "dead", code

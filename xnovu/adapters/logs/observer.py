@@ -10,8 +10,8 @@ from typing import Any
 
 from xnovu.adapters.logs.speech import logger
 from xnovu.events import Key
-from xnovu.observer import Report
-from xnovu.policy import Dead, Done, Fate, Hold, Retry
+from xnovu.observer import Report, outcome
+from xnovu.policy import Dead, Hold
 
 INTERVAL = 5.0
 """Seconds that are summed up together."""
@@ -100,7 +100,7 @@ class LogObserver:
         self._let_go(report.stage)
         counts: Counter[tuple[str, str, str]] = Counter()
         for key, fate in report.fates:
-            what = (*_outcome(fate), key.enterprise_id)
+            what = (*outcome(fate), key.enterprise_id)
             counts[what] += 1
             if counts[what] == 1:
                 self._sums.setdefault(_Group(report.stage, *what), _Sum(key.notification_id))
@@ -156,14 +156,14 @@ class LogObserver:
             what = (group.stage, group.outcome)
             enterprises.setdefault(what, set()).add(group.enterprise)
             counts[what] += total.count
-        for (stage, outcome), names in enterprises.items():
+        for (stage, became), names in enterprises.items():
             self._log.log(
-                _LEVELS[outcome],
+                _LEVELS[became],
                 "batch, other enterprises",
                 stage=stage,
-                outcome=outcome,
+                outcome=became,
                 enterprises=len(names),
-                count=counts[stage, outcome],
+                count=counts[stage, became],
             )
 
     def _let_go(self, stage: str) -> None:
@@ -178,16 +178,6 @@ class LogObserver:
             held_for = round(self._clock() - holding.since, 3)
             self._log.info("no longer holding", stage=stage, code=holding.code, seconds=held_for)
             holding.code = None
-
-
-def _outcome(fate: Fate) -> tuple[str, str]:
-    match fate:
-        case Done():
-            return "done", ""
-        case Retry(code=code):
-            return "retry", code
-        case Dead(code=code):
-            return "dead", code
 
 
 def _weight(item: tuple[_Group, _Sum]) -> tuple[int, int]:

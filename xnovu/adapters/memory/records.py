@@ -133,12 +133,8 @@ def name_at_provider(record: Record) -> str:
 
 def as_changed(record: Record) -> StatusChanged:
     """A row that has ended, as the world is told."""
-    key = record.key
     return StatusChanged(
-        notification_id=key.notification_id,
-        enterprise_id=key.enterprise_id,
-        generation=key.generation,
-        claims=key.claims,
+        **record.key._asdict(),
         status=record.notification_status,
         previous=Status.PROCESSING,
         at=record.processed_at or LONG_AGO,
@@ -164,10 +160,7 @@ def transition(
 ) -> Transition:
     """The line of the audit for what a row has just become."""
     return Transition(
-        notification_id=record.id,
-        enterprise_id=record.enterprise_id,
-        generation=record.generation,
-        claims=record.claims,
+        **record.key._asdict(),
         from_status=before,
         to_status=record.notification_status,
         at=record.updated_at or LONG_AGO,

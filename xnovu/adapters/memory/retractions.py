@@ -32,10 +32,7 @@ def since(record: Record) -> datetime | None:
 def requested(record: Record, transaction_id: str) -> RetractRequested:
     """What whoever is to cancel it has to know."""
     return RetractRequested(
-        notification_id=record.id,
-        enterprise_id=record.enterprise_id,
-        generation=record.generation,
-        claims=record.claims,
+        **record.key._asdict(),
         transaction_id=transaction_id,
         recipients=len(record.recipients),
     )
@@ -63,10 +60,7 @@ def changed(record: Record, trail: Sequence[Transition]) -> StatusChanged:
     """The same fact, whoever states it."""
     taken = _taken(trail)
     return StatusChanged(
-        notification_id=record.id,
-        enterprise_id=record.enterprise_id,
-        generation=record.generation,
-        claims=record.claims,
+        **record.key._asdict(),
         status=Status.RETRACTED,
         previous=taken.from_status,
         at=taken.at,

@@ -243,14 +243,7 @@ class MemoryStore(Limited):
         record.transaction_id = name_at_provider(record)
         before, record.notification_status = record.notification_status, Status.PROCESSING
         self._note(record, before, "ingest", None)
-        key = record.key
-        captured = Captured(
-            notification_id=key.notification_id,
-            enterprise_id=key.enterprise_id,
-            generation=key.generation,
-            claims=key.claims,
-            transaction_id=record.transaction_id,
-        )
+        captured = Captured(**record.key._asdict(), transaction_id=record.transaction_id)
         new = before is Status.PENDING
         return Claim(captured, express and new)
 

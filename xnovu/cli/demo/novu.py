@@ -1,8 +1,8 @@
 """The local Novu's side of the demo: its workflows, and its book."""
 
-import json
-import urllib.request
 from typing import Any
+
+import httpx
 
 WORKFLOWS: list[dict[str, Any]] = [
     {"key": "order-shipped", "steps": [{"channel": "in_app"}, {"channel": "email"}]},
@@ -12,18 +12,10 @@ WORKFLOWS: list[dict[str, Any]] = [
 
 def register(url: str) -> None:
     """Have the local Novu know just these workflows."""
-    _ask(f"{url}/_local/workflows", "PUT", WORKFLOWS)
+    httpx.put(f"{url}/_local/workflows", json=WORKFLOWS, trust_env=False).raise_for_status()
 
 
 def ledger(url: str) -> dict[str, Any]:
     """How often Novu was asked, and who was notified how often."""
-    return _ask(f"{url}/_local/ledger", "GET")
-
-
-def _ask(url: str, method: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - our own URL
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own URL
-        text = answer.read()
-    return json.loads(text) if text else None
+    answer = httpx.get(f"{url}/_local/ledger", trust_env=False, timeout=10)
+    return answer.raise_for_status().json()

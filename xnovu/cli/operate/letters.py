@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from xnovu.adapters.nats.archive import Archive, Kept, Selection
@@ -15,20 +15,17 @@ from xnovu.events import Rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Selection):
     """Which dead letters: by number, or by stage, enterprise, error code and time; none: all."""
 
+    kind: str = Rejected.kind
     numbers: tuple[int, ...] = ()
-    stage: str | None = None
-    enterprise_id: str | None = None
     code: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
     def told(self) -> dict[str, object]:
         """What was asked for, for the audit."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in values.items() if value}
+        values = {name: value for name, value in asdict(self).items() if value}
+        return {name: value for name, value in values.items() if name != "kind"}
 
     def includes(self, letter: "Letter") -> bool:
         """Whether the letter is meant, beyond what the stream itself can tell."""
@@ -54,16 +51,8 @@ async def archive(settings: Settings) -> AsyncGenerator[Archive]:
 
 async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> Sequence[Letter]:
     """Up to ``most`` of the wanted letters, the oldest first."""
-    selection = Selection(
-        kind=Rejected.kind,
-        enterprise_id=wanted.enterprise_id,
-        stage=wanted.stage,
-        since=wanted.since,
-        until=wanted.until,
-        first=min(wanted.numbers, default=None),
-    )
     found: list[Letter] = []
-    async for kept in archive.read(selection):
+    async for kept in archive.read(replace(wanted, first=min(wanted.numbers, default=None))):
         letter = _letter(kept)
         if letter and wanted.includes(letter):
             found.append(letter)

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -20,30 +19,15 @@ from xnovu.events import KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Selection):
     """What to replay, where to, and how fast (messages a second; 0: as fast as it is taken)."""
 
-    kind: str
-    enterprise_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    first: int | None = None
     to: str | None = None
     rate: float = 0.0
 
-    def selection(self) -> Selection:
-        return Selection(
-            kind=self.kind,
-            enterprise_id=self.enterprise_id,
-            since=self.since,
-            until=self.until,
-            first=self.first,
-        )
-
     def told(self) -> dict[str, object]:
         """How they were chosen, for the audit."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return {name: str(value) for name, value in values.items() if value}
+        return {name: str(value) for name, value in asdict(self).items() if value}
 
 
 async def replay(wanted: Wanted, *, yes: bool, who: str | None) -> int:
@@ -52,7 +36,7 @@ async def replay(wanted: Wanted, *, yes: bool, who: str | None) -> int:
     target = Target(subject=wanted.to) if wanted.to else Target(stage=consumer_of(wanted.kind))
     async with visiting(nats_url(settings)) as client:
         run = Replay(client, settings.transport, target, wanted.rate)
-        count = await run.count(wanted.selection())
+        count = await run.count(wanted)
         where = target.subject or f"stage {target.stage}"
         out.print(f"{count} messages of {settings.transport.prefix}.{wanted.kind} for {where}")
         if not count or not agreed(f"replay these {count}?", yes=yes):
@@ -88,7 +72,7 @@ async def _with_progress(run: Replay, wanted: Wanted, count: int) -> int:
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         task = progress.add_task("replaying", total=count)
-        return await run.run(wanted.selection(), lambda done: progress.update(task, completed=done))
+        return await run.run(wanted, lambda done: progress.update(task, completed=done))
 
 
 async def _note(settings: Settings, wanted: Wanted, done: int, who: str) -> None:
