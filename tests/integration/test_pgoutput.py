@@ -10,8 +10,7 @@ import pytest
 
 from tests.conftest import FAST, eventually
 from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase.realtime.pgoutput import UNCHANGED, Change, Slot, slotted
-from xnovu.local.supabase.realtime.pgoutput.slot import MOST
+from xnovu.local.supabase.realtime.pgoutput import MOST, UNCHANGED, Change, Slot, slotted
 
 TABLES = """
 CREATE TABLE note (id int PRIMARY KEY, text text, large text);

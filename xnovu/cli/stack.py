@@ -97,10 +97,6 @@ class Stack:
         """Start all stages in one process, and wait until they are ready."""
         self._stages.start()
 
-    def stop_stages(self) -> None:
-        """Stop the stages: what is in hand finishes."""
-        self._stages.stop()
-
     def stop(self) -> None:
         """Stop the stages first, then the servers."""
         self._stages.stop()
@@ -147,7 +143,7 @@ class _Program(Server):
         return self._folder.log
 
     def _command(self) -> Command:
-        port = self._folder.port("port", None)
+        port = self._folder.port("port")
         own = {name: value for name, value in os.environ.items() if name != self._withheld}
         return Command(
             (sys.executable, "-m", "xnovu", *self._arguments, "--port", str(port)),

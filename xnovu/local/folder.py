@@ -80,22 +80,10 @@ class Folder:
             json.dump(self._state() | {key: value}, file)
         fresh.replace(self._state_file)
 
-    def port(self, key: str, wanted: int | None) -> int:
-        """
-        The port to listen on: the wanted one, else the one of the last run if free, else any.
-
-        Raises LocalServerError when the wanted one is taken.
-        """
+    def port(self, key: str) -> int:
+        """The port to listen on: the one of the last run if it is free, else any."""
         last = self.recall(key)
-        if wanted is not None:
-            port = wanted
-        else:
-            port = int(last) if last and is_free(int(last)) else free_port()
-        if not is_free(port):
-            raise LocalServerError(
-                f"{self._server} cannot listen on port {port}, something else does:"
-                " stop that, or choose another port"
-            )
+        port = int(last) if last and is_free(int(last)) else free_port()
         self.remember(key, str(port))
         return port
 

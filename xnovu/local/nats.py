@@ -50,10 +50,8 @@ class EmbeddedNats(Server):
     `{"sync_interval": "always", "max_payload": "1MB"}`.
     """
 
-    def __init__(
-        self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(NAME, folder, port)
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(NAME, folder)
         self._settings = DEFAULTS | dict(settings or {})
 
     @property
@@ -68,8 +66,8 @@ class EmbeddedNats(Server):
 
     def _command(self) -> Command:
         binary = nats_binary()
-        port = self._take_port()
-        monitor = self._folder.port("monitor_port", None)
+        port = self._folder.port("port")
+        monitor = self._folder.port("monitor_port")
         configuration = self._folder.path / "nats.conf"
         configuration.write_text("\n".join(self._configuration(port, monitor)) + "\n")
         return Command(

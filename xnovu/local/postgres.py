@@ -38,10 +38,8 @@ class EmbeddedPostgres(Server):
     XNOVU_PG_USER names, else `nobody`.
     """
 
-    def __init__(
-        self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(NAME, folder, port)
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(NAME, folder)
         self._data = self._folder.path / "data"
         self._settings = SETTINGS | dict(settings or {})
 
@@ -71,7 +69,7 @@ class EmbeddedPostgres(Server):
             self._folder.remember("password", password)
             make_data(self._data, programs, user, password)
         self._check_data(major)
-        settings = self._settings | {"port": str(self._take_port())}
+        settings = self._settings | {"port": str(self._folder.port("port"))}
         options = [word for item in settings.items() for word in ("-c", "=".join(item))]
         return Command(
             arguments=(programs / "postgres", "-D", nameless(self._data, user), *options),

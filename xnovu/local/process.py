@@ -54,14 +54,13 @@ class Server(ABC):
     """
     A server and its whole family of processes, owner of its folder.
 
-    It keeps its port there: with `port=None` it takes that of its last run, else a free one. On
-    Linux it dies with the process that started it.
+    It keeps its port there, and takes it again if it is free. On Linux it dies with the process
+    that started it.
     """
 
-    def __init__(self, name: str, folder: Path, port: int | None = None) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self._name = name
         self._folder = Folder(folder, name)
-        self._wanted_port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -129,11 +128,6 @@ class Server(ABC):
         if (value := self._folder.recall(key)) is None:
             raise LocalServerError(f"{self._name} has no address yet: start it first")
         return value
-
-    def _take_port(self) -> int:
-        """Where it is to listen, now and at its next start."""
-        self._wanted_port = self._folder.port("port", self._wanted_port)
-        return self._wanted_port
 
     def _come_up(self, command: Command, lock: int) -> None:
         process = self._process = _BIRTHPLACE.submit(self._spawn, command, lock).result()

@@ -79,12 +79,6 @@ def test_a_second_server_in_the_folder_is_refused(server: EmbeddedNats, tmp_path
     assert healthy(monitor_port(server))
 
 
-def test_a_taken_port_is_refused(server: EmbeddedNats, tmp_path: Path) -> None:
-    taken = int(server.url.rpartition(":")[2])
-    with pytest.raises(LocalServerError, match=f"cannot listen on port {taken}"):
-        EmbeddedNats(tmp_path / "other", port=taken).start()
-
-
 def test_a_wrong_setting_shows_the_end_of_the_log(tmp_path: Path) -> None:
     server = EmbeddedNats(tmp_path, settings={"max_payload": "'many'"})
     with pytest.raises(LocalServerError, match=r"did not start(.|\n)*nats\.conf"):

@@ -144,12 +144,6 @@ def test_a_second_start_is_refused(server: EmbeddedPostgres) -> None:
     assert ask(server.dsn, "SELECT 1") == 1
 
 
-def test_a_taken_port_is_refused(server: EmbeddedPostgres, tmp_path: Path) -> None:
-    taken = int(server.dsn.rpartition(":")[2].partition("/")[0])
-    with pytest.raises(LocalServerError, match=f"cannot listen on port {taken}"):
-        EmbeddedPostgres(tmp_path, port=taken).start()
-
-
 def test_a_wrong_setting_shows_the_end_of_the_log(server: EmbeddedPostgres) -> None:
     server.stop()
     with pytest.raises(LocalServerError, match=r"did not start(.|\n)*nonsense"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from .triggers import events_in, parsed
+from .triggers import events_in
 
 Endpoint = Literal["trigger", "bulk", "cancel", "notifications", "messages"]
 
@@ -49,9 +49,3 @@ class Call:
         if self.transaction is not None:
             return [self.transaction]
         return self.query.get("transactionId", []) or self.named("transactionId")
-
-
-def trigger_call(endpoint: Endpoint, path: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """A call of one of the two endpoints that trigger, its body read."""
-    document = parsed(body, headers.get("content-type", ""))
-    return Call(endpoint, path, headers, body, document=document)

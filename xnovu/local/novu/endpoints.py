@@ -14,8 +14,9 @@ from starlette.types import Receive, Scope, Send
 from xnovu.local.serving import cut, gone
 
 from .answers import Answer, Outcome, Problem, Reset, Silence
-from .calls import Call, Endpoint, trigger_call
+from .calls import Call, Endpoint
 from .state import LocalNovu
+from .triggers import parsed
 
 _METHODS: dict[Endpoint, tuple[str, str]] = {
     "bulk": ("POST", "/v1/events/trigger/bulk"),
@@ -56,11 +57,10 @@ class EventEndpoint:
         headers = {name.decode("latin-1"): one.decode("latin-1") for name, one in scope["headers"]}
         path: str = scope["path"]
         body = await read_body(headers, receive, self._novu.options.max_body)
-        if self._endpoint in ("trigger", "bulk"):
-            return trigger_call(self._endpoint, path, headers, body)
+        document = parsed(body, headers.get("content-type", ""))
         transaction: str | None = scope["path_params"].get("transaction")
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        return Call(self._endpoint, path, headers, body, transaction, query)
+        return Call(self._endpoint, path, headers, body, transaction, query, document)
 
 
 async def read_body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:

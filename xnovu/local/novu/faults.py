@@ -1,7 +1,6 @@
 """Faults on purpose: which calls go wrong, and how."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter
@@ -108,12 +107,10 @@ _PAGES = {
 }
 
 
-@cache
-def _adapter() -> TypeAdapter[list[Fault]]:
-    return TypeAdapter(list[Fault])
+_FAULTS = TypeAdapter(list[Fault])
 
 
 def parsed_faults(document: object) -> list[Fault]:
     """Faults from JSON, one or a list; raises pydantic's ValidationError (a ValueError)."""
     faults = cast("list[Any]", document) if isinstance(document, list) else [document]
-    return _adapter().validate_python(faults)
+    return _FAULTS.validate_python(faults)

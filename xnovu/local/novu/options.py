@@ -1,7 +1,6 @@
 """The settings of the local Novu; every one of them can be changed while it runs."""
 
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -41,7 +40,7 @@ class LocalNovuOptions:
 
     def changed(self, changes: dict[str, Any]) -> "LocalNovuOptions":
         """These options with some of them changed; raises pydantic's ValidationError."""
-        return _adapter().validate_python({**asdict(self), **changes})
+        return _OPTIONS.validate_python({**asdict(self), **changes})
 
     def shown(self) -> dict[str, Any]:
         """All but the key, as JSON; what is shown here can be put back."""
@@ -50,6 +49,4 @@ class LocalNovuOptions:
         return shown
 
 
-@cache
-def _adapter() -> TypeAdapter[LocalNovuOptions]:
-    return TypeAdapter(LocalNovuOptions)
+_OPTIONS = TypeAdapter(LocalNovuOptions)

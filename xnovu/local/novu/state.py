@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from xnovu.local.faults import FaultScript
 
-from .answers import Answer, Headers, Outcome, Problem, as_json, encoded
+from .answers import RATE_EXCEEDED, Answer, Headers, Outcome, Problem, as_json, encoded
 from .calls import Call
 from .clock import Clock, LoopClock
 from .faults import Fault
@@ -69,8 +69,7 @@ class LocalNovu:
 
     async def handle(self, call: Call) -> Outcome:
         """One call from its arrival to what its client gets."""
-        if call.endpoint in ("trigger", "bulk"):
-            self.ledger.asked(call.named("transactionId"))
+        self.ledger.asked(call.named("transactionId"))
         if call.endpoint == "notifications":
             self.ledger.look_ups.update(call.transactions())
         held, fault = self.faults.strike(lambda fault: fault.fits(call))
@@ -99,7 +98,7 @@ class LocalNovu:
             verdict = self._limits.admit(call.api_key, category, cost, now)
             headers = verdict.headers
             if not verdict.allowed:
-                return _rate_exceeded(headers)
+                return RATE_EXCEEDED.with_headers(headers)
         answer = await self._once(call, self.options.latency + held, fault)
         return answer.with_headers(headers)
 
@@ -191,10 +190,6 @@ class LocalNovu:
 
 def _limits(options: LocalNovuOptions) -> RateLimits | None:
     return None if options.rate is None else RateLimits(options.rate)
-
-
-def _rate_exceeded(headers: Headers) -> Answer:
-    return Answer(429, encoded("API rate limit exceeded"), headers)
 
 
 def _refusal(

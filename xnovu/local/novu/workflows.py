@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import jsonschema_rs
@@ -129,9 +129,7 @@ class Workflows:
         return {"mode": "closed" if self._known else "open", "workflows": shown}
 
 
-@cache
-def _adapter() -> TypeAdapter[list[Workflow]]:
-    return TypeAdapter(list[Workflow])
+_WORKFLOWS = TypeAdapter(list[Workflow])
 
 
 def parsed_workflows(document: object) -> list[Workflow]:
@@ -139,4 +137,4 @@ def parsed_workflows(document: object) -> list[Workflow]:
     listed = document
     if isinstance(document, dict):
         listed = cast("dict[str, Any]", document).get("workflows")
-    return _adapter().validate_python(listed)
+    return _WORKFLOWS.validate_python(listed)

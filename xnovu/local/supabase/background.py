@@ -7,7 +7,6 @@ from typing import Self
 from anyio.from_thread import start_blocking_portal
 
 from xnovu.local.errors import LocalServerError
-from xnovu.local.supabase.postgrest import PostgrestOptions
 from xnovu.local.supabase.running import NAME, Realtime, RunningSupabase, running_supabase
 
 
@@ -18,18 +17,8 @@ class LocalSupabase:
     Its address and keys stay the same in its folder. See `running_supabase` for the rest.
     """
 
-    def __init__(
-        self,
-        dsn: str,
-        folder: Path,
-        *,
-        options: PostgrestOptions | None = None,
-        realtime: Realtime | None = None,
-        port: int | None = None,
-    ) -> None:
-        self._context = lambda: running_supabase(
-            dsn, folder, options=options, realtime=realtime, port=port
-        )
+    def __init__(self, dsn: str, folder: Path, *, realtime: Realtime | None = None) -> None:
+        self._context = lambda: running_supabase(dsn, folder, realtime=realtime)
         self._stack = ExitStack()
         self._running: RunningSupabase | None = None
 

@@ -36,9 +36,8 @@ class Postgrest(Server):
         jwt_secret: str,
         *,
         options: PostgrestOptions | None = None,
-        port: int | None = None,
     ) -> None:
-        super().__init__(NAME, folder, port)
+        super().__init__(NAME, folder)
         self._dsn = dsn
         self._jwt_secret = jwt_secret
         self._options = options or PostgrestOptions()
@@ -50,8 +49,8 @@ class Postgrest(Server):
 
     def _command(self) -> Command:
         program = find_postgrest()
-        port = self._take_port()
-        admin = self._folder.port("admin_port", None)
+        port = self._folder.port("port")
+        admin = self._folder.port("admin_port")
         configuration = self._folder.path / "postgrest.conf"
         _write(configuration, "\n".join(self._configuration(port, admin)) + "\n")
         return Command(

@@ -74,7 +74,6 @@ async def running_supabase(
     keys: Keys | None = None,
     options: PostgrestOptions | None = None,
     realtime: Realtime | None = None,
-    port: int | None = None,
 ) -> AsyncGenerator[RunningSupabase]:
     """
     A local Supabase on the running event loop, over the database of a superuser's `dsn`.
@@ -92,7 +91,7 @@ async def running_supabase(
         upstream = await stack.enter_async_context(to_upstream(postgrest.url))
         handler = await stack.enter_async_context(realtime(dsn, keys)) if realtime else None
         app = create_app(upstream, keys, faults, handler)
-        served = Served(app, port=home.port("port", port), websockets=handler is not None)
+        served = Served(app, port=home.port("port"), websockets=handler is not None)
         stack.push_async_callback(served.stop)
         await served.start()
         yield RunningSupabase(served.url, dsn, keys, faults, postgrest, served)

@@ -1,7 +1,9 @@
 """A Supabase Realtime of your own: Postgres changes over websockets, with faults on purpose."""
 
+from xnovu.local.supabase.keys import Keys
+
 from .faults import Entry, Faults, Log
-from .keys import Claims, Keys
+from .keys import Claims
 from .options import RealtimeOptions
 from .server import RunningRealtime, local_realtime, running_realtime
 from .state import LocalRealtime

@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import psycopg
 
+from xnovu.local.supabase.keys import Keys
+
 from .faults import Faults, Log
 from .feed import Feed
 from .frames import Frame, Payload, system
-from .keys import Claims, Keys, Refused, checked, expired, is_key
+from .keys import Claims, Refused, checked, expired, is_key
 from .options import RealtimeOptions
 from .subscriptions import subscription
 from .walrus import Data, Subscriber

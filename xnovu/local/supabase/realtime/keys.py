@@ -2,29 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
 
+from xnovu.local.supabase.keys import Keys
+
 Claims = Mapping[str, Any]
 MISSING_CLAIMS = "Fields `role` and `exp` are required in JWT"
-
-
-class Keys(Protocol):
-    """The keys of a project."""
-
-    def claims(self, key_or_token: str) -> Claims:
-        """
-        What an API key (``sb_…``) or a signed token says of its bearer: ``role``, ``exp`` and more.
-
-        ``exp`` is in seconds since 1970; keys have none, and never expire.
-
-        Raises:
-            jwt.InvalidTokenError: of the kind that fits (ExpiredSignatureError,
-                InvalidSignatureError, MissingRequiredClaimError, DecodeError); for an unknown key
-                any.
-        """
-        ...
 
 
 class Refused(Exception):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from xnovu.local.ports import LOOPBACK
 from xnovu.local.serving import Served
+from xnovu.local.supabase.keys import Keys
 
-from .keys import Keys
 from .options import RealtimeOptions
 from .state import LocalRealtime
 
@@ -44,17 +43,12 @@ async def local_realtime(
 
 @asynccontextmanager
 async def running_realtime(
-    dsn: str,
-    keys: Keys,
-    options: RealtimeOptions | None = None,
-    *,
-    host: str = LOOPBACK,
-    port: int = 0,
+    dsn: str, keys: Keys, options: RealtimeOptions | None = None
 ) -> AsyncGenerator[RunningRealtime]:
-    """A local Realtime on the running event loop, on a free port unless told one."""
+    """A local Realtime on the running event loop, on a free port."""
     async with local_realtime(dsn, keys, options) as realtime:
         route = WebSocketRoute(f"{BASE}/websocket", realtime)
-        served = Served(Starlette(routes=[route]), host, port, websockets=True)
+        served = Served(Starlette(routes=[route]), websockets=True)
         await served.start()
         try:
             yield RunningRealtime(f"{served.url}{BASE}", realtime)

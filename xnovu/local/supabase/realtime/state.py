@@ -11,11 +11,12 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from xnovu.local.serving import gone, reset, transport_of
+from xnovu.local.supabase.keys import Keys
 
 from .channel import Channel, Project
 from .faults import Faults, Log
 from .feed import Feed
-from .keys import Keys, Refused, checked
+from .keys import Refused, checked
 from .options import RealtimeOptions
 from .peer import ABNORMAL, Peer
 from .walrus import Subscriber
