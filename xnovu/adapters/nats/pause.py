@@ -35,18 +35,18 @@ class Pauses:
     async def pause(self, consumers: Sequence[Consumer], seconds: float, reason: str) -> None:
         """Pause these, which are one mailbox's, and leave word why."""
         until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-        async with _reached():
+        async with reached():
             for name in {box.mailbox.name for box in consumers}:
                 await self._tell(name, reason)
             pause = self.broker.jetstream.pause_consumer
             await asyncio.gather(*(pause(c.stream, c.mailbox.durable, until) for c in consumers))
 
     async def resume(self, consumers: Sequence[Consumer]) -> None:
-        async with _reached():
+        async with reached():
             await asyncio.gather(*(self._resume(consumer) for consumer in consumers))
 
     async def paused(self, consumers: Sequence[Consumer]) -> bool:
-        async with _reached():
+        async with reached():
             info = self.broker.jetstream.consumer_info
             infos = await asyncio.gather(*(info(c.stream, c.mailbox.durable) for c in consumers))
         return any(info.paused for info in infos)
@@ -72,7 +72,8 @@ class Pauses:
 
 
 @asynccontextmanager
-async def _reached() -> AsyncGenerator[None]:
+async def reached() -> AsyncGenerator[None]:
+    """Raise Paused for whatever says that NATS is away."""
     try:
         yield
     except (NatsError, OSError, TimeoutError) as error:
@@ -87,7 +88,7 @@ async def paused(
 
     Raises Paused if NATS cannot be reached.
     """
-    async with visiting(url) as client, _reached():
+    async with visiting(url) as client, reached():
         jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
         found: dict[str, str] = {}
         for name, kinds in stages.items():

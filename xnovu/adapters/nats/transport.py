@@ -19,7 +19,7 @@ from xnovu.adapters.nats.consumer import Consumer, backlog
 from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.pause import Pauses
+from xnovu.adapters.nats.pause import Pauses, reached
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
 from xnovu.adapters.nats.send import Sender
@@ -115,12 +115,10 @@ class NatsTransport:
 
     async def backlog(self, names: Sequence[str]) -> Backlog:
         """Raises Paused while NATS is away."""
-        try:
+        async with reached():
             jetstream = self.broker.jetstream
             counts = [self._backlog(jetstream, kind, names) for kind in self._kinds()]
             return sum(await asyncio.gather(*counts), Backlog())
-        except (NatsError, OSError, TimeoutError) as error:
-            raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
 
     async def pause(self, name: str, seconds: float, reason: str) -> None:
         await self._pauses.pause(self._of(name), seconds, reason)
