@@ -296,6 +296,10 @@ CREATE FUNCTION notify.xnovu_enterprise()
     RETURNS uuid
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_enterprise_of(name text)
+    RETURNS uuid
+    LANGUAGE plpgsql STABLE STRICT SET search_path TO 'pg_catalog', 'pg_temp';
+
 CREATE FUNCTION notify.xnovu_forget_sends(keys jsonb)
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
@@ -321,7 +325,7 @@ CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precis
     LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
 CREATE FUNCTION notify.xnovu_line(after uuid, wanted uuid, most integer, idle_only boolean)
-    RETURNS TABLE(enterprise_id uuid, place integer, weight integer, allowed integer, choosy boolean)
+    RETURNS TABLE(enterprise_id text, place integer, weight integer, allowed integer, choosy boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
 
 CREATE FUNCTION notify.xnovu_misfit(notifications jsonb)
@@ -436,6 +440,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_deleted() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_doubt(notify.xnovu_sending,integer,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise_of(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_forget_sends(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_functions() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text,jsonb) TO service_role;

@@ -5,6 +5,7 @@ import inspect
 import secrets
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -31,11 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """One Postgres for the session (for each worker under xdist)."""
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings=FAST) as server,
-    ):
+    with server_of_its_own() as server:
         yield server
+
+
+@contextmanager
+def server_of_its_own() -> Iterator[EmbeddedPostgres]:
+    """A Postgres that a test may do with as it likes."""
+    with tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder:
+        path = Path(folder)
+        path.chmod(0o711)  # before version 16 a server must be able to name where its data are
+        with EmbeddedPostgres(path, settings=FAST) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

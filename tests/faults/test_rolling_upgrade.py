@@ -16,7 +16,7 @@ from pipelines.hydrate import Hydrate
 from pipelines.retract import Retract
 from pipelines.trigger import Trigger
 from tests.conftest import eventually
-from tests.upgrades import old_scripts
+from tests.upgrades import old_scripts, skip_unless_known
 from tests.upgrades.belt import Belt, Killed, Mortal
 from tests.upgrades.stage_of_0_1 import OldDelivery, OldRetract, OldStore, OldTrigger
 from xnovu.adapters.novu import NovuOptions
@@ -243,6 +243,7 @@ def _recorder(store: Database) -> Callable[[Sequence[Key]], Awaitable[Any]]:
 def old_database(database: str) -> str:
     """As version 0.1 left it, with one workflow."""
     with psycopg.connect(database, autocommit=True) as connection:
+        skip_unless_known(connection.info, len(old_scripts()))
         for script in old_scripts().values():
             connection.execute(script.encode())
         connection.execute(

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.conftest import eventually
-from tests.upgrades import old_scripts
+from tests.upgrades import old_scripts, skip_unless_known
 from tests.upgrades.stage_of_0_1 import OldStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
@@ -42,6 +42,7 @@ WAITING = (
 async def connection(database: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """To the database as version 0.1 left it."""
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as opened:
+        skip_unless_known(opened.info, len(old_scripts()))
         for script in old_scripts().values():
             await opened.execute(script.encode())
         yield opened

@@ -1,14 +1,12 @@
 """The changes that a slot tells of, on a real server."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.conftest import FAST, eventually
+from tests.conftest import eventually, server_of_its_own
 from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.local.supabase.realtime.pgoutput import MOST, UNCHANGED, Change, Slot, slotted
 
@@ -163,10 +161,7 @@ async def test_an_odd_name_is_quoted(database: str, connection: psycopg.AsyncCon
 
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedPostgres]:
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings=FAST) as server,
-    ):
+    with server_of_its_own() as server:
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute(TABLES)
         yield server

@@ -1,15 +1,13 @@
 """The store and a database that dies, freezes, comes late, changes its password or is not ready."""
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.conftest import FAST, eventually
+from tests.conftest import eventually, server_of_its_own
 from tests.integration.test_claims import LONG, claim, insert, opened
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
@@ -23,10 +21,7 @@ from xnovu.sending import SendTimes
 @pytest.fixture(scope="module")
 def mortal_server() -> Iterator[EmbeddedPostgres]:
     """A server that may be killed."""
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings=FAST) as server,
-    ):
+    with server_of_its_own() as server:
         yield server
 
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from tests.conftest import FAST, eventually
+from tests.conftest import eventually, server_of_its_own
 from tests.integration.pipeline import ACME, GLOBEX, World, brokerless, quick
 from xnovu import NotificationFailed, QueueConfig, SubscriptionManager
 from xnovu.adapters.novu import NovuProvider
@@ -263,10 +261,7 @@ async def test_a_start_may_be_cancelled_anywhere(here: World):
 
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedPostgres]:
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings=FAST) as server,
-    ):
+    with server_of_its_own() as server:
         yield server
 
 

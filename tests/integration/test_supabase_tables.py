@@ -1,19 +1,17 @@
 """Tables that a platform had on Supabase before: nothing of its own is widened, or cut off."""
 
 import secrets
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
+from tests.conftest import server_of_its_own
 from tests.contract.store_fixtures import PLATFORM
 from tests.integration.supabase_project import ACME, GLOBEX, Project, inserting, project
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.local.supabase import prepare
 
 __all__ = ["project"]
@@ -244,10 +242,7 @@ def test_a_table_that_could_no_longer_be_updated_is_not_published(platform: Proj
 @pytest.fixture
 def plain() -> Iterator[str]:
     """A database on a server that has never heard of Supabase: roles belong to all of a server."""
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings={"fsync": "off"}) as server,
-    ):
+    with server_of_its_own() as server:
         yield server.create_database("plain")
 
 

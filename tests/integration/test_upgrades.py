@@ -1,9 +1,7 @@
 """From every version that databases have, `migrate` leads to the same schema, and rows are kept."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +9,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.conftest import server_of_its_own
 from tests.contract.store_fixtures import PLATFORM
 from tests.integration.schema_text import schema_text
 from tests.integration.test_migrations import ENUMS
-from tests.upgrades import old_scripts
+from tests.upgrades import old_scripts, skip_unless_known
 from xnovu.adapters.postgres.migrations import migrate, plan
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.local.postgres import EmbeddedPostgres
@@ -36,10 +35,7 @@ Databases = Callable[[str], str]
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Databases]:
     """Databases of a server that has never heard of Supabase, whose roles are all of a server's."""
-    with (
-        tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder,
-        EmbeddedPostgres(Path(folder), settings={"fsync": "off"}) as server,
-    ):
+    with server_of_its_own() as server:
         yield server.create_database
 
 
@@ -89,6 +85,8 @@ def rows(dsn: str, query: str = ROWS) -> Sequence[dict[str, Any]]:
 def at_version(databases: Databases, version: int, tables: str = "own") -> str:
     """A database as it was then."""
     dsn = databases(f"version_{version}")
+    with psycopg.connect(dsn) as connection:
+        skip_unless_known(connection.info, version)
     run(dsn, TABLES[tables], *list(old_scripts().values())[:version])
     return dsn
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
+import pytest
+
 FOLDER = Path(__file__).parent
 
 
@@ -23,6 +26,12 @@ def old_scripts() -> Mapping[str, str]:
         )
         for path in _paths()
     }
+
+
+def skip_unless_known(server: psycopg.ConnectionInfo, version: int) -> None:
+    """From version 14 on their functions were of Postgres 17: no older server can have had them."""
+    if version >= 14 and server.server_version < 170000:
+        pytest.skip(f"version {version} of the schema is for Postgres 17 and up")
 
 
 def _paths() -> list[Path]:

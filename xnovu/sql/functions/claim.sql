@@ -31,7 +31,7 @@ DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := claim.of_enterprise;
     last notify.ent_notification.enterprise_id%TYPE := claim.after;
     room constant int := claim.max_rows;
-    anybody notify.ent_notification.enterprise_id%TYPE[];
+    anybody text[];
     weights int[];
     allowed int[];
     choosy boolean[];
@@ -75,14 +75,15 @@ BEGIN
                         coalesce(greatest(n.scheduled_for, n.created_at), '-infinity') AS due
                  FROM notify.ent_notification n
                  WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
-                   AND n.enterprise_id IS NOT NULL AND n.enterprise_id = ring.enterprise_id AND NOT ring.choosy
+                   AND n.enterprise_id IS NOT NULL AND NOT ring.choosy
+                   AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
                  ORDER BY rank, deadline, due, n.id
                  LIMIT least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)
                  FOR UPDATE SKIP LOCKED) AS row
         UNION ALL
         SELECT ring.place, ring.weight, row.*
         FROM unnest(anybody, weights, allowed, choosy) WITH ORDINALITY AS ring (enterprise_id, weight, allowed, choosy, place),
-             LATERAL notify.xnovu_ahead(ring.enterprise_id,
+             LATERAL notify.xnovu_ahead(notify.xnovu_enterprise_of(ring.enterprise_id),
                  least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)) AS row
         WHERE ring.choosy
     ), numbered AS (
