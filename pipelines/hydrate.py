@@ -30,7 +30,7 @@ class Hydrate:
         rows = await self._store.load([envelope.event.key for envelope in batch])
         return [self._complete(envelope.event, rows.get(envelope.event.key)) for envelope in batch]
 
-    def _complete(self, event: Captured, row: Row | None) -> Result:
+    def _complete(self, event: Captured, row: Row | Permanent | None) -> Result:
         try:
             row = self._checked(row)
         except Permanent as error:
@@ -45,7 +45,9 @@ class Hydrate:
             )
         )
 
-    def _checked(self, row: Row | None) -> Row:
+    def _checked(self, row: Row | Permanent | None) -> Row:
+        if isinstance(row, Permanent):
+            raise row
         if row is None:
             raise Permanent("the row is gone from notify.ent_notification", code="row_gone")
         workflow = _active(row)

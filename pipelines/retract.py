@@ -6,8 +6,8 @@ from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, Retryable, XNovuError
-from xnovu.events import Key, Retraction, RetractRequested, StatusChanged
+from xnovu.errors import Paused, Retryable, XNovuError, still_locked
+from xnovu.events import Key, Locked, Retraction, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
 from xnovu.retraction import Recall, Recalled, Retracted, came_to, parts
@@ -54,7 +54,8 @@ class Retract:
             for key, row in standing.items()
         }
         told = await self._told(verdicts)
-        self._forget((key, call) for key in told for call in calls[key])
+        ended = [key for key, each in told.items() if not isinstance(each, Locked)]
+        self._forget((key, call) for key in ended for call in calls[key])
         return [_result(verdicts.get(e.event.key), told.get(e.event.key)) for e in batch]
 
     async def _answers(self, calls: Calls, standing: Mapping[Key, Retracted]) -> Answers:
@@ -77,10 +78,10 @@ class Retract:
 
     async def _told(
         self, verdicts: Mapping[Key, Retraction | XNovuError]
-    ) -> Mapping[Key, StatusChanged]:
+    ) -> Mapping[Key, StatusChanged | Locked]:
         known = {key: told for key, told in verdicts.items() if isinstance(told, Retraction)}
-        changes = await self._store.record_retractions(known) if known else ()
-        return {change.key: change for change in changes}
+        told = await self._store.record_retractions(known) if known else ()
+        return {each.key: each for each in told}
 
 
 def _calls(event: RetractRequested, row: Retracted) -> Sequence[Recall]:
@@ -114,11 +115,13 @@ def _patient(error: XNovuError) -> XNovuError:
     return Retryable(str(error), code=error.code, bounded=False)
 
 
-def _result(verdict: Retraction | XNovuError | None, change: StatusChanged | None) -> Result:
+def _result(verdict: Retraction | XNovuError | None, told: StatusChanged | Locked | None) -> Result:
     """A row that is gone, or that another claim has by now, is nothing to tell of."""
     if isinstance(verdict, XNovuError):
         return verdict
-    return Done.then(change) if change else Done()
+    if isinstance(told, Locked):
+        return still_locked()
+    return Done.then(told) if told else Done()
 
 
 async def build(kit: Kit) -> Retract:

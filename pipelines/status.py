@@ -6,7 +6,8 @@ from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.events import Event, Rejected, StatusChanged, Triggered
+from xnovu.errors import still_locked
+from xnovu.events import Key, Locked, Rejected, StatusChanged, Triggered
 from xnovu.policy import Done, Result
 from xnovu.ports import Outcome, Store
 
@@ -24,8 +25,9 @@ class Record:
 
     async def handle(self, batch: Sequence[Envelope[Ended]]) -> Sequence[Result]:
         ended = [_outcome(envelope.event) for envelope in batch if _concerns_a_row(envelope.event)]
-        changed = {_row(c): c for c in await self._store.record(ended)} if ended else {}
-        return [_told(changed.get(_row(envelope.event))) for envelope in batch]
+        recorded = await self._store.record(ended) if ended else ()
+        known = {_row(each.key): each for each in recorded}
+        return [_told(known.get(_row(envelope.event.key))) for envelope in batch]
 
 
 def _concerns_a_row(event: Ended) -> bool:
@@ -40,9 +42,9 @@ def _concerns_a_row(event: Ended) -> bool:
     )
 
 
-def _row(event: Event) -> tuple[str, int, int]:
+def _row(key: Key) -> Key:
     """Whichever claim of the row an outcome comes from, the change is the row's."""
-    return event.enterprise_id, event.notification_id, event.generation
+    return key._replace(claims=0)
 
 
 def _outcome(event: Ended) -> Outcome:
@@ -53,8 +55,14 @@ def _outcome(event: Ended) -> Outcome:
             return Outcome(event.key, failure)
 
 
-def _told(change: StatusChanged | None) -> Result:
-    return Done.then(change) if change else Done()
+def _told(recorded: StatusChanged | Locked | None) -> Result:
+    match recorded:
+        case None:
+            return Done()
+        case Locked():
+            return still_locked()
+        case change:
+            return Done.then(change)
 
 
 async def build(kit: Kit) -> Record:

@@ -22,6 +22,11 @@ Answer = XNovuError | None
 SOON = 0.05
 """Seconds after which a row is asked for again whose sender has just ended."""
 
+FORGOTTEN = (
+    "it may have been sent, so long ago that the provider may not know of it any more:"
+    " look there, and re-drive it if nobody was notified"
+)
+
 _ORDER = (Unclear, Retryable, Paused, Permanent)
 
 
@@ -153,6 +158,8 @@ def _final(error: XNovuError, begun: Begun) -> XNovuError:
     """What it means that a look-up did not find it."""
     if not isinstance(error, Missing):
         return error
+    if begun.verdict is Verdict.FORGOTTEN:
+        return Permanent(FORGOTTEN, code="unclear")
     if begun.seconds:
         message = f"{error}; it may not show yet"
         return Retryable(message, code=error.code, after=begun.seconds, bounded=False)

@@ -55,6 +55,22 @@ class Limits:
     priority: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """
+    A row that the database lets nobody change, and that is therefore passed by for a while.
+
+    ``said`` names the column, constraint or function that refuses it, ``state`` its SQLSTATE.
+    """
+
+    notification_id: int
+    enterprise_id: str
+    since: datetime
+    tries: int
+    state: str
+    said: str
+
+
 class Desk(Protocol):
     """What people ask of the database: insert, look up, send again, take back."""
 
@@ -70,14 +86,19 @@ class Desk(Protocol):
         """One notification with its workflow and every transition; None if there is none."""
         ...
 
+    async def aside(self, most: int = 20) -> Sequence[Aside]:
+        """Rows that are set aside, the longest first."""
+        ...
+
     async def waiting(self, notification_id: int) -> Mapping[str, Any] | None:
         """
         What one notification waits ``for``; None if for nothing, or there is none.
 
         ``schedule`` (``until``), ``concurrency`` or ``workflow`` (``most``, and ``in_hand``),
-        ``rate`` (per second), its ``turn`` (``weight``, among so many ``enterprises``), ``stages``
-        or ``retraction`` (``since``). Where it is known, ``ahead`` are rows of its enterprise that
-        go before it (1,000: or more), and ``seconds`` says roughly how long.
+        ``rate`` (per second), its ``turn`` (``weight``, among so many ``enterprises``), ``stages``,
+        ``retraction`` or ``publication`` (``since``), or, ``set_aside``, that it is tried again.
+        Where it is known, ``ahead`` are rows of its enterprise that go before it (1,000: or more),
+        and ``seconds`` says roughly how long.
         """
         ...
 

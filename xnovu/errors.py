@@ -8,6 +8,9 @@ between catches them.
 
 from collections.abc import Sequence
 
+LOCKED = 0.5
+"""Seconds after which a row is tried again that another session had locked."""
+
 
 class XNovuError(Exception):
     """
@@ -41,6 +44,12 @@ class Retryable(XNovuError):
         super().__init__(message, code=code)
         self.after = after
         self.bounded = bounded
+
+
+def still_locked() -> Retryable:
+    """What is said of a row that another session holds locked: it is nobody's fault."""
+    message = "another session holds the row locked"
+    return Retryable(message, code="row_locked", after=LOCKED, bounded=False)
 
 
 class Unclear(Retryable):

@@ -56,6 +56,12 @@ class Key(NamedTuple):
         return cls(unquote(enterprise), int(notification), int(generation), int(claims))
 
 
+class Locked(NamedTuple):
+    """A row that another session holds locked just now: nothing was written of it."""
+
+    key: Key
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 

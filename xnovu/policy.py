@@ -3,12 +3,13 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field
 
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
-from xnovu.events import Event
+from xnovu.events import Event, Failure
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -46,6 +47,17 @@ class Dead:
     reason: str
     code: str = "rejected"
     violations: tuple[str, ...] = ()
+
+    def failure(self, stage: str, attempts: int, at: datetime) -> Failure:
+        """What the world, and the row, are told of it."""
+        return Failure(
+            code=self.code,
+            stage=stage,
+            message=self.reason,
+            attempts=attempts,
+            at=at,
+            violations=self.violations,
+        )
 
 
 @dataclass(frozen=True, slots=True)

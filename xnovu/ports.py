@@ -6,8 +6,17 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Envelope
-from xnovu.errors import XNovuError
-from xnovu.events import Captured, Event, Failure, Key, Notification, StatusChanged, Workflow
+from xnovu.errors import Permanent, XNovuError
+from xnovu.events import (
+    Captured,
+    Event,
+    Failure,
+    Key,
+    Locked,
+    Notification,
+    StatusChanged,
+    Workflow,
+)
 from xnovu.policy import Fate, Policy
 from xnovu.retraction import Recaller, Retractions
 from xnovu.sending import Sending, SendTimes
@@ -199,8 +208,16 @@ class Store(Retractions, Protocol):
         """Seconds until a row or a retraction is due, and is claimed; 0: now, None: never."""
         ...
 
-    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
-        """Read claimed rows with their workflows. A row that is gone or not ours is left out."""
+    async def load(
+        self, keys: Sequence[Key], most_bytes: int | None = None
+    ) -> Mapping[Key, Row | Permanent]:
+        """
+        Read claimed rows with their workflows. A row that is gone or not ours is left out.
+
+        Permanent is what no row can be read of: one of more than ``most_bytes`` as it is stored
+        (``too_large``), of lists in lists or of types that do not fit (``invalid_row``), or with
+        the transaction id of another one (``transaction_id_taken``).
+        """
         ...
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
@@ -225,13 +242,15 @@ class Store(Retractions, Protocol):
         """
         ...
 
-    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged | Locked]:
         """
         Write how notifications ended, by compare-and-set; return what is now so.
 
         SENT needs the row PROCESSING in the same generation, FAILED also under the same claim.
         Told again what it has already written, it writes nothing and returns the same event, so
         that a crash between the two cannot swallow it. A row that has ended otherwise is left out.
+        No lock is waited for: what is told as Locked is to be told again. What the database refuses
+        to write of a row (a constraint, a trigger) sets that row aside.
         """
         ...
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import NAMESPACE_OID, uuid5
 
 from xnovu.errors import XNovuError
-from xnovu.events import Key, Retraction, RetractRequested, Status, StatusChanged
+from xnovu.events import Key, Locked, Retraction, RetractRequested, Status, StatusChanged
 from xnovu.sending import SendTimes
 
 RECIPIENTS = 100
@@ -97,11 +97,12 @@ class Retractions(Protocol):
 
     async def record_retractions(
         self, outcomes: Mapping[Key, Retraction]
-    ) -> Sequence[StatusChanged]:
+    ) -> Sequence[StatusChanged | Locked]:
         """
         Write what became of retractions, each under its claim; return what is now so.
 
-        What is known already stays, and is returned: told again, it says the same.
+        What is known already stays, and is returned: told again, it says the same. What is Locked
+        is to be told again.
         """
         ...
 

@@ -26,6 +26,8 @@ class Verdict(StrEnum):
     """It is past its deadline, and nobody can have begun to send it."""
     LATE_CHECK = "late_check"
     """It is past its deadline, but may have been sent before: look it up, and do not send it."""
+    FORGOTTEN = "forgotten"
+    """It may have been sent so long ago that the provider may not know of it: never send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,13 @@ class SendTimes:
     """
     Seconds. For ``lease`` a row is one sender's alone: only then may its requests be begun.
 
-    ``settle`` seconds after that, a look-up finds what became of them, if anything did.
+    ``settle`` seconds after that, a look-up finds what became of them, if anything did; for
+    ``remembered`` seconds after the request.
     """
 
     lease: float = 10.0
     settle: float = 30.0
+    remembered: float = 72_000.0
 
     @property
     def hold(self) -> float:
@@ -50,7 +54,7 @@ class Begun:
     """
     The verdict on one row, and its ``seconds``.
 
-    Of BUSY: until the other sender's time is over. Of CHECK and LATE_CHECK: until it is certain
+    Of BUSY: until the other sender's time is over. Of those that are looked up: until it is certain
     that what a look-up does not find was not sent (0: it is by now).
     """
 
@@ -59,7 +63,7 @@ class Begun:
 
     @property
     def looks_up(self) -> bool:
-        return self.verdict in {Verdict.CHECK, Verdict.LATE_CHECK}
+        return self.verdict in {Verdict.CHECK, Verdict.LATE_CHECK, Verdict.FORGOTTEN}
 
     @property
     def sends(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError, describe
-from xnovu.events import Event, Failure, Key
+from xnovu.events import Event, Key
 from xnovu.observer import Observer, Report, Unobserved
 from xnovu.policy import Dead, Done, Fate, Hold, Policy, Result, Retry
 from xnovu.ports import Delivery, Publisher
@@ -199,15 +199,5 @@ class Actor:
 
     def _letter(self, slip: _Slip, fate: Dead, *, whole: bool = True) -> Envelope[Event]:
         delivery = slip.delivery
-        failure = self._failure(delivery.attempt, fate)
+        failure = fate.failure(self.stage.name, delivery.attempt, self.now())
         return dead_letter(delivery.headers, delivery.body, failure, whole=whole)
-
-    def _failure(self, attempts: int, fate: Dead) -> Failure:
-        return Failure(
-            code=fate.code,
-            stage=self.stage.name,
-            message=fate.reason,
-            attempts=attempts,
-            at=self.now(),
-            violations=fate.violations,
-        )

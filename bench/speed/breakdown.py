@@ -15,7 +15,7 @@ from bench.speed.ground import Ground, insert, register
 from bench.speed.jobs import until
 from xnovu.adapters.nats import NatsOptions, transport
 from xnovu.adapters.novu import NovuOptions
-from xnovu.adapters.table.source import TableOptions
+from xnovu.adapters.table import TableOptions
 from xnovu.adapters.table.window import Window
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned

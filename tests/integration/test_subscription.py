@@ -12,7 +12,7 @@ from tests.conftest import eventually, server_of_its_own
 from tests.integration.pipeline import ACME, GLOBEX, World, brokerless, quick
 from xnovu import NotificationFailed, QueueConfig, SubscriptionManager
 from xnovu.adapters.novu import NovuProvider
-from xnovu.adapters.table.source import TableOptions
+from xnovu.adapters.table import TableOptions
 from xnovu.connection import Link
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import StatusChanged

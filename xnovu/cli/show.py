@@ -96,16 +96,16 @@ def _transitions(lines: Sequence[Mapping[str, Any]]) -> Table:
             colored(line["from_status"]),
             colored(line["to_status"]),
             line["actor"],
-            _claim(line),
+            _claim(line, lines[0]["generation"]),
             _why(line["details"]),
         )
     return table
 
 
-def _claim(line: Mapping[str, Any]) -> str:
+def _claim(line: Mapping[str, Any], first: int) -> str:
     """Which claim of the row it was; after a re-drive, of which one, too."""
-    again = f", re-drive {line['generation']}" if line["generation"] else ""
-    return f"{line['claims']}{again}"
+    nth = (line["generation"] or first) - first
+    return f"{line['claims']}{f', re-drive {nth}' if nth else ''}"
 
 
 def _why(details: Any) -> str:

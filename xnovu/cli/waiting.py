@@ -48,6 +48,11 @@ def _what(waits: Mapping[str, Any]) -> str:
             others = waits["enterprises"] - 1
             beside = f", beside {others} other{'s' if others > 1 else ''}" if others > 0 else ""
             return f"its enterprise's turn (weight {waits['weight']}{beside})"
+        case "publication":
+            return "the platform to publish it (publish_status, deactivated)"
+        case "set_aside":
+            refused = f"the database refuses to change it: {waits['said']} ({waits['state']})"
+            return f"its next try, since {_time(waits['since'])}: {refused}"
         case "retraction":
             return f"its outcome at Novu, since {_time(waits['since'])}"
         case _:

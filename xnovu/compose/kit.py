@@ -154,7 +154,8 @@ class Kit:
     @property
     def times(self) -> SendTimes:
         """How long a row is one sender's alone, and until what he sent surely shows."""
-        return SendTimes(self.settings.provider.timeout, self.settings.provider.settle)
+        told = self.settings.provider
+        return SendTimes(told.timeout, told.settle, told.remembered)
 
     async def store(self) -> Database:
         if self.given_store:

@@ -56,8 +56,13 @@ BEGIN
         SELECT pg_get_expr(polwithcheck, polrelid) INTO allowed FROM pg_catalog.pg_policy
         WHERE polrelid = 'notify.ent_notification'::regclass AND polname = 'xnovu_insert';
         IF strpos(allowed, 'armed_for') = 0 THEN
-            EXECUTE format('ALTER POLICY xnovu_insert ON notify.ent_notification'
-                           ' WITH CHECK (%s AND armed_for IS NULL)', allowed);
+            allowed := allowed || ' AND armed_for IS NULL';
+            EXECUTE format('ALTER POLICY xnovu_insert ON notify.ent_notification WITH CHECK (%s)', allowed);
+        END IF;
+        -- A new row's generation is random: so it is since version 21.
+        IF strpos(allowed, '(generation = 0) AND ') > 0 THEN
+            EXECUTE format('ALTER POLICY xnovu_insert ON notify.ent_notification WITH CHECK (%s)',
+                           replace(allowed, '(generation = 0) AND ', ''));
         END IF;
         RETURN;
     END IF;
@@ -114,7 +119,7 @@ BEGIN
         EXECUTE format('GRANT INSERT (%s) ON notify.ent_notification TO authenticated', settable);
         EXECUTE format(
             'CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (
-                %s AND notification_status = ''PENDING'' AND generation = 0 AND claims = 0
+                %s AND notification_status = ''PENDING'' AND claims = 0
                 AND claimed_until IS NULL AND claim_token IS NULL AND processed_at IS NULL
                 AND error_details IS NULL AND retracted_at IS NULL AND retraction_reason IS NULL%s
                 AND armed_for IS NULL)', own,

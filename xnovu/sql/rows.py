@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from xnovu.desk import Failed
+from xnovu.desk import Aside, Failed
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
     Failure,
     Key,
+    Locked,
     Notification,
     Retraction,
     RetractRequested,
@@ -24,6 +25,8 @@ from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Begun, Verdict
 
+LOCKED = "LOCKED"
+"""What the functions say of a row that another session has locked."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 Record = Mapping[str, Any]
@@ -93,21 +96,54 @@ def begun(record: Record) -> Begun:
     return Begun(Verdict(record["verdict"]), record["seconds"])
 
 
-def rows(records: Iterable[Record]) -> Mapping[Key, Row]:
+def rows(records: Iterable[Record]) -> Mapping[Key, Row | Permanent]:
     """What `notify.load` returned; each distinct workflow is read once."""
     workflows: dict[bytes, Workflow | None] = {}
-    loaded: dict[Key, Row] = {}
-    for record in records:
-        which, raw = key(record), record["workflow"]
+    return {key(record): _row(record, workflows) for record in records}
+
+
+def recorded(record: Record) -> StatusChanged | Locked:
+    """What `notify.record` or `notify.record_retractions` says is now so."""
+    return Locked(key(record)) if record["status"] == LOCKED else _change(record)
+
+
+def aside(record: Record) -> Aside:
+    """What `notify.aside` says of a row."""
+    return Aside(
+        record["id"],
+        record["enterprise_id"],
+        _time(record["since"]) or EPOCH,
+        record["tries"],
+        record["state"],
+        record["said"],
+    )
+
+
+def _row(record: Record, workflows: dict[bytes, Workflow | None]) -> Row | Permanent:
+    raw = record["workflow"]
+    try:
+        if record["unusable"]:
+            raise _unusable(record)
         if isinstance(raw, bytes) and raw not in workflows:
             workflows[raw] = _workflow(record, raw)
         workflow = workflows[raw] if isinstance(raw, bytes) else _workflow(record, raw)
-        loaded[which] = Row(which, _notification(record), workflow)
-    return loaded
+        return Row(key(record), _notification(record), workflow)
+    except Permanent as error:
+        return error
 
 
-def change(record: Record) -> StatusChanged:
-    """What `notify.record` or `notify.record_retractions` says is now so."""
+def _unusable(record: Record) -> Permanent:
+    match record["unusable"]:
+        case "too_large":
+            return Permanent("the row is larger than rows.max_bytes allows", code="too_large")
+        case "transaction_id_taken":
+            message = "another notification has the same transaction_id"
+            return Permanent(message, code="transaction_id_taken")
+        case column:
+            return Permanent(f"{column} is a list of lists, not a list", code="invalid_row")
+
+
+def _change(record: Record) -> StatusChanged:
     return StatusChanged(
         notification_id=record["id"],
         status=Status(record["status"]),

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
-from xnovu.desk import Failed, Search
+from xnovu.desk import Aside, Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Key, Retraction, StatusChanged
+from xnovu.events import Key, Locked, Retraction, StatusChanged
 from xnovu.ports import Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
@@ -71,8 +71,10 @@ class SqlStore(SqlClaims):
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
 
-    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
-        return read.rows(await self._of_keys("load", keys))
+    async def load(
+        self, keys: Sequence[Key], most_bytes: int | None = None
+    ) -> Mapping[Key, Row | Permanent]:
+        return read.rows(await self._of_keys("load", keys, max_bytes=most_bytes))
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         """An answer may be lost: its token, shown the next time, tells that nothing was sent."""
@@ -86,6 +88,7 @@ class SqlStore(SqlClaims):
                 settle_seconds=times.settle,
                 hold_seconds=times.hold,
                 lost=list(self._unsent),
+                remembered_seconds=times.remembered,
             )
         except (Paused, Retryable, asyncio.CancelledError):
             self._unsent.append(token)
@@ -115,19 +118,21 @@ class SqlStore(SqlClaims):
 
     async def record_retractions(
         self, outcomes: Mapping[Key, Retraction]
-    ) -> Sequence[StatusChanged]:
+    ) -> Sequence[StatusChanged | Locked]:
         ours = {key: told for key, told in outcomes.items() if self._ours(key.enterprise_id)}
         told = read.retractions(ours)
-        return [
-            read.change(row) for row in await self._in_parts("record_retractions", "outcomes", told)
-        ]
+        return [read.recorded(row) for row in await self._written("record_retractions", told)]
 
-    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged | Locked]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
         # SENT wins over FAILED for the same row, also where the two fall into different calls.
         sent_first = sorted(outcomes, key=lambda outcome: outcome.failure is not None)
         told = read.outcomes(o for o in sent_first if self._ours(o.key.enterprise_id))
-        return [read.change(row) for row in await self._in_parts("record", "outcomes", told)]
+        return [read.recorded(row) for row in await self._written("record", told)]
+
+    async def aside(self, most: int = 20) -> Sequence[Aside]:
+        found = await self._functions.call("aside", most=most, of_enterprise=self.enterprise_id)
+        return [read.aside(row) for row in found]
 
     async def redrive(
         self,
@@ -185,6 +190,28 @@ class SqlStore(SqlClaims):
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
         return await self._in_parts(function, "keys", ours, **more)
+
+    async def _written(self, function: str, outcomes: Sequence[Any]) -> list[Any]:
+        """What it says of all; what the database refuses is halved until it is one row's."""
+        try:
+            return await self._in_parts(function, "outcomes", outcomes, skip_locked=True)
+        except Permanent as error:
+            if len(outcomes) > 1:
+                half = len(outcomes) // 2
+                first = await self._written(function, outcomes[:half])
+                return [*first, *await self._written(function, outcomes[half:])]
+            await self._set_aside(outcomes[0], error)
+            return []
+
+    async def _set_aside(self, outcome: Mapping[str, Any], error: Permanent) -> None:
+        """A row of which nothing can be written is passed by for a while."""
+        await self._functions.call(
+            "set_aside",
+            which=outcome["id"],
+            of_enterprise=outcome["enterprise_id"],
+            state=error.code,
+            said=str(error),
+        )
 
     async def _in_parts(
         self, function: str, name: str, entries: Sequence[Any], **more: Any

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from xnovu.errors import Permanent
-from xnovu.events import Failure, Key
-from xnovu.ports import Outcome
+from xnovu.events import Failure, Key, Locked, StatusChanged
+from xnovu.ports import Outcome, Row
 from xnovu.sql import rows as read
 
 KEY = Key("acme", 7, 1, 2)
@@ -33,8 +33,15 @@ def a_record(**columns: Any) -> dict[str, Any]:
         "workflow_version": None,
         "expires_at": None,
         "workflow": json.dumps(WORKFLOW).encode(),
+        "unusable": None,
     }
     return record | columns
+
+
+def refusal(record: dict[str, Any]) -> Permanent:
+    (refused,) = read.rows([record]).values()
+    assert isinstance(refused, Permanent)
+    return refused
 
 
 def test_one_workflow_is_read_once_for_a_batch() -> None:
@@ -55,17 +62,36 @@ def test_one_workflow_is_read_once_for_a_batch() -> None:
     ],
 )
 def test_a_row_that_is_no_notification_is_refused_by_its_column(column: str, raw: bytes) -> None:
-    with pytest.raises(Permanent, match=f"notification 7 has an unusable {column}") as refused:
-        read.rows([a_record(**{column: raw})])
-    assert "secret" not in str(refused.value)
+    refused = refusal(a_record(**{column: raw}))
+    assert f"notification 7 has an unusable {column}" in str(refused)
+    assert "secret" not in str(refused)
 
 
 def test_a_workflow_that_is_none_is_refused_by_its_column() -> None:
     raw = json.dumps({**WORKFLOW, "payload_schema": ["secret"]}).encode()
-    with pytest.raises(Permanent, match=r"workflow of notification 7 .* payload_schema"):
-        read.rows([a_record(workflow=raw)])
-    with pytest.raises(Permanent, match=r"workflow of notification 7 .* JSON"):
-        read.rows([a_record(workflow=DEEP)])
+    assert "payload_schema" in str(refusal(a_record(workflow=raw)))
+    assert "JSON" in str(refusal(a_record(workflow=DEEP)))
+
+
+@pytest.mark.parametrize(
+    ("unusable", "code", "says"),
+    [
+        ("too_large", "too_large", "rows.max_bytes"),
+        ("transaction_id_taken", "transaction_id_taken", "another notification"),
+        ("tags", "invalid_row", "tags is a list of lists"),
+    ],
+)
+def test_what_the_database_says_is_unusable_is_that_rows_alone(
+    unusable: str, code: str, says: str
+) -> None:
+    good, bad = read.rows([a_record(id=8), a_record(unusable=unusable)]).values()
+    assert isinstance(good, Row)
+    assert isinstance(bad, Permanent)
+    assert (bad.code, says in str(bad)) == (code, True)
+
+
+def test_a_row_that_is_locked_is_told_so() -> None:
+    assert read.recorded(a_record(status="LOCKED")) == Locked(KEY)
 
 
 def test_outcomes_say_why_only_where_they_failed() -> None:
@@ -90,7 +116,9 @@ def test_a_failure_in_other_words_is_no_failure_of_ours() -> None:
         at=datetime(2026, 1, 1, tzinfo=UTC),
         error_details=b'{"error": "theirs"}',
     )
-    assert read.change(record).failure is None
+    change = read.recorded(record)
+    assert isinstance(change, StatusChanged)
+    assert change.failure is None
 
 
 def test_a_value_that_is_no_json_is_named_by_its_column() -> None:

@@ -1,7 +1,7 @@
 """The tables in memory: their rows, by the names of the columns, and what can be told of one."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -90,8 +90,18 @@ def falls_due(record: Record) -> datetime | None:
     return None
 
 
-def as_row(key: Key, record: Record, workflow: Workflow | None) -> Row:
-    """A row with its workflow, as the stages are given it."""
+def as_row(
+    key: Key, record: Record, workflow: Workflow | None, rows: Iterable[Record]
+) -> Row | Permanent:
+    """A row with its workflow, as the stages are given it, if no other has its transaction id."""
+    if record.transaction_id and any(
+        other.transaction_id == record.transaction_id
+        and (other.notification_status is Status.SENT or other.id < record.id)
+        for other in rows
+        if other is not record
+    ):
+        message = "another notification has the same transaction_id"
+        return Permanent(message, code="transaction_id_taken")
     columns = record.model_dump(exclude={"notification_workflow_id"})
     reference = record.notification_workflow_id or ""
     named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}

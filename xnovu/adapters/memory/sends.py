@@ -21,6 +21,7 @@ class SendRecord:
     token: str
     until: datetime
     sends: bool
+    begun_at: datetime
     doubt: datetime | None = None
 
     def doubt_after(self, generation: int, settle: timedelta) -> datetime | None:
@@ -46,7 +47,10 @@ class SendRecords:
         left = max(0.0, (doubt - now).total_seconds()) if doubt else 0.0
         late = bool(row.expires_at and row.expires_at <= now)
         until = now + timedelta(seconds=times.lease)
-        self.of[row.id] = SendRecord(row.generation, token, until, not left, doubt)
+        begun = held.begun_at if held and doubt else now
+        self.of[row.id] = SendRecord(row.generation, token, until, not left, begun, doubt)
+        if begun < now - timedelta(seconds=times.remembered):
+            return Begun(Verdict.FORGOTTEN, left)
         if doubt:
             return Begun(Verdict.LATE_CHECK if late else Verdict.CHECK, left)
         return Begun(Verdict.LATE if late else Verdict.SEND)

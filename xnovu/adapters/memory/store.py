@@ -26,7 +26,7 @@ from xnovu.adapters.memory.records import (
 from xnovu.adapters.memory.sends import SendRecords
 from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
-from xnovu.desk import Failed, Search
+from xnovu.desk import Aside, Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
@@ -108,9 +108,18 @@ class MemoryStore(Limited):
         due = min(filter(None, times), default=None)
         return None if due is None else max(0.0, (due - self._now()).total_seconds())
 
-    async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
+    async def load(
+        self, keys: Sequence[Key], most_bytes: int | None = None
+    ) -> Mapping[Key, Row | Permanent]:
+        del most_bytes  # what is in memory was let in
         found = ((key, self._find(key)) for key in keys)
-        return {key: as_row(key, r, self._workflow(r)) for key, r in found if r}
+        rows = self.records.values()
+        return {key: as_row(key, r, self._workflow(r), rows) for key, r in found if r}
+
+    async def aside(self, most: int = 20) -> Sequence[Aside]:
+        """Nothing refuses a row here."""
+        del most
+        return ()
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         now, token = self._now(), str(uuid4())
@@ -244,8 +253,7 @@ class MemoryStore(Limited):
         before, record.notification_status = record.notification_status, Status.PROCESSING
         self._note(record, before, "ingest", None)
         captured = Captured(**record.key._asdict(), transaction_id=record.transaction_id)
-        new = before is Status.PENDING
-        return Claim(captured, express and new)
+        return Claim(captured, express and before is Status.PENDING)
 
     def _workflow(self, record: Record) -> Workflow | None:
         return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))

@@ -32,7 +32,8 @@ class NovuOptions(BaseModel):
     ``concurrency`` is how many requests are under way at once. ``timeout`` bounds one request,
     and how long a call may wait before its request begins, so that ``trigger`` answers within
     twice that: the stage's own timeout must be longer. For so long, too, a row is one sender's
-    alone. ``settle`` seconds after a request a look-up finds what Novu has accepted of it.
+    alone. ``settle`` seconds after a request a look-up finds what Novu has accepted of it, and for
+    ``remembered`` seconds: Novu keeps its activity for a day at least.
 
     ``metadata`` is the key of the payload under which a notification's id, enterprise_id, name,
     channels, tags and workflow_version travel, for which Novu's contract has no field. If the
@@ -51,4 +52,5 @@ class NovuOptions(BaseModel):
     concurrency: int = Field(default=16, ge=1)
     timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     settle: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    remembered: float = Field(default=72_000.0, gt=0, allow_inf_nan=False)
     metadata: str = "_xnovu"

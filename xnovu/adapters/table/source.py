@@ -8,17 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, Field
-
+from xnovu.adapters.table.options import TableOptions
 from xnovu.adapters.table.window import Window
 from xnovu.connection import Connection, Line
 from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
-from xnovu.events import Event
-from xnovu.policy import Fate, Policy, Retry, Stride
-from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Store, WakeUps
+from xnovu.events import Event, Key
+from xnovu.policy import Dead, Fate, Policy, Retry, Stride
+from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Outcome, Store, WakeUps
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""
@@ -34,24 +34,6 @@ UNASKED = 60.0
 
 AHEAD = 2
 """Batches that may lie ready at first, before anything is known of how fast they are worked on."""
-
-
-class TableOptions(BaseModel, extra="forbid", frozen=True):
-    """
-    How rows are taken. All times are seconds.
-
-    ``backlog`` is how many messages may be on their way before no more rows are claimed (of
-    retractions as many again, so that none waits behind what it is to stop); of those on which
-    nobody is at work only as many as keep the workers busy. ``lease`` is how long
-    a claimed row has to reach its end before it is claimed again, so it must be longer than the
-    stages need for a whole backlog. ``sweep_idle`` bounds by how much a schedule can be missed of
-    which no wake-up has told.
-    """
-
-    lease: float = Field(default=300.0, gt=0)
-    backlog: int = Field(default=5000, gt=0)
-    sweep_busy: float = Field(default=0.25, gt=0)
-    sweep_idle: float = Field(default=0.75, gt=0)
 
 
 class Gauge(Protocol):
@@ -238,10 +220,12 @@ class TableSource:
         return carried
 
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
-        """They do not wait for room among the rows; the broker is asked once there may be none."""
-        if self._going_back >= self.options.backlog:
-            self._going_back = (await self.retractions()).unsettled
-        limit = min(batch, self.options.backlog - self._going_back)
+        """They do not wait for room among the rows, and few lie ready: enterprises take turns."""
+        ready = min(AHEAD * batch, self.options.backlog)
+        if self._going_back >= ready:
+            back = await self.retractions()
+            self._going_back = max(back.queued, back.unsettled - self.options.backlog + ready)
+        limit = min(batch, ready - self._going_back)
         if limit <= 0:
             return 0
         events = await self.store.claim_retractions(limit, self.options.lease)
@@ -289,9 +273,16 @@ class TableSource:
         try:
             fates = await handler([Delivery(*envelope.encode(), 1) for envelope in taken])
         finally:
-            pairs = zip(taken, fates, strict=True)
-            back = [each.event.key for each, fate in pairs if isinstance(fate, Retry)]
+            pairs = [(each.event.key, fate) for each, fate in zip(taken, fates, strict=True)]
             with suppress(XNovuError):
-                if back:
-                    await self.store.release(back)
-                self.store.handed_over([each.event.key for each in taken])
+                await self._give_back(pairs)
+                self.store.handed_over([key for key, _ in pairs])
+
+    async def _give_back(self, fates: Sequence[tuple[Key, Fate]]) -> None:
+        """What no subject can name has ended here: nobody else would ever hear of it."""
+        at = datetime.now(UTC)
+        dead = [(key, fate) for key, fate in fates if isinstance(fate, Dead)]
+        if dead:
+            await self.store.record([Outcome(k, f.failure("ingest", 1, at)) for k, f in dead])
+        if back := [key for key, fate in fates if isinstance(fate, Retry)]:
+            await self.store.release(back)

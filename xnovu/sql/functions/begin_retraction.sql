@@ -7,7 +7,7 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int,
                previous text, seconds double precision, outcome text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     none constant uuid := gen_random_uuid();

@@ -23,7 +23,7 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transa
                expires_at timestamptz, claimed_before boolean, express boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -38,10 +38,15 @@ DECLARE
     turn int;
     served int;
     all_of_them boolean;
+    picks notify.xnovu_pick[];
+    none_aside constant boolean := NOT EXISTS (SELECT FROM notify.aside(1));
 BEGIN
     PERFORM set_config('xnovu.actor', 'ingest', true);
     PERFORM notify.xnovu_hand_over(claim.handed_over, claim.of_enterprise, claim.lost);
     PERFORM notify.xnovu_arm(wanted);
+    IF wanted IS NULL THEN
+        PERFORM notify.xnovu_refuse_nobodys();
+    END IF;
     SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
            array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)
     INTO anybody, weights, allowed, choosy
@@ -56,15 +61,15 @@ BEGIN
     allowed := allowed[:served];
     choosy := choosy[:served];
 
-    RETURN QUERY
     WITH lapsed AS (
         SELECT n.id, n.enterprise_id, n.claimed_until
         FROM notify.ent_notification n
         WHERE n.notification_status = 'PROCESSING' AND n.claimed_until <= now() AND NOT claim.idle_only
           AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+          AND (none_aside OR NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text))
         ORDER BY n.claimed_until
         LIMIT claim.max_rows - CASE WHEN anybody IS NULL THEN 0 ELSE claim.max_rows / 2 END
-        FOR UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE SKIP LOCKED
     ), ready AS MATERIALIZED (
         SELECT ring.place, ring.weight, row.*
         FROM unnest(anybody, weights, allowed, choosy) WITH ORDINALITY AS ring (enterprise_id, weight, allowed, choosy, place),
@@ -76,10 +81,11 @@ BEGIN
                  FROM notify.ent_notification n
                  WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
                    AND n.enterprise_id IS NOT NULL AND NOT ring.choosy
-                   AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
+                   AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id) AND n.unpublished IS NULL
+                   AND (none_aside OR NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text))
                  ORDER BY rank, deadline, due, n.id
                  LIMIT least(claim.max_rows, ring.allowed, turn * ring.weight * CASE WHEN all_of_them THEN 2 ELSE 1 END)
-                 FOR UPDATE SKIP LOCKED) AS row
+                 FOR NO KEY UPDATE SKIP LOCKED) AS row
         UNION ALL
         SELECT ring.place, ring.weight, row.*
         FROM unnest(anybody, weights, allowed, choosy) WITH ORDINALITY AS ring (enterprise_id, weight, allowed, choosy, place),
@@ -103,31 +109,36 @@ BEGIN
         FROM weighed n
         ORDER BY round, n.place, n.number
         LIMIT least(claim.max_rows - (SELECT count(*) FROM lapsed), turn * (SELECT sum(w) FROM unnest(weights) AS w))
-    ), claimed AS (
-        UPDATE notify.ent_notification n
-        SET notification_status = 'PROCESSING',
-            claims = n.claims + 1,
-            claimed_until = now() + make_interval(secs => claim.lease_seconds),
-            claim_token = claim.token,
-            transaction_id = notify.xnovu_transaction_id(n),
-            updated_at = now()
-        FROM (SELECT l.id, l.enterprise_id, l.claimed_until, 0 AS round, 0 AS place, 0 AS number, false AS express
-              FROM lapsed l
-              UNION ALL
-              SELECT p.id, p.enterprise_id, NULL, p.round, p.place, p.number, p.express FROM pending p) AS taken
-        WHERE n.id = taken.id AND n.enterprise_id = taken.enterprise_id
-        RETURNING n.id, n.enterprise_id, n.generation, n.claims, n.transaction_id, n.expires_at,
-                  taken.claimed_until, taken.round, taken.place, taken.number, taken.express
-    ), spent AS (
-        UPDATE notify.xnovu_enterprise e
-        SET tokens = notify.xnovu_tokens(e) - c.rows, refilled_at = clock_timestamp()
-        FROM (SELECT c.enterprise_id, count(*) AS rows FROM claimed c
-              WHERE c.claimed_until IS NULL GROUP BY c.enterprise_id) AS c
-        WHERE e.enterprise_id = c.enterprise_id::text AND e.rate IS NOT NULL
     )
-    SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int,
-           c.transaction_id::text, notify.xnovu_deadline(c.expires_at), c.claims > 1, c.express
-    FROM claimed c ORDER BY c.claimed_until, c.round, c.place, c.number, c.id;
+    SELECT array_agg(ROW(t.id, t.enterprise_id::text, t.claimed_until, t.express)::notify.xnovu_pick
+                     ORDER BY t.claimed_until, t.round, t.place, t.number, t.id)
+    INTO picks
+    FROM (SELECT l.id, l.enterprise_id, l.claimed_until, 0 AS round, 0 AS place, 0 AS number, false AS express
+          FROM lapsed l
+          UNION ALL
+          SELECT p.id, p.enterprise_id, NULL, p.round, p.place, p.number, p.express FROM pending p) AS t;
+    IF picks IS NULL THEN
+        PERFORM set_config('xnovu.actor', caller, true);
+        RETURN;
+    END IF;
+
+    PERFORM notify.xnovu_change('claim', picks, claim.token, claim.lease_seconds);
+    IF NOT none_aside THEN
+        PERFORM notify.xnovu_back(picks, claim.token);
+    END IF;
+    UPDATE notify.xnovu_enterprise e
+    SET tokens = notify.xnovu_tokens(e) - c.rows, refilled_at = clock_timestamp()
+    FROM (SELECT p.enterprise_id, count(*) AS rows FROM unnest(picks) AS p
+          WHERE p.claimed_until IS NULL GROUP BY p.enterprise_id) AS c
+    WHERE e.enterprise_id = c.enterprise_id AND e.rate IS NOT NULL;
+
+    RETURN QUERY
+    SELECT n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int, n.transaction_id::text,
+           notify.xnovu_deadline(n.expires_at), n.claims > 1, p.express
+    FROM unnest(picks) WITH ORDINALITY AS p (id, enterprise_id, claimed_until, express, place)
+    JOIN notify.ent_notification n ON n.id = p.id AND n.enterprise_id::text = p.enterprise_id
+    WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.claim_token IS NOT DISTINCT FROM claim.token
+    ORDER BY p.place;
     IF FOUND THEN
         PERFORM notify.xnovu_in_hand(claim.token, claim.of_enterprise, claim.handover_seconds);
     END IF;

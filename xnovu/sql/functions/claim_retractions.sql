@@ -2,7 +2,7 @@ DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, te
 DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, text, boolean, double precision, jsonb);
 
 -- Take up to `max_rows` retractions that are to be told, for `lease_seconds`; of one enterprise where
--- `of_enterprise` says so. `again` with the token of a call whose answer was lost: what that has taken.
+-- `of_enterprise` says so, else of all that have some, by turns, the first first of each. `again` with the token of a call whose answer was lost: what that has taken.
 -- `handover_seconds`, `handed_over` and `lost` as in notify.claim; `again` is asked by stages of 0.1 alone.
 CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds double precision, token uuid,
                                          of_enterprise text DEFAULT NULL, again boolean DEFAULT false,
@@ -11,11 +11,14 @@ CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds 
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, recipients int)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := claim_retractions.of_enterprise;
+    each int;
+    enterprises text[];
+    picks notify.xnovu_pick[];
 BEGIN
     IF claim_retractions.handed_over <> '[]' OR claim_retractions.lost <> '[]' THEN
         PERFORM notify.xnovu_hand_over(
@@ -24,7 +27,7 @@ BEGIN
     IF claim_retractions.again THEN
         RETURN QUERY
         SELECT n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
-               coalesce(n.transaction_id, notify.xnovu_transaction_id(n))::text,
+               notify.xnovu_transaction_id(n.transaction_id::text, n.enterprise_id::text, n.id, n.generation::int)::text,
                coalesce(cardinality(n.recipients), 0)
         FROM notify.ent_notification n
         WHERE n.notification_status = 'RETRACTED' AND n.claimed_until > now()
@@ -35,28 +38,49 @@ BEGIN
         END IF;
     END IF;
 
+    each := claim_retractions.max_rows;
+    enterprises := ARRAY(
+        WITH RECURSIVE ring (enterprise_id) AS (
+            (SELECT n.enterprise_id FROM notify.ent_notification n
+             WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+               AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+             ORDER BY n.enterprise_id LIMIT 1)
+            UNION ALL
+            SELECT next.enterprise_id FROM ring, LATERAL (
+                SELECT n.enterprise_id FROM notify.ent_notification n
+                WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+                  AND n.enterprise_id > ring.enterprise_id AND wanted IS NULL
+                ORDER BY n.enterprise_id LIMIT 1) AS next)
+        SELECT r.enterprise_id::text FROM ring r);
+    SELECT array_agg(ROW(r.id, r.enterprise_id::text, r.since, NULL)::notify.xnovu_pick ORDER BY r.nth, r.since, r.id)
+    INTO picks
+    FROM (
+        SELECT row.*
+        FROM unnest(enterprises) AS ring (enterprise_id), LATERAL (
+            SELECT some.*, row_number() OVER (ORDER BY some.since, some.id) AS nth
+            FROM (SELECT n.id, n.enterprise_id, n.claimed_until AS since
+                  FROM notify.ent_notification n
+                  WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
+                    AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
+                    AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
+                  ORDER BY n.claimed_until
+                  LIMIT greatest(1, 2 * each / cardinality(enterprises))
+                  FOR NO KEY UPDATE SKIP LOCKED) AS some) AS row
+        ORDER BY nth, since, id LIMIT each) AS r;
+    IF picks IS NULL THEN
+        RETURN;
+    END IF;
+
+    PERFORM notify.xnovu_change('retract', picks, claim_retractions.token, claim_retractions.lease_seconds);
+    PERFORM notify.xnovu_back(picks, claim_retractions.token);
     RETURN QUERY
-    WITH due AS (
-        SELECT n.id, n.enterprise_id, n.claimed_until AS since
-        FROM notify.ent_notification n
-        WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
-          AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
-        ORDER BY n.claimed_until
-        LIMIT claim_retractions.max_rows
-        FOR UPDATE SKIP LOCKED
-    ), claimed AS (
-        UPDATE notify.ent_notification n
-        SET claims = n.claims + 1,
-            claimed_until = now() + make_interval(secs => claim_retractions.lease_seconds),
-            claim_token = claim_retractions.token
-        FROM due WHERE n.id = due.id AND n.enterprise_id = due.enterprise_id
-        RETURNING n.id, n.enterprise_id, n.generation, n.claims,
-                  coalesce(n.transaction_id, notify.xnovu_transaction_id(n)) AS transaction_id,
-                  n.recipients, due.since
-    )
-    SELECT c.id::bigint, c.enterprise_id::text, c.generation::int, c.claims::int, c.transaction_id::text,
-           coalesce(cardinality(c.recipients), 0)
-    FROM claimed c ORDER BY c.since, c.id;
+    SELECT n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
+           notify.xnovu_transaction_id(n.transaction_id::text, n.enterprise_id::text, n.id, n.generation::int)::text,
+           coalesce(cardinality(n.recipients), 0)
+    FROM unnest(picks) WITH ORDINALITY AS p (id, enterprise_id, claimed_until, express, place)
+    JOIN notify.ent_notification n ON n.id = p.id AND n.enterprise_id::text = p.enterprise_id
+    WHERE coalesce(n.notification_status = 'RETRACTED', false) AND n.claim_token = claim_retractions.token
+    ORDER BY p.place;
     IF FOUND THEN
         PERFORM notify.xnovu_in_hand(
             claim_retractions.token, claim_retractions.of_enterprise, claim_retractions.handover_seconds);

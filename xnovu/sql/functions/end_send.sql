@@ -2,7 +2,7 @@
 -- been sent, and no request of theirs is under way any more. The others were surely not sent by this call: their
 -- records go, unless somebody may have sent them before.
 CREATE OR REPLACE FUNCTION notify.end_send(keys jsonb, token uuid) RETURNS TABLE (id bigint)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     WITH mine AS MATERIALIZED (
         SELECT s.id, s.enterprise_id, k.unclear, k.unclear OR s.doubt IS NOT NULL AS stays
         FROM jsonb_to_recordset(end_send.keys) AS k (id bigint, enterprise_id text, unclear boolean)

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION notify.failed(max_rows int, of_enterprise text DEFAUL
                               since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, code text, at timestamptz)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := failed.of_enterprise;

@@ -7,10 +7,7 @@ BEGIN
     RETURN (
         SELECT jsonb_build_object(
             'notification', to_jsonb(n),
-            'workflow', (SELECT to_jsonb(w) FROM notify.ent_notification_workflow w
-                         WHERE w.enterprise_id = n.enterprise_id
-                           AND notify.xnovu_reference(w) = n.notification_workflow_id
-                         ORDER BY coalesce(w.deactivated, false), w.version DESC NULLS LAST LIMIT 1),
+            'workflow', (SELECT to_jsonb(w) FROM notify.xnovu_workflow(n.enterprise_id, n.notification_workflow_id) AS w),
             'transitions', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.id), '[]')
                             FROM notify.ent_notification_audit a
                             WHERE a.notification_id = n.id AND a.enterprise_id = n.enterprise_id))

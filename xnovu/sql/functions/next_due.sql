@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL, hand
 RETURNS double precision
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := next_due.of_enterprise;
     due timestamptz;
@@ -17,7 +17,8 @@ BEGIN
     END IF;
     PERFORM FROM notify.ent_notification n
     WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
-      AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+      AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted) AND n.unpublished IS NULL
+      AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
     ORDER BY n.enterprise_id LIMIT 1;
     IF FOUND THEN
         RETURN 0;
@@ -27,18 +28,22 @@ BEGIN
          FROM notify.ent_notification n
          WHERE n.notification_status = 'PENDING' AND n.armed_for IS DISTINCT FROM n.scheduled_for
            AND n.scheduled_for IS NOT NULL
-           AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+           AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted) AND n.unpublished IS NULL
+           AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
          ORDER BY n.scheduled_for LIMIT 1),
         (SELECT n.claimed_until
          FROM notify.ent_notification n
          WHERE n.notification_status = 'PROCESSING' AND n.enterprise_id IS NOT NULL
            AND (wanted IS NULL OR n.enterprise_id = wanted)
+           AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
          ORDER BY n.claimed_until LIMIT 1),
         (SELECT n.claimed_until
          FROM notify.ent_notification n
          WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL
            AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+           AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
          ORDER BY n.claimed_until LIMIT 1),
+        notify.xnovu_aside_until(next_due.of_enterprise),
         notify.xnovu_handover_ends(next_due.of_enterprise));
     RETURN CASE WHEN due <= now() THEN 0
                 WHEN due < 'infinity' THEN extract(epoch FROM due - now()) END;

@@ -1,20 +1,31 @@
+DROP FUNCTION IF EXISTS notify.record(jsonb);
+
 -- Write how notifications ended; return those for which that is now so, whether this call or an earlier one wrote
 -- it. What is SENT needs no send record any more.
 -- SENT holds whichever claim sent it; FAILED only from the claim that still has the row. Told both, SENT wins. The
 -- returned `claims` are the row's: the same fact, whoever states it.
 -- Row by row by its id: the condition is worded so that the planner does not see the index of what is being worked
 -- on in it, which it took for small and read as a whole for each row.
-CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb)
+-- With `skip_locked` a row that another session has locked is left as it is and returned as LOCKED; without, it is
+-- waited for, as stages of 0.1 expect it.
+CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb, skip_locked boolean DEFAULT false)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
                at timestamptz, transaction_id text, error_details jsonb)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
+    free bigint[];
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
+    IF record.skip_locked THEN
+        free := ARRAY(SELECT n.id FROM notify.ent_notification n
+                      JOIN notify.xnovu_told(record.outcomes) AS told
+                           ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+                      ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
+    END IF;
 
     -- By id, as all do who lock several rows: so two batches never wait for each other. The new
     -- status and details take the types of the table's own columns.
@@ -31,6 +42,7 @@ BEGIN
         JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
         WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
           AND (n.claims = told.claims OR NOT told.failed)
+          AND (NOT record.skip_locked OR n.id = ANY (free))
         ORDER BY n.id, n.enterprise_id, told.failed
     ) AS typed
     WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
@@ -42,13 +54,16 @@ BEGIN
     RETURN QUERY
     SELECT DISTINCT ON (n.id, n.enterprise_id)
            n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
-           n.notification_status::text, 'PROCESSING', coalesce(n.processed_at, n.updated_at, now()),
+           CASE WHEN n.notification_status = 'PROCESSING' THEN 'LOCKED' ELSE n.notification_status::text END,
+           'PROCESSING', coalesce(n.processed_at, n.updated_at, now()),
            n.transaction_id::text, n.error_details::jsonb
     FROM notify.xnovu_told(record.outcomes) AS told
     JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
     WHERE n.generation = told.generation
       AND (n.notification_status = 'SENT' AND NOT told.failed
-           OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims)
+           OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims
+           OR n.notification_status = 'PROCESSING' AND (n.claims = told.claims OR NOT told.failed)
+              AND record.skip_locked AND n.id <> ALL (free))
     ORDER BY n.id, n.enterprise_id;
 
     PERFORM set_config('xnovu.actor', caller, true);

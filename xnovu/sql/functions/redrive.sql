@@ -2,11 +2,12 @@ DROP FUNCTION IF EXISTS notify.redrive(jsonb);
 
 -- Send failed notifications again, as a new generation under a new name at the provider. Keyed by
 -- generation, so asking twice does it once. A key may bring a payload to send instead. `who` is the
--- audit's actor. Returns those it changed, as they are now.
+-- audit's actor. Returns those it changed, as they are now. What somebody has locked is left out.
 CREATE OR REPLACE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
@@ -19,10 +20,12 @@ BEGIN
         payload = CASE WHEN key.payload IS NULL THEN n.payload ELSE (jsonb_populate_record(
             NULL::notify.ent_notification, jsonb_build_object('payload', key.payload))).payload END,
         processed_at = NULL, error_details = NULL, updated_at = now()
-    FROM (SELECT * FROM jsonb_to_recordset(redrive.keys)
-              AS k (id bigint, enterprise_id text, generation int, payload jsonb) ORDER BY k.id) AS key
-    WHERE n.id = key.id AND n.enterprise_id::text = key.enterprise_id
-      AND n.generation = key.generation AND n.notification_status = 'FAILED'
+    FROM (SELECT m.id, m.enterprise_id, k.payload FROM jsonb_to_recordset(redrive.keys)
+              AS k (id bigint, enterprise_id text, generation int, payload jsonb)
+          JOIN notify.ent_notification m ON m.id = k.id AND m.enterprise_id::text = k.enterprise_id
+          WHERE m.generation = k.generation AND coalesce(m.notification_status = 'FAILED', false)
+          ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED) AS key
+    WHERE n.id = key.id AND n.enterprise_id = key.enterprise_id
     RETURNING n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
               n.transaction_id::text, 'FAILED';
     PERFORM set_config('xnovu.actor', caller, true);

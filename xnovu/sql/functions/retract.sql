@@ -1,8 +1,10 @@
--- Take notifications back, wherever they stand and in whichever generation. Returns those it changed.
+-- Take notifications back, wherever they stand and in whichever generation. Returns those it changed. What somebody has
+-- locked is left out.
 CREATE OR REPLACE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
@@ -15,7 +17,7 @@ BEGIN
                   AS k (id bigint, enterprise_id text) ORDER BY k.id) AS key
         JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
         WHERE n.notification_status IN ('PENDING', 'PROCESSING', 'SENT', 'FAILED')
-        FOR UPDATE OF n
+        FOR NO KEY UPDATE OF n SKIP LOCKED
     )
     UPDATE notify.ent_notification n
     SET notification_status = 'RETRACTED', retracted_at = now(), retraction_reason = retract.reason,

@@ -11,7 +11,8 @@ CREATE OR REPLACE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double p
                                     alone_seconds double precision DEFAULT 0, tokens jsonb DEFAULT '[]')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     held timestamptz := now() + make_interval(secs => still_wanted.hold_seconds);

@@ -1,10 +1,11 @@
--- What a row waits for: its schedule, a limit, its turn; or that the stages have it, or what takes it back.
+-- What a row waits for: its schedule, to be published, a limit, its turn; that the database lets it be changed; or that
+-- the stages have it, or what takes it back.
 -- Null for what has ended. `seconds` says roughly how long, by what was claimed for its enterprise in the last
 -- minute; `ahead` are rows of its enterprise that go before it, counted to a thousand, `enterprises` those that
 -- have rows ready, counted to a hundred.
 CREATE OR REPLACE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     n notify.ent_notification;
     e notify.xnovu_enterprise;
@@ -18,13 +19,19 @@ BEGIN
     SELECT r.* INTO n FROM notify.ent_notification r
     WHERE r.id = waiting.notification_id
       AND (waiting.of_enterprise IS NULL OR r.enterprise_id::text = waiting.of_enterprise);
+    SELECT jsonb_build_object('for', 'set_aside', 'since', a.since, 'said', a.said, 'state', a.state) INTO told
+    FROM notify.aside(NULL, coalesce(n.enterprise_id::text, '')) AS a WHERE a.id = n.id;
     CASE
+        WHEN told IS NOT NULL AND n.notification_status IN ('PENDING', 'PROCESSING', 'RETRACTED') THEN
+            RETURN told;
         WHEN n.notification_status = 'PROCESSING' THEN
             RETURN jsonb_build_object('for', 'stages', 'since', n.updated_at);
         WHEN n.notification_status = 'RETRACTED' AND n.retraction_outcome IS NULL THEN
             RETURN jsonb_build_object('for', 'retraction', 'since', n.retracted_at);
         WHEN n.notification_status IS DISTINCT FROM 'PENDING' THEN
             RETURN NULL;
+        WHEN n.unpublished THEN
+            RETURN jsonb_build_object('for', 'publication', 'since', n.updated_at);
         WHEN n.scheduled_for > now() THEN
             RETURN jsonb_build_object('for', 'schedule', 'until', n.scheduled_for,
                                       'seconds', extract(epoch FROM n.scheduled_for - now()));
@@ -40,7 +47,7 @@ BEGIN
     SELECT count(*) INTO ahead FROM (
         SELECT FROM notify.ent_notification r
         WHERE r.notification_status = 'PENDING' AND (r.scheduled_for IS NULL OR r.armed_for = r.scheduled_for)
-          AND r.enterprise_id IS NOT NULL AND r.enterprise_id = n.enterprise_id
+          AND r.enterprise_id IS NOT NULL AND r.enterprise_id = n.enterprise_id AND r.unpublished IS NULL
           AND (notify.xnovu_rank(r.scheduled_for, r.created_at, r.priority),
                coalesce(r.expires_at, 'infinity'), coalesce(greatest(r.scheduled_for, r.created_at), '-infinity'), r.id)
             < (notify.xnovu_rank(n.scheduled_for, n.created_at, n.priority),

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION notify.xnovu_ahead(whose notify.ent_notification.ente
 RETURNS TABLE (id notify.ent_notification.id%TYPE, enterprise_id notify.ent_notification.enterprise_id%TYPE,
                rank double precision, deadline timestamptz, due timestamptz)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     mine text[];
@@ -30,7 +30,8 @@ BEGIN
                coalesce(greatest(n.scheduled_for, n.created_at), '-infinity') AS due
         FROM notify.ent_notification n
         WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
-          AND n.enterprise_id IS NOT NULL AND n.enterprise_id = whose
+          AND n.enterprise_id IS NOT NULL AND n.enterprise_id = whose AND n.unpublished IS NULL
+          AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
         ORDER BY rank, deadline, due, n.id
         LIMIT 1000
     ), numbered AS (
@@ -45,5 +46,5 @@ BEGIN
     SELECT n.id, n.enterprise_id, f.rank::double precision, f.deadline, f.due
     FROM free f JOIN notify.ent_notification n ON n.id = f.id AND n.enterprise_id = whose
     WHERE coalesce(n.notification_status = 'PENDING', false)
-    FOR UPDATE OF n SKIP LOCKED;
+    FOR NO KEY UPDATE OF n SKIP LOCKED;
 END $$;

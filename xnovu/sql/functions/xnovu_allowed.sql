@@ -3,7 +3,7 @@
 -- the one before has claimed is seen.
 CREATE OR REPLACE FUNCTION notify.xnovu_allowed(enterprises text[]) RETURNS TABLE (enterprise_id text, allowed int)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     mine text[];
@@ -11,7 +11,7 @@ BEGIN
     SELECT array_agg(locked.enterprise_id) INTO mine FROM (
         SELECT e.enterprise_id FROM notify.xnovu_enterprise e
         WHERE e.enterprise_id = ANY (enterprises) AND (e.concurrency IS NOT NULL OR e.rate IS NOT NULL)
-        ORDER BY e.enterprise_id FOR UPDATE SKIP LOCKED) AS locked;
+        ORDER BY e.enterprise_id FOR NO KEY UPDATE SKIP LOCKED) AS locked;
 
     RETURN QUERY
     WITH in_hand AS MATERIALIZED (

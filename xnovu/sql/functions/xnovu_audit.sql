@@ -6,7 +6,7 @@
 -- that it follows may have switched it off for itself (`claim` and `record` do), and only nested loops would be left.
 CREATE OR REPLACE FUNCTION notify.xnovu_audit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_hashjoin = on AS $$
+SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_hashjoin = on SET jit = off AS $$
 DECLARE
     who text := coalesce(
         nullif(current_setting('xnovu.actor', true), ''),
@@ -32,7 +32,8 @@ BEGIN
     IF EXISTS (SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id = n.enterprise_id
                WHERE n.notification_status IN ('PENDING', 'RETRACTED')
                  AND (o.notification_status IS DISTINCT FROM n.notification_status
-                      OR o.scheduled_for IS DISTINCT FROM n.scheduled_for)) THEN
+                      OR o.scheduled_for IS DISTINCT FROM n.scheduled_for
+                      OR o.unpublished IS DISTINCT FROM n.unpublished)) THEN
         PERFORM pg_notify('xnovu_wake', '');
     END IF;
     RETURN NULL;

@@ -1,9 +1,10 @@
--- The send records of rows that are deleted go with them.
+-- The send records of rows that are deleted go with them, and that they are set aside.
 CREATE OR REPLACE FUNCTION notify.xnovu_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM notify.xnovu_sending;
+        DELETE FROM notify.xnovu_set_aside;
         RETURN NULL;
     END IF;
     WITH gone AS (  -- by id, as all do who lock several
@@ -11,6 +12,8 @@ BEGIN
         JOIN old_rows o ON s.id = o.id AND s.enterprise_id = o.enterprise_id::text
         ORDER BY s.id, s.enterprise_id FOR UPDATE OF s)
     DELETE FROM notify.xnovu_sending s USING gone g WHERE s.id = g.id AND s.enterprise_id = g.enterprise_id;
+    DELETE FROM notify.xnovu_set_aside a USING old_rows o
+    WHERE a.id = o.id AND a.enterprise_id = coalesce(o.enterprise_id::text, '');
     RETURN NULL;
 END $$;
 

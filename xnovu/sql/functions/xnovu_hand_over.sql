@@ -4,7 +4,8 @@ DROP FUNCTION IF EXISTS notify.xnovu_hand_over(jsonb, text);
 -- of claims whose answer was `lost`; of those that keep to one enterprise, where the caller does.
 CREATE OR REPLACE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET jit = off AS $$
 DECLARE
     dead uuid[];
 BEGIN
@@ -17,15 +18,15 @@ BEGIN
     SELECT array_agg(c.token) INTO dead FROM (
         SELECT c.token FROM notify.xnovu_claim c
         WHERE c.until <= now() AND (xnovu_hand_over.of_enterprise IS NULL OR c.of_enterprise = xnovu_hand_over.of_enterprise)
-        FOR UPDATE SKIP LOCKED) AS c;
+        FOR NO KEY UPDATE SKIP LOCKED) AS c;
     IF dead IS NOT NULL THEN
-        UPDATE notify.ent_notification n SET claimed_until = now()
-        FROM (SELECT m.id, m.enterprise_id FROM notify.ent_notification m
-              WHERE (m.notification_status = 'PROCESSING'
-                     OR m.notification_status = 'RETRACTED' AND m.claimed_until IS NOT NULL)
-                AND m.claimed_until > now() AND m.claim_token = ANY (dead)
-              ORDER BY m.id FOR NO KEY UPDATE SKIP LOCKED) AS lost
-        WHERE n.id = lost.id AND n.enterprise_id = lost.enterprise_id;
+        PERFORM notify.xnovu_change('due', ARRAY(
+            SELECT ROW(m.id, m.enterprise_id::text, m.claimed_until, NULL)::notify.xnovu_pick
+            FROM notify.ent_notification m
+            WHERE (m.notification_status = 'PROCESSING'
+                   OR m.notification_status = 'RETRACTED' AND m.claimed_until IS NOT NULL)
+              AND m.claimed_until > now() AND m.claim_token = ANY (dead)
+            ORDER BY m.id FOR NO KEY UPDATE SKIP LOCKED));
         -- A row that was locked just now comes next time.
         DELETE FROM notify.xnovu_claim c WHERE c.token = ANY (dead) AND NOT EXISTS (
             SELECT FROM notify.ent_notification n

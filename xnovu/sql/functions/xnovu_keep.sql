@@ -2,7 +2,8 @@
 -- a claim that lapses early costs work, no more.
 CREATE OR REPLACE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision) RETURNS void
 LANGUAGE sql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off AS $$
     UPDATE notify.ent_notification n SET claimed_until = now() + make_interval(secs => xnovu_keep.seconds)
     FROM (SELECT m.id, m.enterprise_id
           FROM jsonb_to_recordset(xnovu_keep.keys) AS k (id bigint, enterprise_id text, generation int, claims int)

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION notify.xnovu_line(
     idle_only boolean)
 RETURNS TABLE (enterprise_id text, place int, weight int, allowed int, choosy boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     limited constant int := (SELECT count(*) FROM (

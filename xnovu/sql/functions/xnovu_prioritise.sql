@@ -4,12 +4,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.priority := 0;
     IF EXISTS (SELECT FROM notify.ent_notification_workflow w
-               WHERE w.enterprise_id = NEW.enterprise_id AND w.priority IS NOT NULL) THEN
+               WHERE (w.enterprise_id = NEW.enterprise_id OR w.enterprise_id IS NULL) AND w.priority IS NOT NULL) THEN
         NEW.priority := coalesce((
-            SELECT w.priority FROM notify.ent_notification_workflow w
-            WHERE w.enterprise_id = NEW.enterprise_id
-              AND notify.xnovu_reference(w) = NEW.notification_workflow_id
-            ORDER BY coalesce(w.deactivated, false), w.version DESC NULLS LAST LIMIT 1), 0);
+            SELECT w.priority FROM notify.xnovu_workflow(NEW.enterprise_id, NEW.notification_workflow_id) AS w), 0);
     END IF;
     RETURN NEW;
 END $$;

@@ -3,11 +3,14 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_reopened() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)
-    VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), clock_timestamp(), true)
+    INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends, begun_at)
+    VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), clock_timestamp(), true,
+            coalesce(OLD.processed_at, now()))
     ON CONFLICT (id, enterprise_id) DO UPDATE
         SET generation = excluded.generation, token = excluded.token, until = greatest(s.until, excluded.until),
-            sends = true, doubt = CASE WHEN s.generation = excluded.generation THEN s.doubt END;
+            sends = true, doubt = CASE WHEN s.generation = excluded.generation THEN s.doubt END,
+            begun_at = CASE WHEN s.generation = excluded.generation THEN least(s.begun_at, excluded.begun_at)
+                            ELSE excluded.begun_at END;
     IF NEW.notification_status = 'PROCESSING' THEN  -- nobody has it: it is due
         NEW.claimed_until := coalesce(NEW.claimed_until, now());
     END IF;

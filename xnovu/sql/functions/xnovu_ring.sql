@@ -3,18 +3,20 @@ CREATE OR REPLACE FUNCTION notify.xnovu_ring(after notify.ent_notification.enter
 RETURNS TABLE (enterprise_id notify.ent_notification.enterprise_id%TYPE, place int)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
     WITH RECURSIVE ring (enterprise_id, place, round) AS (
         (SELECT * FROM (
             (SELECT n.enterprise_id, 1, xnovu_ring.after IS NULL FROM notify.ent_notification n
              WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
                AND n.enterprise_id IS NOT NULL AND n.enterprise_id > xnovu_ring.after
+               AND n.unpublished IS NULL AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
              ORDER BY n.enterprise_id LIMIT 1)
             UNION ALL
             (SELECT n.enterprise_id, 1, true FROM notify.ent_notification n
              WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
                AND n.enterprise_id IS NOT NULL
+               AND n.unpublished IS NULL AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
              ORDER BY n.enterprise_id LIMIT 1)) AS first LIMIT 1)
         UNION ALL
         SELECT next.* FROM ring, LATERAL (
@@ -22,12 +24,14 @@ AS $$
                 (SELECT n.enterprise_id, ring.place + 1, ring.round FROM notify.ent_notification n
                  WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
                    AND n.enterprise_id IS NOT NULL AND n.enterprise_id > ring.enterprise_id
+                   AND n.unpublished IS NULL AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
                  ORDER BY n.enterprise_id LIMIT 1)
                 UNION ALL
                 (SELECT n.enterprise_id, ring.place + 1, true FROM notify.ent_notification n
                  WHERE NOT ring.round
                    AND n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)
                    AND n.enterprise_id IS NOT NULL
+                   AND n.unpublished IS NULL AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
                  ORDER BY n.enterprise_id LIMIT 1)) AS either LIMIT 1) AS next
         WHERE ring.place < xnovu_ring.most
           AND (NOT next.round OR xnovu_ring.after IS NULL OR next.enterprise_id <= xnovu_ring.after))

@@ -2,7 +2,7 @@
 -- in hand to send. The audit knows best: a platform may write what it likes into its own columns.
 CREATE OR REPLACE FUNCTION notify.xnovu_stood(n notify.ent_notification)
 RETURNS TABLE (previous text, at timestamptz, quiet_since timestamptz)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     SELECT CASE WHEN trail.previous IN ('PENDING', 'SENT', 'FAILED') THEN trail.previous ELSE 'PROCESSING' END,
            coalesce(trail.at, n.retracted_at, now()),
            coalesce(trail.left_hand, trail.at, n.retracted_at, n.created_at, 'epoch')
