@@ -1,5 +1,6 @@
 """What happens to a notification: the domain, and the facts that stages exchange."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -60,6 +61,17 @@ class Locked(NamedTuple):
     """A row that another session holds locked just now: nothing was written of it."""
 
     key: Key
+
+
+TRANSACTION_ID = "1 to 255 of A-Z a-z 0-9 . _ : -, with a letter or digit among them"
+"""What a transaction id is, in words: safe in a header and as one step of a URL's path."""
+
+_TRANSACTION_ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,255}", re.ASCII)
+
+
+def is_transaction_id(text: str) -> bool:
+    """Whether a provider can be asked about it."""
+    return _TRANSACTION_ID.fullmatch(text) is not None
 
 
 class _Frozen(BaseModel):

@@ -63,6 +63,11 @@ def unavailable(what: str, after: float | None = None) -> Paused:
     return Paused(f"Novu is not available: {what}", code="provider_unavailable", after=after)
 
 
+def unmakeable(what: str) -> Permanent:
+    """It was certainly not accepted, and never will be: no request can be made of it."""
+    return Permanent(f"no request to Novu can be made of it: {what}", code="request_invalid")
+
+
 def is_replay_of_error(response: httpx.Response) -> bool:
     """Whether the idempotency key is spent: on an error, or on a body other than this one."""
     status = response.status_code

@@ -27,9 +27,9 @@ class NovuProvider:
     ``peers`` are the processes that share Novu's rate limit.
 
     Codes. Permanent: ``provider_refused``, ``workflow_not_found``, ``payload_invalid``,
-    ``too_large``, ``too_many_recipients``. Paused: ``provider_auth``, ``provider_payment``,
-    ``provider_address``, ``provider_unavailable``, ``rate_limited``. Retryable:
-    ``provider_unclear``; Unclear, if the call may have been accepted.
+    ``too_large``, ``too_many_recipients``, ``request_invalid``, ``invalid_row``. Paused:
+    ``provider_auth``, ``provider_payment``, ``provider_address``, ``provider_unavailable``,
+    ``rate_limited``. Retryable: ``provider_unclear``; Unclear, if the call may have been accepted.
     """
 
     def __init__(

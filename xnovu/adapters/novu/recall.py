@@ -10,6 +10,7 @@ from xnovu.adapters.novu.answers import unclear
 from xnovu.adapters.novu.link import Link
 from xnovu.adapters.novu.pace import Rank
 from xnovu.errors import XNovuError
+from xnovu.events import is_transaction_id
 from xnovu.retraction import Recall, Recalled
 
 PAGE = 50
@@ -31,6 +32,8 @@ class Recalling:
         return [task.result() for task in tasks]
 
     async def _taken_back(self, call: Recall) -> Recalled | XNovuError:
+        if not is_transaction_id(call.transaction_id):  # nothing is ever sent under such an id
+            return Recalled()
         try:
             return await self._take_back(call)
         except XNovuError as error:

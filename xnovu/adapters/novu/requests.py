@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 
 from xnovu.errors import Permanent
-from xnovu.events import Notification
+from xnovu.events import TRANSACTION_ID, Notification, is_transaction_id
 from xnovu.ports import Trigger
 from xnovu.redaction import leaves
 
@@ -16,6 +16,8 @@ TRIGGER = "/v1/events/trigger"
 BULK = "/v1/events/trigger/bulk"
 MAX_RECIPIENTS = 100
 MAX_EVENTS = 100
+MAX_KEY = 255
+"""Characters of an Idempotency-Key."""
 MAX_BYTES = 20_000_000
 """Most bytes of a bulk body; proxies and Novu's own parser refuse much larger ones."""
 
@@ -43,6 +45,8 @@ def event_of(call: Trigger, metadata: str) -> Event | Permanent:
     if len(call.recipients) > MAX_RECIPIENTS:
         reason = f"{len(call.recipients)} recipients in one call; Novu takes {MAX_RECIPIENTS}"
         return Permanent(reason, code="too_many_recipients")
+    if not is_transaction_id(call.transaction_id):
+        return Permanent(f"transaction_id is not {TRANSACTION_ID}", code="invalid_row")
     notification = call.notification
     fields: dict[str, Any] = {
         "name": notification.workflow_key,
@@ -53,8 +57,7 @@ def event_of(call: Trigger, metadata: str) -> Event | Permanent:
         fields["overrides"] = notification.overrides
     try:
         return Event(call, to_json({**fields, "transactionId": call.transaction_id}))
-    except (PydanticSerializationError, ValueError, RecursionError):
-        # No cause: the vendor's message quotes the value.
+    except Exception:  # noqa: BLE001 - no cause: the vendor's message quotes the value
         return Permanent("payload or overrides cannot be written as JSON", code="payload_invalid")
 
 
@@ -79,8 +82,11 @@ def bulk_body(events: Sequence[Event]) -> bytes:
 
 def single_key(environment: str, event: Event, generation: int) -> str:
     """The Idempotency-Key of one event; a new generation follows a replayed error."""
-    key = f"{environment}:{event.id}"
-    return f"{key}:{generation}" if generation else key
+    end = f":{generation}" if generation else ""
+    key = f"{environment}:{event.id}{end}"
+    if len(key) <= MAX_KEY:
+        return key
+    return f"{environment}:long:{hashlib.sha256(event.id.encode()).hexdigest()}{end}"
 
 
 def bulk_key(environment: str, body: bytes) -> str:

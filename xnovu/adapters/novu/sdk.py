@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar, cast
+from urllib.parse import quote
 
 import httpx
 from novu_py import Novu
@@ -63,16 +64,28 @@ class Sdk:
 
     async def cancel(self, transaction_id: str) -> bool | httpx.Response:
         """Cancel what waits of a transaction; whether anything did."""
-        answer = await _usable(self._sdk.cancel_async(transaction_id=transaction_id))
+        answer = await _usable(self._sdk.cancel_async(transaction_id=_step(transaction_id)))
         return answer if isinstance(answer, httpx.Response) else answer.result
 
     async def take_back(self, transaction_id: str) -> bool | httpx.Response:
         """Delete a transaction's messages from people's inboxes."""
         deleting = self._sdk.messages.delete_by_transaction_id_async(
-            transaction_id=transaction_id, channel=Channel.IN_APP
+            transaction_id=_step(transaction_id), channel=Channel.IN_APP
         )
         answer = await _usable(deleting)
         return answer if isinstance(answer, httpx.Response) else True
+
+
+def _step(text: str) -> str:
+    """
+    One step of a URL's path: the SDK puts a path's parameters in as they are.
+
+    Raises:
+        InvalidURL: no quoting makes it one.
+    """
+    if text in ("", ".", ".."):
+        raise httpx.InvalidURL("it is no step of a path")
+    return quote(text, safe="")
 
 
 async def _usable(asking: Awaitable[T]) -> T | httpx.Response:

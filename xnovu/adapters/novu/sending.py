@@ -28,7 +28,7 @@ from xnovu.adapters.novu.requests import (
     parts,
     single_key,
 )
-from xnovu.errors import Missing, XNovuError
+from xnovu.errors import Missing, Permanent, XNovuError
 from xnovu.redaction import redact
 from xnovu.sending import slept
 
@@ -113,6 +113,8 @@ class Round:
         body = bulk_body(events)
         key = bulk_key(self.link.options.environment, body)
         match await self._post(BULK, body, key, self.link.options.bulk_cost, events):
+            case Permanent():  # of one of them: only that one may fail
+                return await self._one_by_one(events)
             case XNovuError() as error:
                 return self._all(events, error)
             case response if is_replay_of_error(response):
@@ -130,7 +132,10 @@ class Round:
             if index is not None:
                 rest = await self._send([*events[:index], *events[index + 1 :]])
                 return {events[index].id: too_large()} | rest
-        return _merged(await _together(self._single(event, 0) for event in events))
+        return await self._one_by_one(events)
+
+    async def _one_by_one(self, events: Sequence[Event]) -> Verdicts:
+        return _merged(await _together(self._part([event]) for event in events))
 
     async def _replayed(self, events: Sequence[Event], generation: int) -> Verdicts:
         """The key only repeats an old error: look up what that request did, then a new key."""

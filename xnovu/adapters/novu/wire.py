@@ -9,9 +9,9 @@ from typing import TypeVar
 import httpx
 
 from xnovu.adapters.novu.activity import Page, page_of
-from xnovu.adapters.novu.answers import obstacle, unavailable, unclear
+from xnovu.adapters.novu.answers import obstacle, unavailable, unclear, unmakeable
 from xnovu.adapters.novu.options import NovuOptions
-from xnovu.errors import Paused, Retryable, XNovuError
+from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.sending import slept
 
 LOOK_UPS = 4
@@ -83,11 +83,15 @@ class Wire:
             "Idempotency-Key": idempotency_key,
         }
         try:
+            url = self._options.url + path
+            request = self._client.build_request(
+                "POST", url, content=body, headers=headers, extensions=in_time
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was sent
+            return unmakeable(type(error).__name__)
+        try:
             async with asyncio.timeout(self._options.timeout):
-                url = self._options.url + path
-                return await self._client.post(
-                    url, content=body, headers=headers, extensions=in_time
-                )
+                return await self._client.send(request)
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
             return _never_sent(error) or unclear(type(error).__name__)
 
@@ -175,17 +179,22 @@ def _only_until(end: float) -> Callable[[str, object], Awaitable[None]]:
     return guard
 
 
-def _never_sent(error: Exception) -> Paused | None:
+_AWAY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, _Late)
+"""Nobody's fault, and nothing was sent. The list is closed: no other error stops the fleet."""
+_UNMADE = (
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    UnicodeEncodeError,
+)
+"""The call's own fault: no request can be made of it (httpx says so before a byte is written)."""
+
+
+def _never_sent(error: Exception) -> Paused | Permanent | None:
     """What a failed exchange means if nothing was sent; None where nobody knows."""
-    match error:
-        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
-            return unavailable(type(error).__name__)
-        case (
-            _Late() | httpx.ProxyError() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError()
-        ):
-            return unavailable(type(error).__name__)
-        case _:
-            return None
+    if isinstance(error, _AWAY):
+        return unavailable(type(error).__name__)
+    return unmakeable(type(error).__name__) if isinstance(error, _UNMADE) else None
 
 
 def _no_key(what: str) -> Paused:

@@ -25,6 +25,15 @@ class Line:
     after: float | None = None
 
 
+UNMADE = {
+    "a header nobody may send": Line(httpx.LocalProtocolError("x"), Permanent, "request_invalid"),
+    "another scheme": Line(httpx.UnsupportedProtocol("x"), Permanent, "request_invalid"),
+    "no URL": Line(httpx.InvalidURL("x"), Permanent, "request_invalid"),
+    "not to be encoded": Line(
+        UnicodeEncodeError("ascii", "x", 0, 1, "x"), Permanent, "request_invalid"
+    ),
+}
+"""What httpx says before anything is sent: the call's own fault."""
 ABOUT_THE_EVENT = {
     "201 processed": Line(answered("processed"), None),
     "200 processed": Line(httpx.Response(200, json={"data": {"status": "processed"}}), None),
@@ -125,4 +134,4 @@ NOT_ABOUT_IT = {
     ),
     "201 html": Line(httpx.Response(201, text="<p>", headers=HTML), Unclear, "provider_unclear"),
 }
-TABLE = ABOUT_THE_EVENT | NOT_ABOUT_IT
+TABLE = ABOUT_THE_EVENT | UNMADE | NOT_ABOUT_IT

@@ -21,7 +21,7 @@ from tests.unit.adapters.novu.building import (
     taken,
     transaction,
 )
-from tests.unit.adapters.novu.table import NOT_ABOUT_IT, TABLE, Line, answered
+from tests.unit.adapters.novu.table import NOT_ABOUT_IT, TABLE, UNMADE, Line, answered
 from xnovu.errors import Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 
 
@@ -75,6 +75,17 @@ async def test_a_bulk_shares_one_outcome(name: str) -> None:
     assert novu.paths == [BULK]
     for verdict in verdicts:
         assert_is(verdict, line)
+
+
+@pytest.mark.parametrize("name", UNMADE)
+async def test_a_bulk_of_which_no_request_can_be_made_is_taken_apart(name: str) -> None:
+    line = UNMADE[name]
+    novu = Scripted(line.answer, taken, line.answer, taken)
+    async with opened(novu) as provider:
+        first, second, third = await provider.trigger([call(1), call(2), call(3)], ANY_TIME)
+    assert novu.paths == [BULK, TRIGGER, TRIGGER, TRIGGER]
+    assert first is third is None
+    assert_is(second, line)
 
 
 async def test_each_event_of_a_bulk_has_its_own_outcome() -> None:

@@ -1,7 +1,9 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -16,12 +18,16 @@ from tests.unit.adapters.novu.building import (
     KEY,
     Scripted,
     call,
+    codes,
     opened,
     transaction,
 )
 from xnovu.adapters.novu import NovuOptions
-from xnovu.adapters.novu.requests import Event, bulk_body, event_of, parts
+from xnovu.adapters.novu.requests import MAX_KEY, Event, bulk_body, event_of, parts, single_key
+from xnovu.adapters.novu.wire import Wire
 from xnovu.errors import Permanent
+from xnovu.events import is_transaction_id
+from xnovu.retraction import Recall, Recalled
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -123,6 +129,48 @@ def test_what_cannot_be_written_is_refused_without_a_word_of_it() -> None:
     assert refused.code == "payload_invalid"
     assert "secret" not in str(refused)
     assert refused.__context__ is None
+
+
+BAD_IDS = ("", " ", "order-1 ", "order-1\n", "..", "../../subscribers/victim", "order-7?x", "ö")
+
+
+@pytest.mark.parametrize("name", BAD_IDS)
+async def test_nothing_is_asked_about_what_is_no_transaction_id(name: str) -> None:
+    wrong = replace(call(1), transaction_id=name)
+    novu = Scripted()
+    async with opened(novu) as provider:
+        refused, looked_up, taken = await provider.trigger(
+            [wrong, replace(wrong, look_up=True, transaction_id=f"{name}/"), call(2)], ANY_TIME
+        )
+        [recalled] = await provider.cancel([Recall(name, 1)])
+    assert codes([refused, looked_up, taken]) == ["invalid_row", "invalid_row", None]
+    assert recalled == Recalled()
+    assert novu.paths == ["/v1/events/trigger"]
+
+
+@PATIENT
+@given(st.text(min_size=1, max_size=300) | st.text("./%?#a\\ ", min_size=1, max_size=9))
+async def test_a_path_is_one_step_longer_whatever_the_id(name: str) -> None:
+    novu = Scripted()
+    options = NovuOptions(url="http://novu.test")
+    wire = Wire(options, lambda: KEY, novu)
+    asked = [await wire.cancel(name), await wire.take_back(name)]
+    await wire.close()
+    raw = [request.url.raw_path.partition(b"?")[0] for request in novu.requests]
+    if raw:
+        quoted = quote(name, safe="").encode()
+        assert raw == [b"/v1/events/trigger/" + quoted, b"/v1/messages/transaction/" + quoted]
+    else:
+        assert [type(answer) for answer in asked] == [Permanent, Permanent]
+
+
+@PATIENT
+@given(st.from_regex(r"[A-Za-z0-9._:-]{1,255}", fullmatch=True).filter(is_transaction_id))
+def test_an_idempotency_key_is_not_too_long(name: str) -> None:
+    event = Event(replace(call(1), transaction_id=name), b"")
+    keys = [single_key("e" * 64, event, generation) for generation in (0, 1, 10)]
+    assert max(map(len, keys)) <= MAX_KEY
+    assert len(set(keys)) == len(keys)
 
 
 def test_more_recipients_than_novu_takes_are_refused() -> None:
