@@ -1,16 +1,26 @@
 """Hydrate: from the fact that a row was claimed to everything needed to send it, checked."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.errors import Permanent
+from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Captured, Hydrated, Workflow
-from xnovu.payloads import PayloadChecker
+from xnovu.payloads import Check, PayloadChecker, RowOptions, check_bounds
 from xnovu.policy import Done, Result
 from xnovu.ports import Row, Store
+
+Found = Check | Permanent | None
+"""What is to be checked yet, or what is wrong; None: nothing."""
+
+BREATH = 0.01
+"""Seconds of work on a batch after which others have their turn."""
+
+GONE = Permanent("the row is gone from notify.ent_notification", code="row_gone")
 
 SUBSCRIBER_ID_LENGTH = 255
 """Characters at the most in a recipient, which is a subscriber id at Novu."""
@@ -22,38 +32,85 @@ class Hydrate:
     name = "hydrate"
     accepts = (Captured,)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._payloads = PayloadChecker()
+    def __init__(
+        self,
+        store: Store,
+        bounds: RowOptions = RowOptions(),  # noqa: B008 - frozen
+        within: float = 10.0,
+    ) -> None:
+        """``within`` is how many seconds a batch waits for checks that processes make."""
+        self._store, self._bounds, self._within = store, bounds, within
+        self._payloads = PayloadChecker(bounds)
+
+    async def close(self) -> None:
+        """End the processes that check payloads."""
+        await self._payloads.close()
 
     async def handle(self, batch: Sequence[Envelope[Captured]]) -> Sequence[Result]:
-        rows = await self._store.load([envelope.event.key for envelope in batch])
-        return [self._complete(envelope.event, rows.get(envelope.event.key)) for envelope in batch]
+        until = asyncio.get_running_loop().time() + self._within
+        keys = [envelope.event.key for envelope in batch]
+        rows = await self._store.load(keys, self._bounds.max_bytes)
+        found = await self._looked_at([rows.get(envelope.event.key) for envelope in batch])
+        errors = await self._all_finished(found, until)
+        return [
+            _result(envelope.event, rows.get(envelope.event.key), error)
+            for envelope, error in zip(batch, errors, strict=True)
+        ]
 
-    def _complete(self, event: Captured, row: Row | Permanent | None) -> Result:
+    async def _looked_at(self, rows: Sequence[Row | Permanent | None]) -> list[Found]:
+        """What is known of each at once; others have their turn meanwhile."""
+        found: list[Found] = []
+        rest = time.perf_counter() + BREATH
+        for row in rows:
+            found.append(self._begun(row))
+            if time.perf_counter() > rest:
+                await asyncio.sleep(0)
+                rest = time.perf_counter() + BREATH
+        return found
+
+    def _begun(self, row: Row | Permanent | None) -> Found:
+        if isinstance(row, Permanent):
+            return row
         try:
-            row = self._checked(row)
+            if row is None:
+                return GONE
+            workflow, notification = _active(row), row.notification
+            payload = check_bounds(notification, self._bounds)
+            _check_recipients(notification.recipients)
+            return self._payloads.begin(workflow, notification.payload, payload)
         except Permanent as error:
             return error
-        return Done.then(
-            Hydrated(
-                notification_id=event.notification_id,
-                enterprise_id=event.enterprise_id,
-                generation=event.generation,
-                claims=event.claims,
-                notification=row.notification,
-            )
-        )
 
-    def _checked(self, row: Row | Permanent | None) -> Row:
-        if isinstance(row, Permanent):
-            raise row
-        if row is None:
-            raise Permanent("the row is gone from notify.ent_notification", code="row_gone")
-        workflow = _active(row)
-        _check_recipients(row.notification.recipients)
-        self._payloads.check(workflow, row.notification.payload)
-        return row
+    async def _all_finished(
+        self, found: Sequence[Found], until: float
+    ) -> Sequence[XNovuError | None]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._finished(each, until)) if isinstance(each, Check) else each
+                for each in found
+            ]
+        return [task.result() if isinstance(task, asyncio.Task) else task for task in tasks]
+
+    async def _finished(self, check: Check, until: float) -> XNovuError | None:
+        try:
+            await self._payloads.finish(check, until)
+        except XNovuError as error:
+            return error
+        return None
+
+
+def _result(event: Captured, row: Row | Permanent | None, error: XNovuError | None) -> Result:
+    if error or not isinstance(row, Row):
+        return error or GONE
+    return Done.then(
+        Hydrated(
+            notification_id=event.notification_id,
+            enterprise_id=event.enterprise_id,
+            generation=event.generation,
+            claims=event.claims,
+            notification=row.notification,
+        )
+    )
 
 
 def _active(row: Row) -> Workflow:
@@ -105,7 +162,10 @@ def _repeated(recipients: Sequence[str]) -> list[str]:
 
 
 async def build(kit: Kit) -> Hydrate:
-    return Hydrate(await kit.store())
+    within = kit.settings.policy(Hydrate.name).timeout / 3
+    hydrate = Hydrate(await kit.store(), kit.settings.rows, within)
+    kit.stack.push_async_callback(hydrate.close)
+    return hydrate
 
 
 part = Part(Hydrate.name, Hydrate.accepts, build)

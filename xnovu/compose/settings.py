@@ -35,6 +35,7 @@ from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.compose import secrets
 from xnovu.errors import ConfigurationError
+from xnovu.payloads import RowOptions
 from xnovu.policy import Policy
 
 CONFIG = "XNOVU_CONFIG"
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     store: StoreOptions = PostgresOptions()
     transport: NatsOptions = NatsOptions()
     provider: NovuOptions = NovuOptions()
+    rows: RowOptions = RowOptions()
     ingest: TableOptions = TableOptions()
     wakeups: WakeUpOptions = WakeUpOptions()
     stages: Stages = Stages()

@@ -77,6 +77,43 @@ async def test_a_payload_that_breaks_the_schema():
     assert "name" in error.violations[0]
 
 
+async def test_a_row_beyond_its_bounds_fails_before_its_schema_is_looked_at():
+    strict = Workflow(
+        workflow_key="welcome", enterprise_id="acme", payload_schema={"type": "nonsense"}
+    )
+    assert (await fault(a_row(workflow=strict, transaction_id="a b"))).code == "invalid_row"
+
+
+async def test_what_a_process_checks_has_its_result_in_its_place():
+    def unique(number: int, *values: int) -> Row:
+        schema = {"properties": {"a": {"uniqueItems": True}}}
+        by = Workflow(workflow_key="welcome", enterprise_id="acme", payload_schema=schema)
+        return a_row(number, workflow=by, payload={"a": list(values)})
+
+    hydrate = Hydrate(Shelf(a_row(1), unique(2, 1, 1), unique(3, 1, 2), a_row(4, recipients=())))
+    results = await hydrate.handle([captured(n) for n in range(6)])
+    await hydrate.close()
+    assert [getattr(result, "code", None) for result in results] == [
+        "row_gone",
+        None,
+        "payload_invalid",
+        None,
+        "recipients_invalid",
+        "row_gone",
+    ]
+
+
+async def test_rows_whose_check_is_not_made_in_time_come_again():
+    costly = Workflow(
+        workflow_key="welcome", enterprise_id="acme", payload_schema={"uniqueItems": True}
+    )
+    hydrate = Hydrate(Shelf(a_row(1, workflow=costly), a_row(2)), within=0.0)
+    waits, done = await hydrate.handle([captured(1), captured(2)])
+    await hydrate.close()
+    assert (waits.code, waits.bounded) == ("check_waits", False)
+    assert isinstance(done, Done)
+
+
 @pytest.mark.parametrize(
     ("recipients", "told"),
     [
