@@ -264,6 +264,10 @@ CREATE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAUL
     RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off';
 
+CREATE FUNCTION notify.workflows(of_enterprise text, skip integer, most integer)
+    RETURNS TABLE(enterprise_id text, workflow_key text, payload_schema jsonb)
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+
 CREATE FUNCTION notify.xnovu_ahead(whose uuid, most integer)
     RETURNS TABLE(id bigint, enterprise_id uuid, rank double precision, deadline timestamp with time zone, due timestamp with time zone)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off';
@@ -431,6 +435,7 @@ GRANT EXECUTE ON FUNCTION notify.state() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.waiting(bigint,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.workflows(text,integer,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_ahead(uuid,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_allowed(text[]) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_arm(uuid) TO service_role;

@@ -71,6 +71,15 @@ class Aside:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A workflow in use, and what stands in its ``payload_schema``, whatever that is."""
+
+    enterprise_id: str
+    workflow_key: str
+    payload_schema: Any
+
+
 class Desk(Protocol):
     """What people ask of the database: insert, look up, send again, take back."""
 
@@ -100,6 +109,10 @@ class Desk(Protocol):
         Where it is known, ``ahead`` are rows of its enterprise that go before it (1,000: or more),
         and ``seconds`` says roughly how long.
         """
+        ...
+
+    async def registered(self, enterprise_id: str | None = None) -> Sequence[Registered]:
+        """The workflows that are not deactivated, by enterprise and key."""
         ...
 
     async def limits(self, enterprise_id: str | None = None) -> Sequence[Limits]:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import eventually
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import ACME, GLOBEX, LONG, Bench, from_now, insert
-from xnovu.desk import Limits
+from xnovu.desk import Limits, Registered
 from xnovu.events import Key, Workflow
 from xnovu.ports import Outcome
 
@@ -209,6 +209,20 @@ class TestLimits:
         await bench.store.limit(ACME, {"weight": None, "concurrency": None})
         await bench.store.limit(ACME, {"priority": None}, "digest")
         assert list(await bench.store.limits(ACME)) == []
+
+
+class TestWorkflows:
+    async def test_those_in_use_are_told_with_their_schemas(self, bench: Bench) -> None:
+        schemas = {"digest": {"required": ["a"]}, "plain": None, "never": False}
+        for key, schema in schemas.items():
+            given = {"workflow_key": key, "name": key, "payload_schema": schema}
+            await bench.workflow(Workflow(enterprise_id=ACME, **given))
+        off = Workflow(workflow_key="off", name="off", enterprise_id=ACME, deactivated=True)
+        await bench.workflow(off)
+        known = [each for each in await bench.store.registered() if each.workflow_key in schemas]
+        assert known == [Registered(ACME, key, schemas[key]) for key in sorted(schemas)]
+        assert "off" not in {each.workflow_key for each in await bench.store.registered(ACME)}
+        assert list(await bench.store.registered(GLOBEX)) == []
 
 
 class TestWaiting:

@@ -21,6 +21,8 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
 cli.add_typer(operate.limits, name="limits")
+workflows = typer.Typer(help="Look at the workflows that are registered.", no_args_is_help=True)
+cli.add_typer(workflows, name="workflows")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 cli.command(
@@ -185,3 +187,35 @@ def check(
     from xnovu.cli.config import check_configuration
 
     raise typer.Exit(asyncio.run(check_configuration(connect=connect)))
+
+
+@workflows.command(
+    "check",
+    epilog=examples(
+        "xnovu workflows check", "xnovu workflows check welcome", "xnovu workflows check -f s.json"
+    ),
+)
+def check_workflows(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY", help="Of these only; none: all.")
+    ] = None,
+    enterprise: operate.Enterprise = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("-f", "--file", exists=True, dir_okay=False, help="A schema; no database."),
+    ] = None,
+    as_json: operate.Json = False,
+) -> None:
+    """
+    Check payload schemas before a row needs them: each is one, and is checked with in time.
+
+    Exit code 1 if one is not, or a KEY is not registered.
+    """
+    from xnovu.cli.workflows import check_file, check_registered
+
+    checked = (
+        check_file(file, as_json=as_json)
+        if file
+        else check_registered(keys or (), enterprise, as_json=as_json)
+    )
+    raise typer.Exit(asyncio.run(checked))

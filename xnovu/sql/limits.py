@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xnovu.desk import Limits
+from xnovu.desk import Limits, Registered
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
+
+PAGE = 100
+"""Workflows asked for at once: each may have a large schema."""
 
 
 class SqlLimits:
@@ -20,6 +23,21 @@ class SqlLimits:
             "waiting", notification_id=notification_id, of_enterprise=self.enterprise_id
         )
         return read.json_of(found[0]) if found and found[0] else None
+
+    async def registered(self, enterprise_id: str | None = None) -> Sequence[Registered]:
+        whose, found = self.enterprise_id or enterprise_id, list[Registered]()
+        while len(found) % PAGE == 0:
+            part = await self._functions.call(
+                "workflows", of_enterprise=whose, skip=len(found), most=PAGE
+            )
+            schemas = [read.json_of(row["payload_schema"]) for row in part]
+            found += [
+                Registered(row["enterprise_id"], row["workflow_key"], schema)
+                for row, schema in zip(part, schemas, strict=True)
+            ]
+            if not part:
+                break
+        return found
 
     async def limits(self, enterprise_id: str | None = None) -> Sequence[Limits]:
         whose = self.enterprise_id or enterprise_id

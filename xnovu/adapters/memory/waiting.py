@@ -7,7 +7,7 @@ from typing import Any
 from xnovu.adapters.memory.limits import AHEAD, Book
 from xnovu.adapters.memory.records import Record
 from xnovu.adapters.memory.turns import order
-from xnovu.desk import Limits
+from xnovu.desk import Limits, Registered
 from xnovu.events import Status, Workflow
 
 
@@ -27,6 +27,15 @@ class Limited:
             return None
         everybody = list(self.records.values())
         return waits_for(record, everybody, self.book, self._now())
+
+    async def registered(self, enterprise_id: str | None = None) -> Sequence[Registered]:
+        whose = self.enterprise_id or enterprise_id
+        used = (of for of in self.workflows.values() if not of.deactivated)
+        return [
+            Registered(of.enterprise_id, of.workflow_key, of.payload_schema)
+            for of in sorted(used, key=lambda of: (of.enterprise_id, of.workflow_key))
+            if whose in (None, of.enterprise_id)
+        ]
 
     async def limits(self, enterprise_id: str | None = None) -> Sequence[Limits]:
         whose = self.enterprise_id or enterprise_id
