@@ -2,17 +2,16 @@
 
 import asyncio
 import inspect
-import secrets
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from tests.databases import Databases
+from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.postgres import EmbeddedPostgres
 
@@ -37,7 +36,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def server_of_its_own() -> Iterator[EmbeddedPostgres]:
+def server_of_its_own() -> Generator[EmbeddedPostgres]:
     """A Postgres that a test may do with as it likes."""
     with tempfile.TemporaryDirectory(prefix="xnovu-postgres-") as folder:
         path = Path(folder)
@@ -56,22 +55,23 @@ def nats_server() -> Iterator[EmbeddedNats]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: EmbeddedPostgres) -> Databases:
+    return Databases(postgres_server)
+
+
 @pytest.fixture
-def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+def database(databases: Databases) -> Iterator[str]:
     """The connection string of an empty database of this test's own."""
-    _revive(postgres_server)
-    name = f"test_{secrets.token_hex(6)}"
-    yield postgres_server.create_database(name)
-    _revive(postgres_server)
-    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
-            " WHERE database = %s AND active",
-            [name],
-        )
-        connection.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+    with databases.one() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def migrated(databases: Databases) -> Iterator[str]:
+    """The connection string of a database of this test's own, with the schema and no rows."""
+    with databases.one(migrate) as dsn:
+        yield dsn
 
 
 async def eventually(
@@ -106,10 +106,3 @@ def _source(check: Callable[[], object]) -> str:
         return " ".join(inspect.getsource(check).split())
     except (OSError, TypeError):
         return repr(check)
-
-
-def _revive(server: EmbeddedPostgres) -> None:
-    """Undoes what a fault test may have left behind."""
-    server.resume()
-    if not server.running:
-        server.start()

@@ -1,10 +1,11 @@
 """A local Supabase over the test's own database, migrated; skipped where there is no PostgREST."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.databases import Databases
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.supabase import (
     PostgrestMissing,
@@ -23,12 +24,17 @@ def postgrest_program() -> Path:
         pytest.skip(str(missing))
 
 
+def ready_project(dsn: str) -> None:
+    """Make of an empty database what a Supabase project has, migrated by XNovu."""
+    prepare(dsn)
+    migrate(dsn)
+
+
 @pytest.fixture
-def project(database: str) -> str:
+def project(databases: Databases) -> Iterator[str]:
     """The connection string of a database as a Supabase project has it, migrated by XNovu."""
-    prepare(database)
-    migrate(database)
-    return database
+    with databases.one(ready_project) as dsn:
+        yield dsn
 
 
 @pytest.fixture

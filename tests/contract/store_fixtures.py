@@ -1,7 +1,7 @@
 """One bench per store. A new store is one more here: everything its contract needs to be tested."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tests.databases import Databases, Make
+from tests.supabase_fixtures import ready_project
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
@@ -173,7 +175,6 @@ async def memory(dsn: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def postgres(dsn: str) -> AsyncIterator[Bench]:
     """A database that XNovu made itself."""
-    migrate(dsn)
     async with _bench(dsn, PostgresFunctions(dsn), by_id=False) as bench:
         yield bench
 
@@ -181,9 +182,6 @@ async def postgres(dsn: str) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def platform(dsn: str) -> AsyncIterator[Bench]:
     """A database that was there before."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(PLATFORM)
-    migrate(dsn)
     async with _bench(dsn, PostgresFunctions(dsn), by_id=True) as bench:
         yield bench
 
@@ -199,18 +197,14 @@ async def supabase(dsn: str) -> AsyncIterator[Bench]:
 async def supabase_platform(dsn: str) -> AsyncIterator[Bench]:
     """A Supabase project that had its tables before."""
     async with (
-        _project(dsn, PLATFORM + EXPOSED) as functions,
+        _project(dsn) as functions,
         _bench(dsn, functions, by_id=True) as bench,
     ):
         yield bench
 
 
 @asynccontextmanager
-async def _project(dsn: str, tables: str = "") -> AsyncIterator[SupabaseFunctions]:
-    prepare(dsn)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(tables.encode())
-    migrate(dsn)
+async def _project(dsn: str) -> AsyncIterator[SupabaseFunctions]:
     async with running_supabase(dsn) as project:
         yield SupabaseFunctions(lambda: project.url, lambda: project.keys.secret)
 
@@ -227,6 +221,24 @@ async def _bench(dsn: str, functions: Functions, *, by_id: bool) -> AsyncIterato
             await store.close()
 
 
+def ready_platform(dsn: str, tables: str = PLATFORM) -> None:
+    """Migrate an empty database after it has had these tables."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(tables.encode())
+    migrate(dsn)
+
+
+def ready_supabase_platform(dsn: str) -> None:
+    prepare(dsn)
+    ready_platform(dsn, PLATFORM + EXPOSED)
+
+
+READY: Mapping[Callable[[str], object], Make] = {
+    postgres: migrate,
+    platform: ready_platform,
+    supabase: ready_project,
+    supabase_platform: ready_supabase_platform,
+}
 BENCHES = (memory, postgres, platform, supabase, supabase_platform)
 
 
@@ -242,13 +254,13 @@ FAILURE = Failure(
 
 
 @pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Bench]:
     make = request.param
     if make in (supabase, supabase_platform):
         request.getfixturevalue("postgrest_program")
-    dsn = "" if make is memory else request.getfixturevalue("database")
-    async with make(dsn) as bench:
-        yield bench
+    with databases.one(READY[make]) if make in READY else nullcontext("") as dsn:
+        async with make(dsn) as bench:
+            yield bench
 
 
 async def insert(bench: Bench, count: int = 1, **columns: Any) -> list[int]:

@@ -69,11 +69,11 @@ class Installation(Platform):
 
 @pytest.fixture
 async def here(
-    database: str, nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    migrated: str, nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Installation]:
     options = {"stages": STAGES, "store": PostgresOptions(timeout=2.0)}
-    with psycopg.connect(database, autocommit=True) as owner:
-        async with world(database, nats_server, monkeypatch, **options) as around:
+    with psycopg.connect(migrated, autocommit=True) as owner:
+        async with world(migrated, nats_server, monkeypatch, **options) as around:
             owner.execute(f"CREATE ROLE {LOGIN} LOGIN SUPERUSER")
             here = Installation(owner, around.novu, around, tmp_path / "url", tmp_path / "key")
             here.url_file.write_text(here.change_password("first"))

@@ -86,8 +86,8 @@ async def worker(here: World) -> AsyncIterator[Worker]:
 
 
 @pytest.fixture
-async def here(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    async with brokerless(database, monkeypatch) as around:
+async def here(migrated: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    async with brokerless(migrated, monkeypatch) as around:
         single = around.settings.provider.model_copy(update={"bulk": "never"})
         around.settings = around.settings.model_copy(update={"provider": single})
         yield around

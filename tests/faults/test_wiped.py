@@ -23,10 +23,10 @@ async def on_their_way(here: World, kind: str) -> int:
     return len(await here.events(f"{kind}.>"))
 
 
-async def test_rows_come_round_again_and_nobody_provisions(database, nats_server, monkeypatch):
+async def test_rows_come_round_again_and_nobody_provisions(migrated, nats_server, monkeypatch):
     """The table knows what the broker has forgotten; who runs makes the streams anew."""
     options = TableOptions(lease=3.0, sweep_idle=0.5)
-    async with world(database, nats_server, monkeypatch, ingest=options) as here:
+    async with world(migrated, nats_server, monkeypatch, ingest=options) as here:
         here.register()
         early = [here.insert() for _ in range(ROWS)]
         async with stages(here, "ingest", "hydrate", "status"):
@@ -44,11 +44,11 @@ async def test_rows_come_round_again_and_nobody_provisions(database, nats_server
         assert min(row["claims"] for row in rows[:ROWS]) > 1
 
 
-async def test_a_retraction_that_was_in_hand_comes_round_again(database, nats_server, monkeypatch):
+async def test_a_retraction_that_was_in_hand_comes_round_again(migrated, nats_server, monkeypatch):
     """As soon as nothing shows any more that was in hand to send, not after some minutes."""
     ingest, provider = TableOptions(lease=1.0, sweep_idle=0.5), {"timeout": 0.9, "settle": 0.1}
     options = {"ingest": ingest, "provider": provider, "stages": QUICK}
-    async with world(database, nats_server, monkeypatch, **options) as here:
+    async with world(migrated, nats_server, monkeypatch, **options) as here:
         here.register()
         row = here.insert()
         async with stages(here):

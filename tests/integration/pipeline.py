@@ -19,7 +19,6 @@ from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.topology import kinds_of, stream_name
 from xnovu.adapters.novu import NovuOptions
-from xnovu.adapters.postgres import migrations
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
@@ -125,8 +124,7 @@ def _event(message: Any) -> Event:
 async def world(
     database: str, nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch, **settings: Any
 ) -> AsyncIterator[World]:
-    """Migrated and provisioned; no stage runs yet. Settle times are short: Novu is near."""
-    migrations.migrate(database)
+    """Provisioned; no stage runs yet. Settle times are short: Novu is near."""
     async with running_novu() as novu:
         secrets = {DATABASE_URL: database, NATS_URL: nats_server.url, NOVU_KEY: "local"}
         for name, value in secrets.items():
@@ -145,7 +143,6 @@ async def world(
 @asynccontextmanager
 async def brokerless(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """What a service that embeds the pipeline has: a database of two enterprises, and Novu."""
-    migrations.migrate(database)
     for name, value in {DATABASE_URL: database, NOVU_KEY: "local"}.items():
         monkeypatch.setenv(name, value)
     async with running_novu() as novu:

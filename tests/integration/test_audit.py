@@ -9,8 +9,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from xnovu.adapters.postgres.migrations import migrate
-
 ACME = str(uuid4())
 TRAIL = """
 SELECT notification_id AS id, from_status, to_status, actor, details
@@ -19,9 +17,8 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 @pytest.fixture
-def connection(database: str) -> Iterator[Connection]:
-    migrate(database)
-    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
+def connection(migrated: str) -> Iterator[Connection]:
+    with psycopg.connect(migrated, autocommit=True, row_factory=dict_row) as connection:
         yield connection
 
 

@@ -42,12 +42,6 @@ async def opened(dsn: str, **options: Any) -> AsyncIterator[SqlStore]:
         await store.close()
 
 
-@pytest.fixture
-def migrated(database: str) -> str:
-    migrate(database)
-    return database
-
-
 async def insert(store: SqlStore, count: int) -> list[int]:
     return list(await store.insert([{"enterprise_id": ACME}] * count))
 

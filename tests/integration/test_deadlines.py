@@ -15,13 +15,13 @@ TRIGGER = {"timeout": 1.5, "backoff": 0.05, "pause_max": 0.2}
 
 
 @pytest.fixture
-async def here(database, nats_server, monkeypatch) -> AsyncIterator[World]:
+async def here(migrated, nats_server, monkeypatch) -> AsyncIterator[World]:
     """An unclear outcome is looked up after 1.5 s: time enough for a deadline to pass."""
     settings: dict[str, Any] = {
         "provider": {"timeout": 0.7, "settle": SETTLE},
         "stages": {"trigger": TRIGGER},
     }
-    async with world(database, nats_server, monkeypatch, **settings) as around:
+    async with world(migrated, nats_server, monkeypatch, **settings) as around:
         around.register()
         yield around
 

@@ -22,12 +22,12 @@ EXAMPLE = UUID("0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11")
 
 @pytest.fixture
 async def example(
-    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    migrated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[World]:
     """The page's enterprise, and the settings where the page has them."""
     monkeypatch.setenv("PYTHONPATH", str(PAGE.parents[1]))
     monkeypatch.chdir(tmp_path)
-    async with brokerless(database, monkeypatch) as here:
+    async with brokerless(migrated, monkeypatch) as here:
         monkeypatch.setenv("XNOVU_PROVIDER__URL", here.settings.provider.url)
         here.register(EXAMPLE)
         yield here

@@ -19,9 +19,9 @@ WHERE light.id = %s AND n.processed_at BETWEEN light.created_at AND light.proces
 """
 
 
-async def test_one_row_overtakes_another_enterprises_backlog(database, nats_server, monkeypatch):
+async def test_one_row_overtakes_another_enterprises_backlog(migrated, nats_server, monkeypatch):
     provider = {"rate": RATE, "bulk": "never"}
-    async with world(database, nats_server, monkeypatch, provider=provider) as here:
+    async with world(migrated, nats_server, monkeypatch, provider=provider) as here:
         here.register(ACME)
         here.register(GLOBEX)
         here.execute(MANY, ACME, BURST + 3 * IN_HAND)

@@ -100,13 +100,13 @@ async def test_the_others_take_nothing_say_why_and_go_on_at_once(options: NatsOp
 
 
 async def test_in_the_pipeline_a_refused_key_pauses_trigger_alone(
-    database, nats_server, monkeypatch, tmp_path
+    migrated, nats_server, monkeypatch, tmp_path
 ):
     file = tmp_path / "key"
     file.write_text("old")
     monkeypatch.setenv("XNOVU_NOVU_KEY_FILE", str(file))
     patient = {"trigger": {"backoff": 0.05, "pause_max": 0.2}}
-    async with world(database, nats_server, monkeypatch, stages=patient) as here:
+    async with world(migrated, nats_server, monkeypatch, stages=patient) as here:
         here.register()
         here.novu.change(api_key="new")
         prefix = here.settings.transport.prefix

@@ -5,12 +5,10 @@ The store in memory is the model; Postgres has to agree with it after every step
 """
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,7 +20,6 @@ from hypothesis.stateful import (
 
 from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
 from xnovu.adapters.memory.store import MemoryStore
-from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.events import Key, Retraction, RetractRequested
 from xnovu.ports import Outcome
@@ -279,12 +276,6 @@ def _moved(rows: dict[int, State]) -> dict[int, State]:
     """Rows that something has happened to. That a retraction was claimed is no step."""
     moved = {number: state for number, state in rows.items() if state[0] != "PENDING"}
     return {n: (*s[:2], 0) if s[0] == "RETRACTED" else s for n, s in moved.items()}
-
-
-@pytest.fixture
-def migrated(database: str) -> Iterator[str]:
-    migrate(database)
-    yield database
 
 
 def test_no_interleaving_breaks_the_life_of_a_row(migrated: str) -> None:

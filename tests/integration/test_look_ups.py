@@ -26,12 +26,12 @@ HURRIED = {"trigger": {"timeout": 20.0, "backoff": 0.05, "pause_max": 0.2}}
 
 
 @pytest.fixture
-async def here(database, nats_server, monkeypatch) -> AsyncIterator[World]:
+async def here(migrated, nats_server, monkeypatch) -> AsyncIterator[World]:
     settings: dict[str, Any] = {
         "provider": {"timeout": 10.0, "settle": 0.5},
         "stages": HURRIED,
     }
-    async with world(database, nats_server, monkeypatch, **settings) as around:
+    async with world(migrated, nats_server, monkeypatch, **settings) as around:
         around.register()
         yield around
 

@@ -16,8 +16,8 @@ PATIENT = {"trigger": {"backoff": 0.05, "pause_max": 0.2}}
 
 
 @pytest.fixture
-async def here(database, nats_server, monkeypatch):
-    async with world(database, nats_server, monkeypatch, stages=PATIENT) as around:
+async def here(migrated, nats_server, monkeypatch):
+    async with world(migrated, nats_server, monkeypatch, stages=PATIENT) as around:
         around.register()
         yield around
 
@@ -97,10 +97,10 @@ async def test_a_workflow_of_another_enterprise_is_nobodys(here: World):
 
 @pytest.mark.parametrize("kind", ["timeout_after_accept", "reset_after_accept", "502", "504"])
 async def test_an_unclear_outcome_is_looked_up_and_never_sent_twice(
-    database, nats_server, monkeypatch, kind
+    migrated, nats_server, monkeypatch, kind
 ):
     provider = {"timeout": 0.5, "settle": 0.1}
-    async with world(database, nats_server, monkeypatch, provider=provider, stages=PATIENT) as here:
+    async with world(migrated, nats_server, monkeypatch, provider=provider, stages=PATIENT) as here:
         here.register()
         here.novu.script(Fault(kind, endpoint="trigger", accepted=True))
         notification = here.insert()
@@ -133,9 +133,9 @@ async def test_a_new_key_is_picked_up_while_the_stage_waits(here: World, tmp_pat
         assert (await here.ended(notification))["notification_status"] == "SENT"
 
 
-async def test_what_never_succeeds_is_given_up_and_dead(database, nats_server, monkeypatch):
+async def test_what_never_succeeds_is_given_up_and_dead(migrated, nats_server, monkeypatch):
     impatient = {"trigger": {"attempts": 3, "backoff": 0.05, "slots": 1}}
-    async with world(database, nats_server, monkeypatch, stages=impatient) as here:
+    async with world(migrated, nats_server, monkeypatch, stages=impatient) as here:
         here.register()
         here.novu.script(Fault("500", endpoint="trigger", count=None))
         notification = here.insert()

@@ -34,9 +34,9 @@ WORKFLOWS = (
 
 
 @pytest.fixture
-async def here(database, nats_server, monkeypatch) -> AsyncIterator[World]:
+async def here(migrated, nats_server, monkeypatch) -> AsyncIterator[World]:
     provider = {"timeout": 0.9, "settle": 0.8}
-    async with world(database, nats_server, monkeypatch, provider=provider, stages=QUICK) as around:
+    async with world(migrated, nats_server, monkeypatch, provider=provider, stages=QUICK) as around:
         for workflow in WORKFLOWS:
             around.register(key=workflow.key)
         around.novu.workflows.replace(WORKFLOWS)

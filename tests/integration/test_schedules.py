@@ -18,10 +18,10 @@ SLOW_MACHINE = timedelta(seconds=10)
 
 
 @pytest.fixture
-async def here(database, nats_server, monkeypatch, request) -> AsyncIterator[World]:
+async def here(migrated, nats_server, monkeypatch, request) -> AsyncIterator[World]:
     kind, sweeps = request.param
     settings: dict[str, Any] = {"wakeups": {"kind": kind}, "ingest": sweeps}
-    async with world(database, nats_server, monkeypatch, **settings) as around:
+    async with world(migrated, nats_server, monkeypatch, **settings) as around:
         around.register()
         yield around
 

@@ -28,9 +28,9 @@ SELECT %s, 'welcome', ARRAY[gen_random_uuid()] FROM generate_series(1, 500)
 
 
 @pytest.fixture
-async def here(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """Two enterprises in a migrated database, and the local Novu; no broker."""
-    async with brokerless(database, monkeypatch) as around:
+async def here(migrated: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Two enterprises in a migrated migrated, and the local Novu; no broker."""
+    async with brokerless(migrated, monkeypatch) as around:
         yield around
 
 

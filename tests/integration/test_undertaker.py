@@ -138,9 +138,9 @@ async def test_an_advisory_that_cannot_be_read_is_passed_over(options: NatsOptio
     assert letters == []
 
 
-async def test_its_row_ends_failed(database, nats_server, monkeypatch):
+async def test_its_row_ends_failed(migrated, nats_server, monkeypatch):
     """Though the stage itself never comes up again."""
-    async with world(database, nats_server, monkeypatch) as here:
+    async with world(migrated, nats_server, monkeypatch) as here:
         here.register()
         notification = here.insert()
         async with stages(here, "ingest"):
