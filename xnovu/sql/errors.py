@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from xnovu.errors import ConfigurationError, Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 
 UNAVAILABLE = "store_unavailable"
 
@@ -17,25 +17,51 @@ class AnswerLost(Paused):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What the database said, by whichever way it came."""
+    """What the database said, by whichever way it came; names of things, but for two messages."""
 
     state: str
     message: str | None = None
     hint: str | None = None
     column: str | None = None
     constraint: str | None = None
+    table: str | None = None
+    routine: str | None = None
 
 
 def translate(complaint: Complaint) -> XNovuError:
-    """The class of a complaint, by its SQLSTATE."""
-    for states, explain in RULES:
+    """
+    Who is at fault: nobody, which is waited for, or somebody, who is refused alone.
+
+    The list of what is nobody's fault is closed: whatever is not on it is somebody's.
+    """
+    for states, explain in (*NOBODYS, *OURS):
         if complaint.state.startswith(states):
             return explain(complaint)
-    return Retryable(f"the database failed ({complaint.state})", code="store_failed")
+    return _refused(complaint)
+
+
+def outdated(state: str | None) -> bool:
+    """Whether it may be but what a session remembers of tables that have changed since."""
+    return (state or "").startswith(
+        ("0A000", "26", "42703", "42704", "42804", "42883", "42P", "XX000")
+    )
+
+
+def suspect(state: str | None) -> bool:
+    """Whether a session may go on failing for what happened: another server, other rules."""
+    return outdated(state) or (state or "08").startswith(("08", "25", "28", "57P", "58", "XX"))
 
 
 def _away(said: Complaint) -> XNovuError:
     return Paused(f"the database is not available ({said.state})", code=UNAVAILABLE)
+
+
+def _read_only(said: Complaint) -> XNovuError:
+    return Paused(f"the database is read-only ({said.state})", code=UNAVAILABLE)
+
+
+def _full(said: Complaint) -> XNovuError:
+    return Paused(f"the database has no room left ({said.state})", code=UNAVAILABLE)
 
 
 def _forbidden(said: Complaint) -> XNovuError:
@@ -44,11 +70,31 @@ def _forbidden(said: Complaint) -> XNovuError:
 
 
 def _busy(said: Complaint) -> XNovuError:
-    return Retryable(f"the database was busy ({said.state})", code="store_busy")
+    return Paused(f"the database was busy ({said.state})", code="store_busy")
 
 
 def _not_migrated(said: Complaint) -> XNovuError:
     return ConfigurationError(f"the database is not migrated ({said.state}): run `xnovu migrate`")
+
+
+def _changed(said: Complaint) -> XNovuError:
+    return ConfigurationError(
+        f"the tables' types have changed ({said.state}): run `xnovu migrate` if it does not pass"
+    )
+
+
+def _unprepared(said: Complaint) -> XNovuError:
+    return ConfigurationError(
+        f"the database forgets what was prepared ({said.state}): if a pooler shares sessions by"
+        " transaction, set store.transaction_pooler = true"
+    )
+
+
+def _unfit(said: Complaint) -> XNovuError:
+    return ConfigurationError(
+        f"the database cannot change its tables as they are ({said.state}): whatever is in a"
+        " publication of updates needs a primary key, or another replica identity"
+    )
 
 
 def _installed_wrong(said: Complaint) -> XNovuError:
@@ -59,7 +105,7 @@ def _row_refused(said: Complaint) -> XNovuError:
     return Permanent(said.message or "refused", code="invalid_row")
 
 
-def _refused(said: Complaint) -> XNovuError:
+def _value_refused(said: Complaint) -> XNovuError:
     what = "a value"
     if said.column:
         what = f'the value of column "{said.column}"'
@@ -68,13 +114,37 @@ def _refused(said: Complaint) -> XNovuError:
     return Permanent(f"the database refused {what} ({said.state})", code="invalid_row")
 
 
-RULES: Sequence[tuple[tuple[str, ...], Callable[[Complaint], XNovuError]]] = (
-    # Connection gone, server full, going down or on stand-by, password wrong, database not there.
-    (("08", "53", "57P", "58", "28", "3D", "25006"), _away),
-    (("42501",), _forbidden),  # a grant is missing: no row's fault either
-    (("40", "55P03", "57014"), _busy),  # deadlock, serialization; lock and statement timeout
+def _refused(said: Complaint) -> XNovuError:
+    names = {
+        "table": said.table,
+        "column": said.column,
+        "constraint": said.constraint,
+        "routine": said.routine,
+    }
+    known = [said.state, *(f'{what} "{name}"' for what, name in names.items() if name)]
+    return Permanent(f"the database refused it ({', '.join(known)})", code="refused_by_database")
+
+
+Rules = Sequence[tuple[tuple[str, ...], Callable[[Complaint], XNovuError]]]
+
+NOBODYS: Rules = (
+    (("25006",), _read_only),  # a stand-by says so, too
+    (("53100", "53200"), _full),  # disk, memory
+    # Connection gone, its transaction ended, server full, going down or in recovery,
+    # password wrong, database not there, storage or configuration broken.
+    (("08", "25", "28", "3D", "53", "57P", "58", "F0", "XX002"), _away),
+    (("40001", "40003", "40P01", "55006", "55P03", "57014"), _busy),  # others' work, in the way
+    (("42501",), _forbidden),  # a grant is missing
     (("42883", "42P01", "42703", "42704", "3F000"), _not_migrated),
-    (("XN001",), _installed_wrong),  # these two are our own SQL's, their messages safe to show
-    (("XN002",), _row_refused),
-    (("22", "23", "428C9"), _refused),  # the last: a value for a column that makes its own
+    (("42804", "0A000"), _changed),
+    (("26000", "42P05"), _unprepared),
+    (("55000",), _unfit),
+    (("XN001",), _installed_wrong),  # our own SQL's message, safe to show
 )
+"""SQLSTATEs, or how they begin, that no row has caused."""
+
+OURS: Rules = (
+    (("XN002",), _row_refused),  # our own SQL's message, too
+    (("22", "23", "428C9"), _value_refused),  # the last: a value for a column that makes its own
+)
+"""Of somebody's faults those that say something of the row."""

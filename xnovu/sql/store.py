@@ -32,9 +32,9 @@ class SqlStore(SqlClaims):
     ``Store`` and ``Desk`` upon the functions; of one enterprise only where one is named.
 
     Every method raises:
-        Paused: the database cannot be reached, or does not answer.
-        Retryable: it was busy: a deadlock, a lock held for too long.
-        Permanent: it refused a value; names the column, never the value. Of ``insert`` also: not
+        Paused: the database cannot be reached, does not answer, or is busy or not set up.
+        Permanent: it refused somebody's row (of several, one at least); names the column or the
+            like, never the value. Of ``insert`` also: not
             all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
         ConfigurationError: it is not migrated.
     """

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow
 
 from xnovu.errors import XNovuError
@@ -20,6 +21,41 @@ PATIENCE: Mapping[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
+SETTINGS: Mapping[str, str] = {
+    "array_nulls": "on",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "datestyle": "ISO, YMD",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "extra_float_digits": "1",
+    "idle_session_timeout": "0",
+    "intervalstyle": "postgres",
+    "lock_timeout": "0",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+    "standard_conforming_strings": "on",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "transform_null_equals": "off",
+}
+"""
+What a session of ours relies on, whatever its database, its role or a proxy has set.
+
+Not whether it may write: who makes a database read-only means us, too. Nor the time zone: a
+platform's columns without one are in its own.
+"""
+
+
+def settings(local: bool, **others: str) -> bytes:
+    """The statement that sets them, so far as the server knows them, for its transaction only."""
+    each = ", ".join(f"('{name}', '{value}')" for name, value in {**SETTINGS, **others}.items())
+    return (
+        f"SELECT set_config(name, wanted, {local}) FROM (VALUES {each}) AS ours (name, wanted)"  # noqa: S608 - no input
+        " WHERE current_setting(name, true) <> wanted"
+    ).encode()
+
+
 REFUSALS = ("authentication failed", "no pg_hba.conf entry", "is not permitted to log in", 'role "')
 """What the server says of credentials it does not know, or no longer; libpq gives no SQLSTATE."""
 
@@ -34,7 +70,8 @@ class Door:
 
     def __init__(self, dsn: Callable[[], str] | str) -> None:
         self._dsn = dsn
-        self._last = self._seen = ""
+        self._last = dsn if isinstance(dsn, str) else ""
+        self._seen = ""
         self.refused = False
         self.era = 0
 
@@ -65,6 +102,15 @@ class Door:
         """Raises psycopg.OperationalError for one whose making began in an earlier era."""
         if getattr(connection, "era", self.era) != self.era:
             raise psycopg.OperationalError("made with an earlier secret")
+
+    def place(self) -> str:
+        """Where it leads, without the password."""
+        try:
+            part = conninfo_to_dict(self._last)
+        except psycopg.Error:
+            return "an address that cannot be read"
+        host, port = part.get("host") or "localhost", part.get("port") or 5432
+        return f"{host}:{port}/{part.get('dbname') or ''} as {part.get('user') or 'its user'}"
 
     def refusal(self) -> str | None:
         """What is wrong with the credentials; None if nothing is known to be."""

@@ -1,36 +1,43 @@
 """What the driver raises, as one of xnovu.errors."""
 
-from collections.abc import Callable, Generator
+import re
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
+from xnovu.adapters.postgres.connection import Door
 from xnovu.errors import Paused, Permanent, XNovuError
 from xnovu.sql import errors as complaints
 
+_GONE = (psycopg.OperationalError, psycopg.InterfaceError)
+_IN = re.compile(r'function ([\w."]+)\(')
+
 
 @contextmanager
-def translated(refusal: Callable[[], str | None] = lambda: None) -> Generator[None]:
+def translated(door: Door) -> Generator[None]:
     """
     Whatever the driver raises inside comes out as one of xnovu.errors.
 
-    ``refusal`` tells whether it was the credentials for which there was no connection.
+    ``door`` tells whether it was the credentials for which there was no connection, and where.
     """
     try:
         yield
     except (PoolTimeout, PoolClosed, TooManyRequests):
-        raise _shut_out(refusal(), "no connection to the database") from None
+        raise _shut_out(door, "no connection to the database") from None
     except TimeoutError:
-        raise _shut_out(refusal(), "the database does not answer") from None
+        raise _shut_out(door, "the database does not answer") from None
     except psycopg.Error as error:
+        if error.sqlstate is None and isinstance(error, _GONE):
+            raise _shut_out(door, "no connection to the database") from None
         raise translate(error) from None
 
 
-def _shut_out(refused: str | None, otherwise: str) -> Paused:
-    if refused:
-        return Paused(refused, code="store_auth")
-    return Paused(otherwise, code=complaints.UNAVAILABLE)
+def _shut_out(door: Door, otherwise: str) -> Paused:
+    if refused := door.refusal():
+        return Paused(f"{refused} ({door.place()})", code="store_auth")
+    return Paused(f"{otherwise} ({door.place()})", code=complaints.UNAVAILABLE)
 
 
 def translate(error: psycopg.Error) -> XNovuError:
@@ -45,11 +52,19 @@ def translate(error: psycopg.Error) -> XNovuError:
             said.message_hint,
             said.column_name,
             said.constraint_name,
+            said.table_name,
+            _routine(said.context),
         )
     )
 
 
+def _routine(context: str | None) -> str | None:
+    """The function it happened in; whatever else a context holds may be a value."""
+    found = _IN.search(context or "")
+    return found and found[1]
+
+
 def _noticed(error: psycopg.Error) -> XNovuError:
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(error, _GONE):
         return Paused("no connection to the database", code=complaints.UNAVAILABLE)
     return Permanent(f"not fit for the database ({type(error).__name__})", code="invalid_row")

@@ -8,6 +8,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import kwargs_row
 
+from xnovu.adapters.postgres.connection import settings
 from xnovu.adapters.postgres.errors import translate
 from xnovu.errors import ConfigurationError, XNovuError
 from xnovu.sql.schema import Migration, functions, functions_script, migrations
@@ -17,9 +18,7 @@ Database = psycopg.Connection[tuple[object, ...]]
 # One runner at a time; held by the transaction, so that it also works through a pooler.
 LOCK = b"SELECT pg_advisory_xact_lock(7817238011)"
 # A table that is in use is waited for, but not for so long that all its users queue up behind.
-PATIENCE = (
-    b"SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '0', true)"
-)
+SETTINGS = settings(local=True, lock_timeout="10s")
 KNOWN = b"SELECT to_regclass(%s) IS NOT NULL"
 VERSIONS, TEXTS = "notify.xnovu_migration", "notify.xnovu_function"
 LINES = {
@@ -58,6 +57,7 @@ def plan(dsn: str) -> Sequence[Step]:
         Paused: the database cannot be reached.
     """
     with _connected(dsn) as database, database.transaction():
+        database.execute(SETTINGS)
         return _steps(database)
 
 
@@ -70,8 +70,7 @@ def migrate(dsn: str) -> Sequence[str]:
 
     Raises:
         ConfigurationError: the database is one that cannot be migrated; the message says why.
-        Paused: the database cannot be reached.
-        Retryable: a table was in use for too long.
+        Paused: the database cannot be reached, or a table was in use for too long.
     """
     applied: list[str] = []
     with _connected(dsn) as database:
@@ -86,6 +85,7 @@ def _connected(dsn: str) -> Generator[Database]:
         with psycopg.connect(
             dsn, autocommit=True, connect_timeout=10, application_name="xnovu migrate"
         ) as database:
+            database.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             yield database
     except psycopg.Error as error:
         raise _explained(error) from None
@@ -94,7 +94,7 @@ def _connected(dsn: str) -> Generator[Database]:
 def _advance(database: Database) -> Step | None:
     """Take the next pending step, if there is one."""
     with database.transaction():
-        database.execute(PATIENCE)
+        database.execute(SETTINGS)
         database.execute(LOCK)
         steps = _steps(database)
         pending = [step for step in steps if step.applied_at is None]

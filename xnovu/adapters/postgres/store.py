@@ -1,11 +1,14 @@
 """The database of record, over a pool of direct connections; its SQL is in `xnovu/sql`."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Literal
 
-from psycopg import AsyncConnection
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import dict_row
@@ -13,8 +16,9 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from pydantic_core import to_json
 
-from xnovu.adapters.postgres.connection import PATIENCE, Door
+from xnovu.adapters.postgres.connection import PATIENCE, Door, settings
 from xnovu.adapters.postgres.errors import translated
+from xnovu.sql.errors import outdated, suspect
 from xnovu.sql.store import SqlStore
 
 
@@ -64,6 +68,9 @@ class PostgresFunctions:
     ) -> None:
         options = options or PostgresOptions()
         self._timeout = options.timeout
+        allowed = {"statement_timeout": str(math.ceil(options.timeout * 1000))}
+        self._settings = settings(options.transaction_pooler, **allowed)
+        self._shared = options.transaction_pooler
         self._door = Door(dsn)
         self._pool = AsyncConnectionPool(
             self._door.address,
@@ -75,7 +82,7 @@ class PostgresFunctions:
                 "prepare_threshold": None if options.transaction_pooler else 5,
                 "row_factory": dict_row,
             },
-            configure=_configure,
+            configure=self._configure,
             check=self._door.check,
             name=application_name,
             min_size=1,
@@ -101,10 +108,47 @@ class PostgresFunctions:
         given = {name: _json(value) for name, value in arguments.items()}
         if self._door.moved():
             await self.renew()
-        with translated(self._door.refusal):
-            async with asyncio.timeout(self._timeout), self._pool.connection() as database:
-                records = await (await database.execute(query, given)).fetchall()
+        with translated(self._door):
+            async with asyncio.timeout(self._timeout):
+                records = await self._up_to_date(query, given)
         return records if not records or function not in records[0] else _values(records)
+
+    async def _up_to_date(self, query: bytes, given: Mapping[str, Any]) -> Sequence[Any]:
+        """Ask; and once more of a new session if this one may only not have seen a change."""
+        try:
+            return await self._ask(query, given)
+        except psycopg.Error as error:  # so that nothing was done
+            if not outdated(error.sqlstate):
+                raise
+        await self.renew()
+        return await self._ask(query, given)
+
+    async def _ask(self, query: bytes, given: Mapping[str, Any]) -> Sequence[Any]:
+        async with self._pool.connection() as database:
+            try:
+                async with self._settled(database):
+                    return await (await database.execute(query, given)).fetchall()
+            except psycopg.Error as error:
+                if suspect(error.sqlstate):
+                    await database.close()
+                raise
+
+    @asynccontextmanager
+    async def _settled(self, database: AsyncConnection[Any]) -> AsyncGenerator[None]:
+        """Where sessions are shared by transaction, each sets for itself what it relies on."""
+        if not self._shared:
+            yield
+            return
+        async with database.transaction():
+            await database.execute(self._settings)
+            yield
+
+    async def _configure(self, database: AsyncConnection[Any]) -> None:
+        database.adapters.register_loader("jsonb", RawJson)
+        if self._shared:
+            await database.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        else:
+            await database.execute(self._settings)
 
 
 @cache
@@ -128,7 +172,3 @@ class RawJson(Loader):
 
     def load(self, data: Buffer) -> bytes:
         return bytes(data)
-
-
-async def _configure(database: AsyncConnection[Any]) -> None:
-    database.adapters.register_loader("jsonb", RawJson)

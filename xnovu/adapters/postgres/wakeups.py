@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from xnovu.adapters.postgres.connection import PATIENCE, Door
+from xnovu.adapters.postgres.connection import PATIENCE, Door, settings
 from xnovu.adapters.postgres.errors import translated
 from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
@@ -52,10 +52,11 @@ class NotifyWakeUps:
 
     async def _listen(self, wake: Callable[[], None]) -> None:
         dsn = await self._door.address()
-        with translated():
+        with translated(self._door):
             async with await psycopg.AsyncConnection.connect(
                 dsn, autocommit=True, application_name=self._application_name, **PATIENCE
             ) as connection:
+                await connection.execute(settings(local=False))
                 await connection.execute(LISTEN)
                 self._forever.up()
                 wake()

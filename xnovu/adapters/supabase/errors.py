@@ -14,7 +14,7 @@ from typing import Any, cast
 import httpx
 from pydantic_core import from_json
 
-from xnovu.errors import ConfigurationError, Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 from xnovu.sql.errors import UNAVAILABLE, AnswerLost, Complaint, translate
 
 _AUTH = ("store_auth", "Supabase refuses the API key")
@@ -109,7 +109,7 @@ def _of_status(response: httpx.Response, code: str) -> XNovuError:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Permanent("Supabase refused it (413): it is too large", code="invalid_row")
     if code:
-        return Retryable(f"Supabase refused the request ({told})", code="store_failed")
+        return Permanent(f"Supabase refused the request ({told})", code="refused_by_database")
     return ConfigurationError(f"there is no Supabase project at its URL ({told})")
 
 

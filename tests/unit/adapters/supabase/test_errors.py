@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from xnovu.adapters.supabase.errors import refusal, refuse, translated
-from xnovu.errors import ConfigurationError, Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 from xnovu.sql.errors import AnswerLost
 
 SECRET = 'secret-value of "someone"'
@@ -41,7 +41,7 @@ def page(status: int) -> httpx.Response:
         (answer(401, "PGRST301"), Paused, "store_auth", "API key"),
         (answer(401, "PGRST302"), Paused, "store_auth", "API key"),
         (answer(401, "PGRST303"), Paused, "store_auth", "API key"),
-        (answer(400, "PGRST102"), Retryable, "store_failed", "PGRST102"),
+        (answer(400, "PGRST102"), Permanent, "refused_by_database", "PGRST102"),
         (answer(401), Paused, "store_auth", "API key"),
         (answer(402), Paused, "store_payment", "402"),
         (answer(403), Paused, "store_forbidden", "service key"),
@@ -63,9 +63,9 @@ def page(status: int) -> httpx.Response:
         (page(520), AnswerLost, "store_unavailable", "520"),
         (answer(540), AnswerLost, "store_unavailable", "540"),
         (answer(503, "57P01"), Paused, "store_unavailable", "57P01"),
-        (answer(500, "57014"), Retryable, "store_busy", "57014"),
-        (answer(500, "40P01"), Retryable, "store_busy", "40P01"),
-        (answer(500, "XX000"), Retryable, "store_failed", "XX000"),
+        (answer(500, "57014"), Paused, "store_busy", "57014"),
+        (answer(500, "40P01"), Paused, "store_busy", "40P01"),
+        (answer(500, "XX000"), Permanent, "refused_by_database", "XX000"),
         (answer(400, "22P02"), Permanent, "invalid_row", "22P02"),
         (answer(409, "23505"), Permanent, "invalid_row", "23505"),
     ],
