@@ -388,6 +388,10 @@ CREATE FUNCTION notify.xnovu_take_up(keys jsonb, seconds double precision, token
     RETURNS TABLE(id bigint, enterprise_id text)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_tell()
+    RETURNS void
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
+
 CREATE FUNCTION notify.xnovu_tokens(e notify.xnovu_enterprise)
     RETURNS double precision
     LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
@@ -402,7 +406,7 @@ CREATE FUNCTION notify.xnovu_transaction_id(n notify.ent_notification)
 
 CREATE FUNCTION notify.xnovu_wake()
     RETURNS trigger
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE PUBLICATION supabase_realtime FOR TABLE notify.ent_notification WITH (publish = 'insert, update, delete, truncate');
 CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification WITH (publish = 'insert, update');
@@ -467,6 +471,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_ring(uuid,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_stood(notify.ent_notification) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_take_up(jsonb,double precision,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_tell() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tokens(notify.xnovu_enterprise) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_told(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_transaction_id(notify.ent_notification) TO service_role;

@@ -16,7 +16,7 @@ from xnovu.local.nats import EmbeddedNats
 from xnovu.local.postgres import EmbeddedPostgres
 
 # Commits stay synchronous: what a test has committed must outlive the server's being killed.
-FAST = {"fsync": "off"}
+FAST = {"fsync": "off", "max_prepared_transactions": "4"}
 POLL = 0.01
 T = TypeVar("T")
 

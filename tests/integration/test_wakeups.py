@@ -35,6 +35,22 @@ async def test_a_statement_or_a_transaction_notifies_once(notified: Bench) -> No
         assert await notified.settled(ear) == 2
 
 
+async def test_where_nobody_listens_a_transaction_can_be_prepared(notified: Bench) -> None:
+    """One that has notified cannot be."""
+    with psycopg.connect(notified.database, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute("BEGIN")
+            connection.execute(INSERT, [ACME])
+            connection.execute(
+                "UPDATE notify.ent_notification SET notification_status = 'RETRACTED'"
+            )
+            connection.execute("PREPARE TRANSACTION 'of another'")
+            connection.execute("ROLLBACK PREPARED 'of another'")
+            async with notified.listening() as ear:
+                notified.execute(INSERT, [ACME])
+                await eventually(lambda: ear.heard == 1)
+
+
 async def test_a_change_of_other_columns_notifies_nobody(notified: Bench) -> None:
     async with notified.listening() as ear:
         notified.execute(INSERT, [ACME])
@@ -48,6 +64,6 @@ async def test_says_when_nobody_is_there() -> None:
     await wakeups.start(ear)
     await eventually(lambda: wakeups.connection.reason)
     assert wakeups.connection.state is Link.CONNECTING
-    assert wakeups.connection.reason == "no connection to the database"
+    assert "no connection to the database (127.0.0.1:1/nowhere" in str(wakeups.connection.reason)
     assert ear.heard == 0
     await wakeups.stop()

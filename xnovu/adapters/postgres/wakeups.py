@@ -10,7 +10,8 @@ from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
 from xnovu.sql.readable import readable
 
-LISTEN = b"LISTEN xnovu_wake"
+LISTEN = b"SELECT pg_advisory_lock_shared(7817238012); LISTEN xnovu_wake"
+"""Nobody is told where nobody holds this lock: see ``xnovu_tell``."""
 
 FOLLOWS = 1.0
 """Seconds in which what the server has begun to say is a hint, or is something else."""

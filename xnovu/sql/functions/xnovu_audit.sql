@@ -34,7 +34,7 @@ BEGIN
                  AND (o.notification_status IS DISTINCT FROM n.notification_status
                       OR o.scheduled_for IS DISTINCT FROM n.scheduled_for
                       OR o.unpublished IS DISTINCT FROM n.unpublished)) THEN
-        PERFORM pg_notify('xnovu_wake', '');
+        PERFORM notify.xnovu_tell();
     END IF;
     RETURN NULL;
 END $$;

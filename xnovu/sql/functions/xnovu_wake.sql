@@ -1,8 +1,8 @@
--- Whoever listens is told that rows have come.
+-- Whoever listens is told that rows have come, whoever inserts them.
 CREATE OR REPLACE FUNCTION notify.xnovu_wake() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_notify('xnovu_wake', '');
+    PERFORM notify.xnovu_tell();
     RETURN NULL;
 END $$;
 
