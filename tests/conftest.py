@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 import pytest
 
-from tests.databases import Databases
+from tests.databases import Databases, SomebodysPostgres
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.postgres import EmbeddedPostgres
@@ -25,12 +25,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exhaustive", action="store_true", help="sabotage every single passage of the stages"
     )
+    parser.addoption(
+        "--postgres",
+        action="append",
+        default=[],
+        metavar="DSN",
+        help="run on this server, whose user makes databases and roles there; may be given again",
+    )
     parser.addoption("--write-schema", action="store_true", help="write docs/schema.sql")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    servers = metafunc.config.getoption("--postgres")
+    if len(servers) > 1 and "postgres_server" in metafunc.fixturenames:
+        numbers = [f"server {number}" for number in range(1, len(servers) + 1)]
+        metafunc.parametrize(
+            "postgres_server", servers, ids=numbers, indirect=True, scope="session"
+        )
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[EmbeddedPostgres]:
-    """One Postgres for the session (for each worker under xdist)."""
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """One Postgres for the session (for each worker under xdist), or a named one."""
+    if named := request.config.getoption("--postgres"):
+        yield SomebodysPostgres(getattr(request, "param", named[0]))
+        return
     with server_of_its_own() as server:
         yield server
 
@@ -56,8 +75,10 @@ def nats_server() -> Iterator[EmbeddedNats]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres_server: EmbeddedPostgres) -> Databases:
-    return Databases(postgres_server)
+def databases(postgres_server: EmbeddedPostgres) -> Iterator[Databases]:
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture

@@ -5,11 +5,42 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from xnovu.local.postgres import EmbeddedPostgres
 
 Make = Callable[[str], object]
+
+
+class SomebodysPostgres(EmbeddedPostgres):
+    """A server that runs already, and is not a test's to stop."""
+
+    def __init__(self, dsn: str) -> None:
+        self._outer = dsn
+
+    @property
+    def dsn(self) -> str:
+        return self._outer
+
+    @property
+    def running(self) -> bool:
+        return True
+
+    def start(self) -> None:
+        pytest.skip("the server is not ours to start")
+
+    def stop(self) -> None:
+        pytest.skip("the server is not ours to stop")
+
+    kill = pause = stop
+
+    def resume(self) -> None:
+        """It was never frozen."""
+
+    def _dsn(self, database: str) -> str:
+        return make_conninfo(self._outer, dbname=database)
 
 
 class Databases:
@@ -28,6 +59,14 @@ class Databases:
         """
         name = _name()
         yield self._copy(name, self._made(make)) if make else self._empty(name)
+        self._drop(name)
+
+    def close(self) -> None:
+        """Drop what was copied, too."""
+        for name in self._ready.values():
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
         self._revive()
         with psycopg.connect(self._server.dsn, autocommit=True) as connection:
             connection.execute(
