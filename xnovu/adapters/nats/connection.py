@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Url, bare_servers, credentials
+from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied
 from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Broker(NatsBroker):
             _require(owner, *names)
         self.address = ",".join(bare_servers(url))
         self.era = 0
+        self.denials: dict[str, str] = {}
         self.alone = asyncio.Lock()
         self._url = url
         self._pullers: list[Puller] = []
@@ -156,7 +158,32 @@ class Broker(NatsBroker):
         said = _said(error)
         if any(word in said.lower() for word in REFUSED):
             self._on_refused(said)
-        self._note(said)
+        if subject := denied(said):
+            self._on_denied(said, subject)
+        else:
+            self._note(said)
+
+    def _on_denied(self, said: str, subject: str) -> None:
+        """Who may not acknowledge is to look at that again, and to take no more."""
+        about = beginning(subject)
+        if about in self.denials:
+            return
+        self.denials[about] = said
+        if subject.endswith(PROBE):
+            return
+        log.warning("NATS at %s: %s", self.address, said)
+        if subject.startswith(ACKNOWLEDGEMENTS):
+            self.era += 1
+            self._interrupt()
+
+    async def lets_acknowledge(self, subject: str) -> bool:
+        """Whether this user may publish there: the server says so before it answers a ping."""
+        if not (client := self.client):
+            raise Paused(self.trouble, code="broker_unavailable")
+        self.denials.pop(beginning(subject), None)
+        await client.publish(subject + PROBE, b"+WPI")
+        await client.flush()
+        return beginning(subject) not in self.denials
 
     def _note(self, trouble: str) -> None:
         """Say what is wrong, once."""
@@ -182,6 +209,7 @@ class Broker(NatsBroker):
 
     async def _on_reconnected(self) -> None:
         log.warning("connected to NATS at %s again", self.address)
+        self.denials.clear()
         self._trouble = ""
         self.era += 1
         self._interrupt()

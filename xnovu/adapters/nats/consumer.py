@@ -15,10 +15,12 @@ from xnovu.adapters.nats.topology import (
     LATER,
     Lane,
     Mailbox,
+    acknowledgements,
     consumer_config,
     mailbox_of,
     stream_name,
 )
+from xnovu.errors import Paused
 from xnovu.policy import Stride
 from xnovu.ports import Backlog
 
@@ -35,6 +37,7 @@ class Consumer:
 
     Its configuration is the provisioning's: here it is only made anew where there is none.
 
+    ``unheard`` says why no message can be acknowledged, if so: then none is to be taken, either.
     ``made`` tells this consumer from one of the same name before it. The slot that holds
     ``pulling`` may ask for a batch, as large as the ``stride``.
     """
@@ -44,6 +47,7 @@ class Consumer:
         self.stream = stream_name(options.prefix, mailbox.kind)
         self.request = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{mailbox.durable}"
         self.lease = options.lease
+        self.unheard = ""
         self.made = 0
         self.pulling = asyncio.Lock()
         self.stride = Stride(mailbox.policy.batch)
@@ -60,7 +64,8 @@ class Consumer:
         """
         Look at it, once in each era of the connection, and make it if it is missing.
 
-        Raises ConfigurationError if its stream is missing and cannot be made.
+        Raises ConfigurationError if its stream is missing and cannot be made, Paused if nothing
+        could be acknowledged: whatever was taken would come again and again.
         """
         async with self._lock:
             if broker.era != self._era:
@@ -98,6 +103,14 @@ class Consumer:
         await self._streams.ensure(broker, LATER)
         self.lease = info.config.ack_wait or self.lease
         self.made = int(info.created.timestamp() * MICROSECONDS)
+        await self._look_at_rights(broker)
+
+    async def _look_at_rights(self, broker: Broker) -> None:
+        subject = acknowledgements(self.stream, self.mailbox.durable)
+        said = f"NATS does not let this user publish to {subject}.>: grant it $JS.ACK.>"
+        self.unheard = "" if await broker.lets_acknowledge(subject) else said
+        if self.unheard:
+            raise Paused(said, code="broker_permission")
 
     async def _found_or_made(self, broker: Broker, mailbox: Mailbox) -> ConsumerInfo:
         try:

@@ -1,5 +1,6 @@
 """How envelopes get onto their streams, and what it means if one does not."""
 
+import re
 from collections.abc import Sequence
 
 from nats.errors import Error as NatsError
@@ -9,16 +10,22 @@ from xnovu.adapters.nats.arrival import MESSAGE_ID
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.declare import Streams
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.send import Answer, Parcel, Sender, too_large
+from xnovu.adapters.nats.rights import beginning
+from xnovu.adapters.nats.send import Answer, Parcel, Sender, too_large, unpublishable
 from xnovu.adapters.nats.topology import stream_name, subject_of
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, Retryable, XNovuError, describe
+from xnovu.errors import Paused, XNovuError, describe
 from xnovu.events import Event
 
 STREAM_LIMIT = 10054
 """JetStream's error code for a message over the stream's own limit."""
-FULL = {10023, 10047, 10077}
+FULL = {10002, 10023, 10028, 10047, 10077}
 """JetStream's error codes where the account, the server's disk or the stream has no more room."""
+NOBODYS = {408, 429, 500, 503}
+"""Statuses of what is no message's fault: no leader, no quorum, no JetStream just now, too busy."""
+
+TOO_LARGE = re.compile("message (size )?(exceeds|too large)")
+"""What the server's store says of one message, under a code that it has for much else."""
 
 Published = tuple[Envelope[Event], Answer]
 
@@ -45,13 +52,17 @@ class JetStreamPublisher:
         return [self._translated(envelope, answer, missing) for envelope, answer in published]
 
     def _packed(self, envelope: Envelope[Event]) -> Parcel | XNovuError:
-        headers, body = envelope.encode()
         try:
+            headers, body = envelope.encode()
             subject = subject_of(self._prefix, envelope.event, express=envelope.express)
+            stream = stream_name(self._prefix, envelope.event.kind)
+            parcel = Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers}, stream)
+            parcel.require_writable()
         except XNovuError as error:
             return error
-        stream = stream_name(self._prefix, envelope.event.kind)
-        return Parcel(subject, body, {MESSAGE_ID: headers.pop("id"), **headers}, stream)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one message's
+            return unpublishable(f"it cannot be written: {describe(error)}")
+        return parcel
 
     async def _made_anew(self, published: Sequence[Published]) -> dict[str, str]:
         """Make streams that are missing; says of each kind what is to be told of it."""
@@ -70,24 +81,35 @@ class JetStreamPublisher:
     def _translated(
         self, envelope: Envelope[Event], answer: Answer, missing: dict[str, str]
     ) -> XNovuError | None:
+        """Nobody's fault, and waited for, or this message's own: there is no third."""
+        kind = envelope.event.kind
         match answer:
             case None | XNovuError():
                 return answer
             case NoStreamResponseError():
-                return Retryable(missing[envelope.event.kind], code="broker")
+                return Paused(missing[kind], code="broker")
             case APIError() as error:
-                return self._refused(envelope.event.kind, error)
+                return self._refused(kind, error)
             case TimeoutError():
-                waited = f"NATS did not confirm within {self._timeout:g} s"
-                return Retryable(waited, code="broker")
+                return self._unanswered(kind)
+            case NatsError() | OSError():
+                return Paused(f"NATS: {type(answer).__name__}", code="broker_unavailable")
             case error:
-                return Retryable(f"NATS: {type(error).__name__}", code="broker")
+                return unpublishable(describe(error))
+
+    def _unanswered(self, kind: str) -> XNovuError:
+        """The server does not answer to what it does not let in: it says so beside."""
+        if denied := self._broker.denials.pop(beginning(f"{self._prefix}.{kind}"), None):
+            return Paused(denied, code="broker_permission")
+        return Paused(f"NATS did not confirm within {self._timeout:g} s", code="broker")
 
     def _refused(self, kind: str, error: APIError) -> XNovuError:
         said = f"{error.description} ({error.err_code})"
-        if error.err_code == STREAM_LIMIT:
+        if error.err_code == STREAM_LIMIT or TOO_LARGE.search(error.description or ""):
             return too_large("more than its stream takes")
         if error.err_code in FULL:
             stream = stream_name(self._prefix, kind)
             return Paused(f"no room in stream {stream}: {said}", code="broker_full")
-        return Retryable(f"NATS refuses it: {said}", code="broker")
+        if error.code in NOBODYS:
+            return Paused(f"NATS: {said}", code="broker_unavailable")
+        return unpublishable(f"NATS refuses it: {said}")

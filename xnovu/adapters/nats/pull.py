@@ -7,7 +7,6 @@ subscriber, so its middlewares and dependencies work as ever.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Self
 
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
@@ -16,6 +15,7 @@ from nats.errors import Error as NatsError
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.inbox import Unanswered
 from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.rights import require_jetstream
 from xnovu.adapters.nats.slot import Slot
 from xnovu.errors import Paused
 
@@ -38,8 +38,11 @@ class PullLoop:
         broker.attach(subscriber, self)
 
     async def subscribe(self) -> Self:
-        with suppress(Paused, Unanswered, NatsError, TimeoutError):  # the slots will see to it
+        """Raises ConfigurationError where there is no JetStream; the slots see to all else."""
+        try:
             await self._consumer.ensure(self._broker)
+        except (Paused, Unanswered, NatsError, TimeoutError) as error:
+            require_jetstream(error.__cause__ or error)
         self._slots = [self._make() for _ in range(self._count)]
         self._tasks = [asyncio.create_task(slot.run(), name="nats-slot") for slot in self._slots]
         return self

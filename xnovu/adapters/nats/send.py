@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client
+from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from xnovu.adapters.nats.connection import Broker, takes_batches
 from xnovu.adapters.nats.replies import Answer, Replies
-from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.errors import Paused, Permanent, XNovuError
 
 WINDOW = 512
 """Messages sent before their answers are waited for."""
@@ -33,6 +34,8 @@ NO_BATCHES = 10205
 """JetStream's error code for a stream that takes none."""
 ASK_AGAIN = 60.0
 """Seconds until it is asked again: it may have been provisioned meanwhile."""
+APART = 30.0
+"""Seconds in which messages go one by one after a batch had no answer: it may be one's fault."""
 
 Sent = asyncio.Future[Answer] | XNovuError
 
@@ -53,6 +56,11 @@ class Parcel(NamedTuple):
             size += len(name) + len(value.encode()) + 4
         return size
 
+    def require_writable(self) -> None:
+        """Raises what its headers raise where they cannot be put onto the wire."""
+        for name, value in self.headers.items():
+            f"{name}: {value}".encode()
+
 
 class Sender:
     """Whatever this process publishes goes through here; ``timeout`` is in seconds."""
@@ -69,7 +77,7 @@ class Sender:
         Send all, and say of each, in order, what the server made of it.
 
         An answer may be an error of the server's or the client's, or one of ours: Permanent is
-        what does not fit, Paused what could not be sent, Retryable what was not in time.
+        what does not fit, Paused what could not be sent.
         """
         answers: list[Answer] = [None] * len(parcels)
         for places in windows(parcels):
@@ -84,7 +92,10 @@ class Sender:
         client, stream = self._broker.client, parcels[0].stream
         if client and stream and self._may_go_together(client, parcels):
             match await self._as_batch(client, parcels, deadline):
-                case None | TimeoutError() as answer:
+                case None:
+                    return [None] * len(parcels)
+                case TimeoutError() as answer:
+                    self._refused[stream] = deadline + APART
                     return [answer] * len(parcels)
                 case APIError(err_code=code) if code == NO_BATCHES:
                     self._refused[stream] = deadline + ASK_AGAIN
@@ -131,11 +142,13 @@ class Sender:
 
     async def _sent(self, parcel: Parcel, deadline: float) -> Sent:
         if asyncio.get_running_loop().time() > deadline:
-            return Retryable("NATS does not keep up", code="broker")
+            return Paused("NATS does not keep up", code="broker")
         try:
             return await self._send(parcel)
         except XNovuError as error:
             return error
+        except (BadHeaderError, BadSubjectError, MaxPayloadError) as error:
+            return unpublishable(f"it cannot be written: {type(error).__name__}")
         except (NatsError, OSError, TimeoutError) as error:
             return Paused(f"NATS: {type(error).__name__}", code="broker_unavailable")
 
@@ -200,6 +213,11 @@ def windows(parcels: Sequence[Parcel]) -> Iterator[Sequence[int]]:
 def too_large(how: str) -> Permanent:
     """A message that can never be published."""
     return Permanent(f"the message is too large: {how}", code="too_large")
+
+
+def unpublishable(why: str) -> Permanent:
+    """Another that can never be published, whatever the reason."""
+    return Permanent(f"the message cannot be published: {why}", code="unpublishable")
 
 
 def _settled(sent: Sent) -> Answer:

@@ -118,6 +118,11 @@ def some_subjects(
     return [whole, f"{whole}.{Lane.EXPRESS}"] if enterprise_id and kind in FLOWING else [whole]
 
 
+def acknowledgements(stream: str, durable: str) -> str:
+    """Where a consumer hears what has become of its messages."""
+    return f"$JS.ACK.{stream}.{durable}"
+
+
 def filter_of(prefix: str, mailbox: Mailbox) -> str:
     """The subjects that a consumer takes in."""
     match mailbox.lane:

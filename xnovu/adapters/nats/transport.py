@@ -43,6 +43,9 @@ from xnovu.ports import Backlog, Features, Handler
 
 log = logging.getLogger(__name__)
 
+READY_WITHIN = 1.0
+"""Seconds in which NATS is to say that all is well; who asks does not wait for long."""
+
 OnBatch = Callable[[Any], Awaitable[None]]
 
 
@@ -104,14 +107,13 @@ class NatsTransport:
 
     async def ready(self) -> str | None:
         try:
-            jetstream = self.broker.jetstream
-            checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
-            checks += [self._trouble_of(consumer) for consumer in self._consumers]
-            return next(filter(None, await asyncio.gather(*checks)), None)
+            async with asyncio.timeout(READY_WITHIN):
+                return await self._trouble()
         except Paused as error:
             return str(error)
         except (NatsError, OSError, TimeoutError) as error:
-            return f"NATS at {self.broker.address} does not answer: {type(error).__name__}"
+            said = f"NATS at {self.broker.address} does not answer: {type(error).__name__}"
+            return "; ".join([said, *self.broker.denials.values()])
 
     async def backlog(self, names: Sequence[str]) -> Backlog:
         """Raises Paused while NATS is away."""
@@ -135,6 +137,14 @@ class NatsTransport:
 
     def _kinds(self) -> Sequence[str]:
         return kinds_of(consumer.mailbox for consumer in self._consumers)
+
+    async def _trouble(self) -> str | None:
+        jetstream = self.broker.jetstream
+        if unheard := next(filter(None, (each.unheard for each in self._consumers)), None):
+            return unheard
+        checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
+        checks += [self._trouble_of(consumer) for consumer in self._consumers]
+        return next(filter(None, await asyncio.gather(*checks)), None)
 
     async def _trouble_of(self, consumer: Consumer) -> str | None:
         match await consumer.found(self.broker.jetstream):
