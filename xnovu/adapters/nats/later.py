@@ -13,17 +13,19 @@ and does not multiply.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from xnovu.adapters.nats.arrival import ATTEMPTS, attempts_before, count_of, number_of, plain
+from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.send import Answer, Parcel, Sender
 from xnovu.adapters.nats.topology import DAY, LATER, Lane
+from xnovu.errors import Paused
 from xnovu.policy import Retry
 
 THERE_ALREADY = 10071
@@ -38,10 +40,17 @@ class Copies:
     consumer: Consumer
     sender: Sender
     options: NatsOptions
+    clock: ServerClock
 
     async def keep(self, retries: Sequence[tuple[Msg, Retry]]) -> list[bool]:
         """Put each off for as long as it says; False for one whose copy may not be there."""
-        parcels = [self._parcel(message, retry) for message, retry in retries]
+        if not retries:
+            return []
+        try:
+            now = await self.clock.now()
+        except Paused:  # then the consumer itself puts them off
+            return [False] * len(retries)
+        parcels = [self._parcel(message, retry, now) for message, retry in retries]
         return [_is_there(answer) for answer in await self.sender.send(parcels)]
 
     async def isolate(self, messages: Sequence[Msg]) -> list[bool]:
@@ -49,11 +58,11 @@ class Copies:
         parcels = [self._copy(Lane.ALONE, message, Retry(0.0, spent=False)) for message in messages]
         return [_is_there(answer) for answer in await self.sender.send(parcels)]
 
-    def _parcel(self, message: Msg, retry: Retry) -> Parcel:
+    def _parcel(self, message: Msg, retry: Retry, now: datetime) -> Parcel:
         due = self._copy(Lane.DUE, message, retry)
         if retry.after <= 0:
             return due
-        time = f"@at {self._time(retry.after)}"
+        time = f"@at {(now + self._delay(retry.after)).isoformat()}"
         scheduled = {"Nats-Schedule": time, "Nats-Schedule-Target": due.subject}
         return Parcel(self._subject(Lane.AT, message), due.body, {**due.headers, **scheduled})
 
@@ -68,10 +77,10 @@ class Copies:
         header = "Nats-Expected-Last-Subject-Sequence"
         return {header: "0", f"{header}-Subject": self._subject("*", message)}
 
-    def _time(self, after: float) -> str:
-        """So many seconds from now, within what the stream keeps."""
+    def _delay(self, after: float) -> timedelta:
+        """So many seconds, within what the stream keeps."""
         most = self.options.retention_days * DAY / 2
-        return (datetime.now(UTC) + timedelta(seconds=min(after, most))).isoformat()
+        return timedelta(seconds=min(after, most))
 
     def _subject(self, lane: str, message: Msg) -> str:
         box = self.consumer.mailbox

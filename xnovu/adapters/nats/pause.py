@@ -5,13 +5,14 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import NANOSECONDS
@@ -31,11 +32,12 @@ class Pauses:
 
     broker: Broker
     options: NatsOptions
+    clock: ServerClock
 
     async def pause(self, consumers: Sequence[Consumer], seconds: float, reason: str) -> None:
         """Pause these, which are one mailbox's, and leave word why."""
-        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
         async with reached():
+            until = (await self.clock.now() + timedelta(seconds=seconds)).isoformat()
             for name in {box.mailbox.name for box in consumers}:
                 await self._tell(name, reason)
             pause = self.broker.jetstream.pause_consumer

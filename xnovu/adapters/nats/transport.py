@@ -14,6 +14,7 @@ from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Url, asked
 from xnovu.adapters.nats.arrival import delivery
+from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer, backlog
 from xnovu.adapters.nats.declare import Streams, missing_stream
@@ -67,7 +68,8 @@ class NatsTransport:
         self._sender = Sender(self.broker, options.publish_timeout)
         self._streams = Streams(options)
         self._publisher = JetStreamPublisher(self.broker, self._sender, self._streams, options)
-        self._pauses = Pauses(self.broker, options)
+        self._clock = ServerClock(self.broker, options)
+        self._pauses = Pauses(self.broker, options, self._clock)
         self._consumers: list[Consumer] = []
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
@@ -80,7 +82,7 @@ class NatsTransport:
 
     def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
         consumer = Consumer(self._options, mailbox, self._streams)
-        copies = Copies(self.broker, consumer, self._sender, self._options)
+        copies = Copies(self.broker, consumer, self._sender, self._options, self._clock)
         subscriber = self.broker.subscriber(
             filter_of(self._options.prefix, mailbox),
             stream=JStream(consumer.stream, declare=False),

@@ -8,7 +8,7 @@ The server says so, and that is kept in a stream, whether anybody listens or not
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from nats.aio.msg import Msg
 from nats.js.api import RawStreamMsg
@@ -68,7 +68,7 @@ class Undertaker:
         if not await self._is_ours(advisory):
             return True
         if corpse := await self._corpse(advisory):
-            return await self._buried(advisory, corpse)
+            return await self._buried(advisory, corpse, message.metadata.timestamp)
         log.error("%s killed every worker of %s, and is gone", advisory, advisory.consumer)
         return True
 
@@ -85,11 +85,11 @@ class Undertaker:
         except NotFoundError:
             return None
 
-    async def _buried(self, advisory: Advisory, corpse: RawStreamMsg) -> bool:
+    async def _buried(self, advisory: Advisory, corpse: RawStreamMsg, at: datetime) -> bool:
         headers, body = plain(corpse.headers), corpse.data or b""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         if is_dead_letter(headers):
             return True
-        failure = _failure(advisory, attempts_before(headers) + advisory.deliveries)
+        failure = _failure(advisory, attempts_before(headers) + advisory.deliveries, at)
         log.error("%s: %s: %s", advisory, failure.stage, failure.message)
         for whole in (True, False):
             letter = dead_letter(headers, body, failure, whole=whole)
@@ -99,11 +99,11 @@ class Undertaker:
         return True  # nobody can ever be told
 
 
-def _failure(advisory: Advisory, attempts: int) -> Failure:
+def _failure(advisory: Advisory, attempts: int, at: datetime) -> Failure:
     return Failure(
         code="crashed",
         stage=mailbox_of(advisory.consumer),
         message=f"delivered {attempts} times, and each time its worker vanished",
         attempts=attempts,
-        at=datetime.now(UTC),
+        at=at,
     )
