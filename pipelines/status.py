@@ -7,11 +7,14 @@ from faststream import FastStream
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import still_locked
-from xnovu.events import Key, Locked, Rejected, StatusChanged, Triggered
+from xnovu.events import Captured, Hydrated, Key, Locked, Rejected, StatusChanged, Triggered
 from xnovu.policy import Done, Result
 from xnovu.ports import Outcome, Store
 
 Ended = Triggered | Rejected
+
+LEADING = {"ingest": Captured.kind, "hydrate": Captured.kind, "trigger": Hydrated.kind}
+"""The stages whose giving up ends a row, with the kind of event that each reads."""
 
 
 class Record:
@@ -34,12 +37,16 @@ def _concerns_a_row(event: Ended) -> bool:
     """
     Whether it says how the row has ended.
 
-    What this stage gave up on does not, nor a retraction that was, nor a nameless letter.
+    Only the letter of a stage that leads to its being sent does, about what that stage reads. Any
+    other is a letter, and no more: a consumer's, whatever it is called, or one that names no row.
     """
-    return not (
-        isinstance(event, Rejected)
-        and (event.failure.stage in (Record.name, "retract") or event.notification_id == 0)
-    )
+    match event:
+        case Triggered():
+            return True
+        case Rejected(failure=failure, original_id=original, nameless=nameless):
+            reads = LEADING.get(failure.stage)
+            its_own = original is None or original.partition(":")[0] == reads
+            return bool(reads and its_own and not nameless)
 
 
 def _row(key: Key) -> Key:
@@ -69,7 +76,7 @@ async def build(kit: Kit) -> Record:
     return Record(await kit.store())
 
 
-part = Part(Record.name, Record.accepts, build)
+part = Part(Record.name, Record.accepts, build, own=True)
 
 
 def app() -> FastStream:

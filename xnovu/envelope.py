@@ -13,8 +13,8 @@ from typing import Generic, NamedTuple, TypeVar
 from xnovu.errors import Permanent
 from xnovu.events import KINDS, Event, Failure, Key, Rejected
 
-UNKNOWN = Key("unknown", 0, 0, 0)
-"""What a message is about that does not even say so in its headers."""
+NOBODY = "unknown"
+"""Whose a message is that does not even say so in its headers."""
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
@@ -77,12 +77,17 @@ def key_of(headers: Mapping[str, str]) -> Key | None:
         return None
 
 
-def about(headers: Mapping[str, str], body: bytes) -> Key:
-    """Which row a message is about: as its body says, else its id, else UNKNOWN."""
+def about(headers: Mapping[str, str], body: bytes) -> Key | None:
+    """Which row a message is about: as its body says, else its id; None if neither names one."""
     try:
-        return decode(headers, body).event.key
+        return row_of(decode(headers, body).event)
     except Permanent:
-        return key_of(headers) or UNKNOWN
+        return key_of(headers)
+
+
+def row_of(event: Event) -> Key | None:
+    """Which row an event is about; None for a dead letter of what named none."""
+    return None if isinstance(event, Rejected) and event.nameless else event.key
 
 
 def dead_letter(
@@ -93,9 +98,11 @@ def dead_letter(
 
     Whoever gives up the same message for the same stage names it the same.
     """
-    key = about(headers, body)
+    row = about(headers, body)
+    key = row or Key(NOBODY, 0, 0, 0)
     rejected = Rejected(
         **key._asdict(),
+        nameless=row is None,
         failure=failure,
         original=body.decode(errors="replace") if whole else None,
         original_id=headers.get("id"),

@@ -199,11 +199,16 @@ class StatusChanged(Event):
 
 
 class Rejected(Event):
-    """A stage gave the notification up; this is also the dead letter, with the original bytes."""
+    """
+    A stage gave the notification up; this is also the dead letter, with the original bytes.
+
+    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing.
+    """
 
     kind = "dead"
     past = True
     failure: Failure
+    nameless: bool = False
     original: str | None = None
     original_id: str | None = None
 

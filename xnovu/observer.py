@@ -10,10 +10,14 @@ from xnovu.policy import Dead, Done, Fate, Hold, Retry
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One batch, seen from outside: who, what became of each, and the seconds it took."""
+    """
+    One batch, seen from outside: who, what became of each, and the seconds it took.
+
+    What names no row has no key.
+    """
 
     stage: str
-    fates: Sequence[tuple[Key, Fate]]
+    fates: Sequence[tuple[Key | None, Fate]]
     seconds: float
 
 

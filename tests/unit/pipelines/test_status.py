@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.status import Record
 from tests.builders import captured
-from xnovu.envelope import Envelope
-from xnovu.events import Failure, Rejected, Status, StatusChanged, Triggered
+from xnovu.compose.serve import STAGES
+from xnovu.envelope import Envelope, dead_letter
+from xnovu.events import KINDS, Failure, Rejected, Status, StatusChanged, Triggered
 from xnovu.policy import Done
+from xnovu.ports import Delivery
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -26,6 +30,10 @@ def triggered(id=1, claims=1) -> Envelope:
 def rejected(id=1, stage="hydrate") -> Envelope:
     event = Rejected(notification_id=id, enterprise_id="acme", failure=failure(stage))
     return Envelope(event)
+
+
+def letters(stage: str, *given_up: Delivery) -> list[Envelope]:
+    return [dead_letter(one.headers, one.body, failure(stage)) for one in given_up]
 
 
 class Book:
@@ -73,9 +81,36 @@ async def test_what_comes_after_its_end_and_was_given_up_says_nothing_of_the_row
 
 
 async def test_a_letter_that_names_no_row_is_only_a_letter():
-    book = Book()
-    assert await Record(book).handle([rejected(0)]) == [Done()]
+    book, [nameless] = Book(), letters("hydrate", Delivery({}, b"?", 1))
+    assert await Record(book).handle([nameless]) == [Done()]
     assert book.told == []
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+async def test_any_number_is_a_rows(number):
+    book = Book()
+    results = await Record(book).handle([triggered(number), rejected(number)])
+    assert [outcome.key.notification_id for outcome in book.told] == [number, number]
+    assert [result.events[0].notification_id for result in results] == [number, number]
+
+
+@given(
+    stage=st.one_of(st.sampled_from(STAGES), st.text(min_size=1, max_size=9)),
+    read=st.sampled_from(sorted(KINDS)),
+    number=st.integers(-2, 2),
+)
+async def test_only_what_the_rows_own_stages_give_up_of_what_they_read_ends_it(stage, read, number):
+    about = KINDS[read].model_construct(notification_id=number, enterprise_id="acme")
+    event = Rejected(
+        notification_id=number,
+        enterprise_id="acme",
+        failure=failure(stage),
+        original_id=f"{read}:{about.key}",
+    )
+    book = Book()
+    await Record(book).handle([Envelope(event)])
+    own = {("ingest", "ingest"), ("hydrate", "ingest"), ("trigger", "hydrate")}
+    assert bool(book.told) == ((stage, read) in own)
 
 
 async def test_the_outcome_of_an_older_claim_tells_the_rows_own_change():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xnovu.adapters.logs.speech import logger
+from xnovu.envelope import NOBODY
 from xnovu.events import Key
 from xnovu.observer import Report, outcome
 from xnovu.policy import Dead, Hold
@@ -39,7 +40,7 @@ class _Group:
 class _Sum:
     """What such a line says; ``notification`` is one of them, for an example."""
 
-    notification: int = 0
+    notification: int | None = None
     count: int = 0
     batches: int = 0
     seconds: float = 0.0
@@ -100,10 +101,10 @@ class LogObserver:
         self._let_go(report.stage)
         counts: Counter[tuple[str, str, str]] = Counter()
         for key, fate in report.fates:
-            what = (*outcome(fate), key.enterprise_id)
+            what = (*outcome(fate), key.enterprise_id if key else NOBODY)
             counts[what] += 1
             if counts[what] == 1:
-                self._sums.setdefault(_Group(report.stage, *what), _Sum(key.notification_id))
+                self._sums.setdefault(_Group(report.stage, *what), _Sum(_number(key)))
             if isinstance(fate, Dead):
                 self._give_example(report.stage, key, fate)
         for what, count in counts.items():
@@ -122,14 +123,14 @@ class LogObserver:
             self._tell(group, total)
         self._tell_others(sums[LINES:])
 
-    def _give_example(self, stage: str, key: Key, fate: Dead) -> None:
+    def _give_example(self, stage: str, key: Key | None, fate: Dead) -> None:
         self._examples[stage] += 1
         if self._examples[stage] <= EXAMPLES:
             self._log.error(
                 "dead",
                 stage=stage,
-                enterprise=key.enterprise_id,
-                notification=key.notification_id,
+                enterprise=key.enterprise_id if key else NOBODY,
+                notification=_number(key),
                 code=fate.code,
                 reason=fate.reason,
             )
@@ -178,6 +179,10 @@ class LogObserver:
             held_for = round(self._clock() - holding.since, 3)
             self._log.info("no longer holding", stage=stage, code=holding.code, seconds=held_for)
             holding.code = None
+
+
+def _number(key: Key | None) -> int | None:
+    return key.notification_id if key else None
 
 
 def _weight(item: tuple[_Group, _Sum]) -> tuple[int, int]:

@@ -134,7 +134,7 @@ def _list(found: Sequence[Letter]) -> Table:
             failure.stage,
             Text(failure.code, "red"),
             rejected.enterprise_id,
-            str(rejected.notification_id),
+            "" if rejected.nameless else str(rejected.notification_id),
             failure.message,
         )
     return table
