@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter
+from xnovu.envelope import Envelope, about, dead_letter, decode, is_dead_letter, row_of
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError, describe
 from xnovu.events import Event, Key
 from xnovu.observer import Observer, Report, Unobserved
@@ -42,9 +42,9 @@ class _Slip:
     told: bool = False
 
     @property
-    def key(self) -> Key:
+    def key(self) -> Key | None:
         if self.envelope:
-            return self.envelope.event.key
+            return row_of(self.envelope.event)
         return about(self.delivery.headers, self.delivery.body)
 
     def settled(self) -> Fate:
@@ -163,13 +163,17 @@ class Actor:
                 await self._untold(slip, error)
 
     async def _publish(self, envelopes: Sequence[Envelope[Event]]) -> Sequence[XNovuError | None]:
+        """A publisher that raises has told nothing; halving tells whose fault that is."""
         if not envelopes:
             return ()
         try:
             return await self.publisher.publish(envelopes)
-        except Exception as error:  # noqa: BLE001 - a publisher that raises has told nothing
-            why = Retryable(f"could not publish: {describe(error)}", code="publish")
-            return [why] * len(envelopes)
+        except Exception as error:  # noqa: BLE001 - whatever a publisher raises is contained here
+            if len(envelopes) == 1:
+                return [Retryable(f"could not publish: {describe(error)}", code="publish")]
+        middle = len(envelopes) // 2
+        first = await self._publish(envelopes[:middle])
+        return [*first, *await self._publish(envelopes[middle:])]
 
     async def _untold(self, slip: _Slip, error: XNovuError) -> None:
         """

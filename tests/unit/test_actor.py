@@ -95,8 +95,12 @@ async def test_an_unreadable_message_harms_nobody_else():
 
 async def test_a_message_that_says_nothing_of_itself_has_a_dead_letter_too():
     outlet = Outlet()
-    [fate] = await fates(triggered, [Delivery({}, b"?", 1)], outlet)
+    watcher = Watcher()
+    actor = Actor(Scripted(triggered), Policy(), outlet, watcher)
+    [fate] = await actor([Delivery({}, b"?", 1)])
     assert isinstance(fate, Dead)
+    assert outlet.sent[0].event.nameless
+    assert watcher.reports[0].fates == [(None, fate)]
     assert outlet.sent[0].event.enterprise_id == "unknown"
 
 
@@ -215,6 +219,24 @@ async def test_a_publisher_that_raises_has_told_nothing():
     got = await fates(triggered, [sealed(captured(1))], outlet, backoff=0.001)
     assert got == [triggered(1)]
     assert len(outlet.sent) == 1
+
+
+@given(rotten=st.sets(st.integers(0, 11), max_size=3))
+async def test_a_publisher_that_raises_for_some_harms_no_other(rotten):
+    class Broken(Outlet):
+        async def publish(self, envelopes):
+            if rotten & {each.event.notification_id for each in envelopes}:
+                raise ValueError
+            return await super().publish(envelopes)
+
+    outlet, watcher = Broken(), Watcher()
+    actor = Actor(Scripted(triggered), Policy(backoff=60), outlet, watcher)
+    task = asyncio.create_task(actor([sealed(captured(n)) for n in range(12)]))
+    await eventually(lambda: watcher.holds or task.done())
+    assert {each.event.notification_id for each in outlet.sent} == set(range(12)) - rotten
+    assert [size for size, _ in watcher.holds] == ([len(rotten)] if rotten else [])
+    actor.stopping.set()
+    await task
 
 
 async def test_what_can_never_be_published_kills_its_cause():
