@@ -168,7 +168,7 @@ async def build(kit: Kit) -> Hydrate:
     return hydrate
 
 
-part = Part(Hydrate.name, Hydrate.accepts, build)
+part = Part(Hydrate.name, Hydrate.accepts, build, own=True)
 
 
 def app() -> FastStream:

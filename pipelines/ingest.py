@@ -26,7 +26,7 @@ async def build(_: Kit) -> Ingest:
     return Ingest()
 
 
-part = Part(Ingest.name, Ingest.accepts, build, from_table=True)
+part = Part(Ingest.name, Ingest.accepts, build, from_table=True, own=True)
 
 
 def app() -> FastStream:

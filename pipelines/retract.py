@@ -128,7 +128,7 @@ async def build(kit: Kit) -> Retract:
     return Retract(await kit.store(), await kit.provider(), kit.times)
 
 
-part = Part(Retract.name, Retract.accepts, build)
+part = Part(Retract.name, Retract.accepts, build, own=True)
 
 
 def app() -> FastStream:

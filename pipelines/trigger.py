@@ -189,7 +189,7 @@ async def build(kit: Kit) -> Trigger:
     return Trigger(await kit.store(), await kit.provider(), kit.times)
 
 
-part = Part(Trigger.name, Trigger.accepts, build)
+part = Part(Trigger.name, Trigger.accepts, build, own=True)
 
 
 def app() -> FastStream:

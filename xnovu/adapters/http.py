@@ -35,10 +35,11 @@ class HealthServer:
     ``/healthz`` is 200 while the loop turns and ``live()`` has no complaint, else 503: restart
     me. ``/readyz`` makes all ``checks``, by name, and is 200 if none of them complains in time,
     else 503: leave me alone for now. ``/status`` shows ``status()`` as JSON. ``/metrics`` is what
-    ``metrics()`` renders (content type and bytes). Port 0 takes a free one.
+    ``metrics()`` renders (content type and bytes), ``note`` having been told which checks complain,
+    so that an alert can see what an orchestrator does. Port 0 takes a free one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the address is named
         self,
         host: str,
         port: int,
@@ -47,12 +48,14 @@ class HealthServer:
         live: Callable[[], str | None],
         status: Callable[[], Mapping[str, Any]],
         metrics: Callable[[], tuple[str, bytes]],
+        note: Callable[[Mapping[str, bool]], None] = lambda _: None,
     ) -> None:
         self._address = (host, port)
         self._checks = checks
         self._live = live
         self._status = status
         self._metrics = metrics
+        self._note = note
         self._running: dict[str, asyncio.Task[str | None]] = {}
         self._socket: socket.socket | None = None
         self._server: _Guest | None = None
@@ -106,17 +109,22 @@ class HealthServer:
         return _unavailable(reason=_safe(wrong)) if wrong else _ok()
 
     async def _readyz(self, _: Request) -> Response:
-        names = list(self._checks)
-        complaints = await asyncio.gather(*(self._check(name) for name in names))
-        answers = {n: _safe(c) if c else "ok" for n, c in zip(names, complaints, strict=True)}
-        return _unavailable(checks=answers) if any(complaints) else _ok(checks=answers)
+        complaints = await self._complaints()
+        answers = {name: _safe(said) if said else "ok" for name, said in complaints.items()}
+        return _unavailable(checks=answers) if any(complaints.values()) else _ok(checks=answers)
 
     async def _told(self, _: Request) -> Response:
         return Response(to_json(self._status()), 200, _FRESH, "application/json")
 
     async def _render(self, _: Request) -> Response:
+        complaints = await self._complaints()
+        self._note({name: not said for name, said in complaints.items()})
         content_type, content = self._metrics()
         return Response(content, media_type=content_type)
+
+    async def _complaints(self) -> Mapping[str, str | None]:
+        said = await asyncio.gather(*map(self._check, self._checks))
+        return dict(zip(self._checks, said, strict=True))
 
     async def _check(self, name: str) -> str | None:
         """Make a check in the time it has, or join the one still under way, which may be stuck."""

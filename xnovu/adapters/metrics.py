@@ -5,7 +5,7 @@ import logging
 import time
 import traceback
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,17 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch in hand; ``sign`` is when it last gave one, or when its hold ends (monotonic)."""
+    """
+    A batch in hand; ``sign`` is when it last gave one, or when its hold ends (monotonic).
+
+    ``hold`` is what it was last held for, and ``held_since`` when it was first.
+    """
 
     stage: str
     size: int
     sign: float
-    held_for: str = ""
+    hold: Hold | None = None
+    held_since: float = 0.0
 
 
 class Metrics:
@@ -61,6 +66,7 @@ class Metrics:
         self._seconds = self._histogram("xnovu_batch_seconds", "Seconds a batch took", SECONDS)
         self._in_hand = self._gauge("xnovu_in_hand", "Messages being worked on", "stage")
         self._paused = self._gauge("xnovu_paused", "1 while a batch is held", "stage", "code")
+        self._ready = self._gauge("xnovu_ready", "What /readyz says of each check", "check")
         self._progress = self._gauge(
             "xnovu_last_progress_timestamp_seconds", "When a batch last came or went", "stage"
         )
@@ -82,7 +88,9 @@ class Metrics:
         self._holds.labels(stage, hold.code).inc()
         self._pauses.add((stage, hold.code))
         if batch := self._hands.get(asyncio.current_task()):
-            batch.sign, batch.held_for = self._clock() + hold.after, hold.code
+            now = self._clock()
+            batch.held_since = batch.held_since if batch.hold else now
+            batch.sign, batch.hold = now + hold.after, hold
 
     def finished(self, report: Report) -> None:
         self._hands.pop(asyncio.current_task(), None)
@@ -104,6 +112,21 @@ class Metrics:
         batches = [batch for batch in self._hands.values() if batch.stage == stage]
         signs = [self._clock() - batch.sign for batch in batches]
         return sum(batch.size for batch in batches), max([0.0, *signs])
+
+    def held_for(self, seconds: float) -> str | None:
+        """What a stage has held a batch for, for longer than so many seconds; None if none has."""
+        self._forget_the_killed()
+        for batch in self._hands.values():
+            since = self._clock() - batch.held_since
+            if batch.hold and since > seconds:
+                code, why = batch.hold.code, batch.hold.reason
+                return f"{batch.stage}: work held for {since:.0f} s ({code}): {why}"
+        return None
+
+    def ready(self, checks: Mapping[str, bool]) -> None:
+        """Show which of the health page's checks are content."""
+        for name, content in checks.items():
+            self._ready.labels(name).set(content)
 
     def claimed(self, rows: int) -> None:
         """Count rows that ingest has taken."""
@@ -141,7 +164,7 @@ class Metrics:
     def _tell_hands(self) -> None:
         for stage in self._stages:
             self._in_hand.labels(stage).set(self.progress(stage)[0])
-        held = {(batch.stage, batch.held_for) for batch in self._hands.values()}
+        held = {(batch.stage, batch.hold.code) for batch in self._hands.values() if batch.hold}
         for stage, code in self._pauses:
             self._paused.labels(stage, code).set((stage, code) in held)
 

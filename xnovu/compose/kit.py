@@ -1,5 +1,6 @@
 """The parts a stage may ask for, each opened once and closed with the app."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,10 +25,15 @@ from xnovu.compose.secrets import (
 )
 from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
+from xnovu.errors import ConfigurationError, XNovuError
 from xnovu.peers import Peers
 from xnovu.ports import Provider, Store, WakeUps
 from xnovu.sending import SendTimes
+from xnovu.sql.errors import UNAVAILABLE
 from xnovu.sql.store import SqlStore
+
+KNOCK = 1.0
+"""Seconds between two questions to a database that is away."""
 
 
 def nats_url(settings: Settings) -> Secret:
@@ -186,6 +192,28 @@ class Kit:
             needed(each)
         return wakeups_of(self.settings, self.enterprise_id)
 
+    async def admitted(self) -> None:
+        """
+        Wait until the database has answered for the first time, for those stages that use it.
+
+        Raises ConfigurationError: it refuses the credentials. What else is wrong may pass.
+        """
+        while self._store and (error := await _complaint(self._store)):
+            if error.code == "store_auth":
+                raise ConfigurationError(str(error))
+            if error.code != UNAVAILABLE:
+                return
+            await asyncio.sleep(KNOCK)
+
     async def database_ready(self) -> str | None:
         """What is wrong with the database, for those stages that use it."""
         return await self._store.ready() if self._store else None
+
+
+async def _complaint(store: SqlStore) -> XNovuError | None:
+    """What it says to the cheapest of questions."""
+    try:
+        await store.next_due()
+    except XNovuError as error:
+        return error
+    return None

@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,18 +31,29 @@ DOWNSTREAM = ("hydrate", "trigger", "status")
 RETRACTING = ("retract",)
 """And the one whose backlog bounds how many retractions it claims."""
 
+STAGES = ("ingest", *DOWNSTREAM, *RETRACTING)
+"""Names that no consumer may have: what a stage gives up ends its row."""
+
+HELD = 10.0
+"""Seconds for which work may be held before a process says that it is not ready."""
+
 STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stage as an app names it: what it accepts, how it is built, and where it takes from."""
+    """
+    A stage or a consumer as an app names it: what it accepts, how it is built, where it takes from.
+
+    ``own`` are the pipeline's stages: only what one of them gives up can end a row.
+    """
 
     name: str
     accepts: Sequence[type[Event]]
     build: Callable[[Kit], Awaitable[Stage]]
     from_table: bool = False
+    own: bool = False
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -68,7 +80,8 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     """
     An app that runs these stages until it is told to stop; without settings it loads them.
 
-    A wrong configuration ends the process at once, and says what is wrong.
+    A wrong configuration ends the process at once, and says what is wrong; so does, at the start,
+    a broker or a database that refuses the credentials. What is away is waited for.
     """
     try:
         settings = settings or load()
@@ -80,12 +93,30 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
     gc.set_threshold(*COLLECT)
-    app = FastStream(transport.broker, logger=None)
+    app = FastStream(transport.broker, logger=None, lifespan=lambda: _answering(house))
     app.on_startup(house.open)
     app.after_startup(house.begin)
+    app.after_startup(kit.admitted)
     app.on_shutdown(house.finish)
-    app.after_shutdown(house.close)
     return app
+
+
+@asynccontextmanager
+async def _answering(house: "House") -> AsyncGenerator[None]:
+    """
+    Answer on the health port from the first moment on, and close everything in the end.
+
+    FastStream stops nothing whose start has failed: what is open would keep the process alive.
+    """
+    try:
+        await house.answer()
+        yield
+    except BaseException:
+        await house.finish()
+        await house.transport.stop()
+        raise
+    finally:
+        await house.close()
 
 
 class House:
@@ -100,6 +131,8 @@ class House:
     def __init__(
         self, parts: Sequence[Part], kit: Kit, transport: Transport, watcher: Watcher | None = None
     ) -> None:
+        for part in parts:
+            _require_a_name_of_its_own(part)
         self.parts, self.kit, self.transport = parts, kit, transport
         self.settings, self.metrics = kit.settings, kit.metrics
         self.logged, self.watcher = LogObserver(), watcher or Unwatched()
@@ -110,18 +143,17 @@ class House:
 
     async def open(self) -> None:
         """Build the stages and put each behind its mailbox, before the broker starts."""
-        try:
-            for part in self.parts:
-                await self._employ(part)
-        except BaseException:  # such as a missing secret: what is open would keep the process alive
-            await self.kit.stack.aclose()
-            raise
+        for part in self.parts:
+            await self._employ(part)
+
+    async def answer(self) -> None:
+        """Serve the health port. Raises ConfigurationError if it is not to be had."""
+        if self.settings.health.enabled:
+            await self.health.start()
 
     async def begin(self) -> None:
         if self.table:
             await self.table.start()
-        if self.settings.health.enabled:
-            await self.health.start()
         log.info("started", stage=self.kit.name)
 
     async def finish(self) -> None:
@@ -154,6 +186,8 @@ class House:
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
         stage = await part.build(self.kit)
+        if stage.name != part.name:
+            raise ConfigurationError(f"stage {stage.name!r} is served as {part.name!r}: name it so")
         observers = Observers(self.metrics, self.logged, self.brakes, self.watcher)
         actor = Actor(stage, policy, self.transport, observers, self.stopping)
         source = await self._source(part)
@@ -192,15 +226,17 @@ class House:
             "database": self.kit.database_ready,
             "ingest": self._ingest_ready,
             "progress": self._progress,
+            "work": self._work,
         }
-        options, render = self.settings.health, self.metrics.render
+        options, metrics = self.settings.health, self.metrics
         return HealthServer(
             options.host,
             options.port,
             checks=checks,
             live=self.stuck,
             status=self.status,
-            metrics=render,
+            metrics=metrics.render,
+            note=metrics.ready,
         )
 
     async def _ingest_ready(self) -> str | None:
@@ -208,3 +244,14 @@ class House:
 
     async def _progress(self) -> str | None:
         return self.stuck()
+
+    async def _work(self) -> str | None:
+        """What a stage here has been holding work for, however that came about."""
+        return self.metrics.held_for(HELD)
+
+
+def _require_a_name_of_its_own(part: Part) -> None:
+    if part.name in STAGES and not part.own:
+        raise ConfigurationError(
+            f"a consumer cannot be called {part.name!r}: that is a stage's name"
+        )

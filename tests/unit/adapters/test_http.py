@@ -277,3 +277,22 @@ async def test_status_is_shown_as_json():
     await server.stop()
     assert answer.json()["wakeups"]["state"] == "connected"
     assert datetime.fromisoformat(answer.json()["wakeups"]["since"]) == since
+
+
+async def test_metrics_are_told_what_the_checks_say():
+    noted: list[Mapping[str, bool]] = []
+    server = HealthServer(
+        "127.0.0.1",
+        0,
+        checks={"broker": unwell, "database": well},
+        live=lambda: None,
+        status=dict,
+        metrics=lambda: ("text/plain", str(noted[-1]["broker"]).encode()),
+        note=noted.append,
+    )
+    await server.start()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{server.port}/metrics")
+    await server.stop()
+    assert answer.text == "False"
+    assert noted == [{"broker": False, "database": True}]

@@ -99,6 +99,29 @@ async def test_a_hold_for_another_reason_replaces_the_first():
     assert value(metrics, "xnovu_paused", stage="trigger", code="bad_key") == 1
 
 
+async def test_what_work_is_held_for_is_told_once_it_lasts_and_until_it_is_over():
+    clock = Clock()
+    metrics = Metrics(clock)
+    metrics.began("trigger", 2)
+    clock.now += 100
+    assert metrics.held_for(10) is None
+    metrics.held("trigger", 2, AWAY)
+    clock.now += 9
+    assert metrics.held_for(10) is None
+    metrics.held("trigger", 2, Hold(1.0, "the key is bad", "bad_key"))
+    clock.now += 2
+    assert metrics.held_for(10) == "trigger: work held for 11 s (bad_key): the key is bad"
+    metrics.finished(report(Done(), Done(), stage="trigger"))
+    assert metrics.held_for(0) is None
+
+
+def test_shows_which_checks_are_content():
+    metrics = Metrics()
+    metrics.ready({"broker": False, "work": True})
+    assert value(metrics, "xnovu_ready", check="broker") == 0
+    assert value(metrics, "xnovu_ready", check="work") == 1
+
+
 async def test_silence_is_counted_from_the_last_sign_of_life():
     clock = Clock()
     metrics = Metrics(clock)
