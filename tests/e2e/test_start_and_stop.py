@@ -213,6 +213,8 @@ async def test_what_was_away_is_taken_up_when_it_comes(
     nats.stop()
     process = started(at_work.start(*COMMANDS["xnovu"]))
     await eventually(lambda: asked(port, "/readyz")[0] == 503, within=60)
+    assert 'xnovu_ready{check="broker"} 0.0' in asked(port, "/metrics")[1]
     with nats:
         await eventually(lambda: asked(port, "/readyz")[0] == 200, within=60)
+        assert 'xnovu_ready{check="broker"} 1.0' in asked(port, "/metrics")[1]
         stop(process)

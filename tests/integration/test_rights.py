@@ -18,6 +18,12 @@ from xnovu.ports import Delivery
 
 POLICY = Policy(linger=0.01, slots=1)
 LEASE = 0.3
+PREFIX = "xnovu"
+LEAST = {
+    "publish": ["$JS.API.>", "$JS.ACK.>", f"{PREFIX}.>"],
+    "subscribe": ["_INBOX.>", f"{PREFIX}.>"],
+}
+"""What docs/operations.md says that a user needs."""
 
 
 class Guarded:
@@ -37,11 +43,13 @@ class Guarded:
         return self.server.url.replace("//", f"//{user}:p@")
 
     def _made(self, subject: str) -> EmbeddedNats:
-        denied = f"{{publish: {{deny: {json.dumps(subject)}}}}}"
-        users = (
-            f"[{{user: owner, password: p}}, {{user: mute, password: p, permissions: {denied}}}]"
-        )
-        return EmbeddedNats(self._folder, settings={"authorization": f"{{users: {users}}}"})
+        users = [
+            {"user": "owner", "password": "p"},
+            {"user": "mute", "password": "p", "permissions": {"publish": {"deny": subject}}},
+            {"user": "least", "password": "p", "permissions": LEAST},
+        ]
+        settings = {"authorization": json.dumps({"users": users})}
+        return EmbeddedNats(self._folder, settings=settings)
 
 
 @pytest.fixture
@@ -123,3 +131,19 @@ async def test_who_may_not_publish_a_kind_is_told_so_and_the_others_go_on(
     await transport.stop()
     assert answers == [None] * 10
     assert isinstance(refused, Paused)
+
+
+async def test_what_the_docs_say_is_enough(guarded: Guarded):
+    arrived, url = list[int](), guarded.url("least")
+    options = NatsOptions(prefix=PREFIX, lease=LEASE)
+    await provision(url, options, {"box": (["ingest"], POLICY)})
+    transport = NatsTransport(options, lambda: url)
+    transport.subscribe("box", ["ingest"], POLICY, counting(arrived))
+    await transport.start()
+    await publish_all(transport, [captured(n) for n in range(20)])
+    await eventually(lambda: arrived == [1] * 20)
+    await transport.pause("box", 60, "a test")
+    await transport.resume("box")
+    assert await transport.ready() is None
+    assert transport.broker.denials == {}
+    await transport.stop()

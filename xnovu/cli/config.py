@@ -3,21 +3,28 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from secrets import token_urlsafe
 
 from rich.text import Text
 
 from xnovu.adapters.novu import NovuProvider
 from xnovu.cli.console import out
+from xnovu.cli.operate.operator import operator
 from xnovu.compose.kit import nats_transport, nats_url, opened_store, store_secrets, wakeup_secrets
 from xnovu.compose.secrets import NOVU_KEY, Secret, secret
 from xnovu.compose.serve import DOWNSTREAM
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import XNovuError
+from xnovu.sql.store import SqlStore
 
 Check = Callable[[Settings], Awaitable[str | None]]
 
 WITHIN = 20.0
 """Seconds that each server has to answer; a stage would wait for it for ever."""
+
+
+ROOM = 9000
+"""Bytes that fit on no page of Postgres: they need new room on its disk."""
 
 
 async def check_configuration(*, connect: bool) -> int:
@@ -58,7 +65,17 @@ async def _tried(check: Check, settings: Settings) -> str | None:
 
 async def _database(settings: Settings) -> str | None:
     async with opened_store(settings, "check") as store:
-        return await store.ready()
+        return await store.ready() or await _unwritable(store)
+
+
+async def _unwritable(store: SqlStore) -> str | None:
+    """Why it takes no writes (a stand-by, read-only, a full disk); a line of the audit is tried."""
+    trial = {"trial": token_urlsafe(ROOM)}
+    try:
+        await store.note_operation(operator(), "config check", 0, trial)
+    except XNovuError as error:
+        return f"takes no writes: {error}"
+    return None
 
 
 async def _broker(settings: Settings) -> str | None:

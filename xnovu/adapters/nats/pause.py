@@ -17,6 +17,7 @@ from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import NANOSECONDS
 from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.rights import require_jetstream
 from xnovu.adapters.nats.topology import LATER, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import Paused
@@ -75,10 +76,11 @@ class Pauses:
 
 @asynccontextmanager
 async def reached() -> AsyncGenerator[None]:
-    """Raise Paused for whatever says that NATS is away."""
+    """Raise Paused for whatever says that NATS is away, ConfigurationError if it lacks JetStream."""
     try:
         yield
     except (NatsError, OSError, TimeoutError) as error:
+        require_jetstream(error)
         raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
 
 

@@ -118,7 +118,7 @@ class NatsTransport:
             return "; ".join([said, *self.broker.denials.values()])
 
     async def backlog(self, names: Sequence[str]) -> Backlog:
-        """Raises Paused while NATS is away."""
+        """Raises Paused while NATS is away, ConfigurationError where it has no JetStream."""
         async with reached():
             jetstream = self.broker.jetstream
             counts = [self._backlog(jetstream, kind, names) for kind in self._kinds()]
