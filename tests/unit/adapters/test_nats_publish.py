@@ -14,7 +14,7 @@ from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.replies import Answer
 from xnovu.adapters.nats.send import Parcel, Sender
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, Permanent
+from xnovu.errors import Paused, Permanent, Retryable
 from xnovu.events import Captured
 
 OPTIONS = NatsOptions()
@@ -68,7 +68,7 @@ async def test_each_message_has_its_own_answer_and_there_is_no_third_kind(said: 
             case None:
                 assert answer is None
             case _ if told in NOBODYS.values():
-                assert isinstance(answer, Paused)
+                assert isinstance(answer, Paused | Retryable)
             case _:
                 assert isinstance(answer, Permanent)
                 assert "Ada" not in str(answer)

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from xnovu.adapters.nats.arrival import ATTEMPTS, attempts_before, count_of, number_of, plain
-from xnovu.adapters.nats.clock import ServerClock
+from xnovu.adapters.nats.clock import NEVER, ServerClock
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.options import NatsOptions
@@ -44,10 +44,9 @@ class Copies:
 
     async def keep(self, retries: Sequence[tuple[Msg, Retry]]) -> list[bool]:
         """Put each off for as long as it says; False for one whose copy may not be there."""
-        if not retries:
-            return []
         try:
-            now = await self.clock.now()
+            scheduled = any(retry.after > 0 for _, retry in retries)
+            now = await self.clock.now() if scheduled else NEVER
         except Paused:  # then the consumer itself puts them off
             return [False] * len(retries)
         parcels = [self._parcel(message, retry, now) for message, retry in retries]

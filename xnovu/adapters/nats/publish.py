@@ -14,7 +14,7 @@ from xnovu.adapters.nats.rights import beginning
 from xnovu.adapters.nats.send import Answer, Parcel, Sender, too_large, unpublishable
 from xnovu.adapters.nats.topology import stream_name, subject_of
 from xnovu.envelope import Envelope
-from xnovu.errors import Paused, XNovuError, describe
+from xnovu.errors import Paused, Retryable, XNovuError, describe
 from xnovu.events import Event
 
 STREAM_LIMIT = 10054
@@ -87,7 +87,7 @@ class JetStreamPublisher:
             case None | XNovuError():
                 return answer
             case NoStreamResponseError():
-                return Paused(missing[kind], code="broker")
+                return Retryable(missing[kind], code="broker")
             case APIError() as error:
                 return self._refused(kind, error)
             case TimeoutError():
