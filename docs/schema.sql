@@ -26,7 +26,7 @@ CREATE TABLE notify.ent_notification (
     workflow_version text
     created_at timestamp with time zone DEFAULT now()
     updated_at timestamp with time zone DEFAULT now()
-    generation integer DEFAULT 0 NOT NULL  -- How often an operator re-drove the row.
+    generation integer DEFAULT (((1)::double precision + floor((random() * (1000000000)::double precision))))::integer NOT NULL  -- Which sending of the row: random for a new row, one more with each re-drive.
     claims integer DEFAULT 0 NOT NULL  -- How often XNovu took the row, in this generation.
     claimed_until timestamp with time zone  -- While PROCESSING, or RETRACTED and not told what came of it: when the claim lapses and the row is due again. Null: never.
     priority integer  -- Higher goes first among the rows of its enterprise: 1 high, 0 normal, -1 low. Null: its workflow's, else 0.
@@ -34,6 +34,7 @@ CREATE TABLE notify.ent_notification (
     claim_token uuid  -- Which call claimed it: asked again after a lost answer, that call has its rows back.
     retraction_outcome text  -- What a retraction achieved: stopped, cancelled, partly, too_late. Null: not known yet.
     armed_for timestamp with time zone  -- The schedule that has come: the row is ready if it is scheduled_for that. A later one makes it wait again.
+    unpublished boolean  -- By the platform's publish_status and deactivated: the row is not due before it is published. Null: it is.
     CONSTRAINT ent_notification_pkey PRIMARY KEY (id)
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_analyze_scale_factor=0.02);
 CREATE INDEX ent_notification_xnovu_claimed ON notify.ent_notification USING btree (claimed_until) WHERE (notification_status = 'PROCESSING'::notify.notification_status);
@@ -44,8 +45,10 @@ CASE
     ELSE (0)::double precision
 END - ((2 * LEAST(GREATEST(COALESCE(priority, 0), '-100'::integer), 100)))::double precision)), COALESCE(expires_at, 'infinity'::timestamp with time zone), COALESCE(GREATEST(scheduled_for, created_at), '-infinity'::timestamp with time zone), id) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND ((scheduled_for IS NULL) OR (armed_for = scheduled_for)));
 CREATE INDEX ent_notification_xnovu_retracted ON notify.ent_notification USING btree (claimed_until) WHERE ((notification_status = 'RETRACTED'::notify.notification_status) AND (claimed_until IS NOT NULL));
+CREATE INDEX ent_notification_xnovu_retracted_of_enterprise ON notify.ent_notification USING btree (enterprise_id, claimed_until) WHERE ((notification_status = 'RETRACTED'::notify.notification_status) AND (claimed_until IS NOT NULL));
 CREATE INDEX ent_notification_xnovu_scheduled ON notify.ent_notification USING btree (scheduled_for) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (armed_for IS DISTINCT FROM scheduled_for));
 CREATE INDEX ent_notification_xnovu_scheduled_of_enterprise ON notify.ent_notification USING btree (enterprise_id, scheduled_for) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (armed_for IS DISTINCT FROM scheduled_for));
+CREATE INDEX ent_notification_xnovu_transaction ON notify.ent_notification USING btree (transaction_id) WHERE (transaction_id IS NOT NULL);
 CREATE TRIGGER xnovu_audit AFTER UPDATE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_audit();
 CREATE TRIGGER xnovu_deleted AFTER DELETE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_prioritise BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN ((new.priority IS NULL)) EXECUTE FUNCTION notify.xnovu_prioritise();
@@ -54,7 +57,7 @@ CREATE TRIGGER xnovu_retracted BEFORE UPDATE ON notify.ent_notification FOR EACH
 CREATE TRIGGER xnovu_truncated AFTER TRUNCATE ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_wake AFTER INSERT ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_wake();
 ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY;
-CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'PENDING'::notify.notification_status) AND (generation = 0) AND (claims = 0) AND (claimed_until IS NULL) AND (claim_token IS NULL) AND (processed_at IS NULL) AND (error_details IS NULL) AND (retracted_at IS NULL) AND (retraction_reason IS NULL) AND (transaction_id IS NULL) AND (armed_for IS NULL)));
+CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'PENDING'::notify.notification_status) AND (claims = 0) AND (claimed_until IS NULL) AND (claim_token IS NULL) AND (processed_at IS NULL) AND (error_details IS NULL) AND (retracted_at IS NULL) AND (retraction_reason IS NULL) AND (transaction_id IS NULL) AND (armed_for IS NULL)));
 CREATE POLICY xnovu_read ON notify.ent_notification FOR SELECT TO authenticated USING ((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)));
 CREATE POLICY xnovu_retract ON notify.ent_notification FOR UPDATE TO authenticated USING (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status <> 'RETRACTED'::notify.notification_status))) WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'RETRACTED'::notify.notification_status)));
 
@@ -148,37 +151,55 @@ CREATE TABLE notify.xnovu_sending (
     token uuid NOT NULL  -- Of the call that holds it: only who shows it may end it.
     sends boolean  -- Whether its holder may send, or only look it up. Null: a stage of version 0.1, which had all of `until` for it.
     doubt timestamp with time zone  -- Somebody may have sent it before: what a look-up does not find from then on, he did not. Null: nobody had begun.
+    begun_at timestamp with time zone  -- When the first request that is in doubt may have begun.
     CONSTRAINT xnovu_sending_pkey PRIMARY KEY (id, enterprise_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=10000);
 ALTER TABLE notify.xnovu_sending ENABLE ROW LEVEL SECURITY;
 
+-- Rows that a constraint or a trigger of the platform lets nobody change: they are tried again at `until`.
+CREATE TABLE notify.xnovu_set_aside (
+    id bigint NOT NULL
+    enterprise_id text NOT NULL
+    since timestamp with time zone DEFAULT now() NOT NULL
+    until timestamp with time zone NOT NULL
+    tries integer DEFAULT 1 NOT NULL
+    state text NOT NULL  -- The SQLSTATE of what the database said.
+    said text NOT NULL  -- Which column, constraint or function refused it; never a value.
+    CONSTRAINT xnovu_set_aside_pkey PRIMARY KEY (id, enterprise_id)
+);
+ALTER TABLE notify.xnovu_set_aside ENABLE ROW LEVEL SECURITY;
+
+CREATE FUNCTION notify.aside(most integer DEFAULT 20, of_enterprise text DEFAULT NULL::text)
+    RETURNS TABLE(id bigint, enterprise_id text, since timestamp with time zone, tries integer, state text, said text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+
 CREATE FUNCTION notify.begin_retraction(keys jsonb, settle_seconds double precision, hold_seconds double precision)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, seconds double precision, outcome text)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.begin_send(keys jsonb, token uuid, lease_seconds double precision, settle_seconds double precision, hold_seconds double precision, lost jsonb DEFAULT '[]'::jsonb)
+CREATE FUNCTION notify.begin_send(keys jsonb, token uuid, lease_seconds double precision, settle_seconds double precision, hold_seconds double precision, lost jsonb DEFAULT '[]'::jsonb, remembered_seconds double precision DEFAULT NULL::double precision)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, verdict text, seconds double precision)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.being_sent(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, token uuid DEFAULT NULL::uuid, of_enterprise text DEFAULT NULL::text, after text DEFAULT NULL::text, idle_only boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean, express boolean)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, recipients integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claimed(token uuid)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.end_send(keys jsonb, token uuid)
     RETURNS TABLE(id bigint)
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.enqueue(notifications jsonb)
     RETURNS SETOF bigint
@@ -186,7 +207,7 @@ CREATE FUNCTION notify.enqueue(notifications jsonb)
 
 CREATE FUNCTION notify.failed(max_rows integer, of_enterprise text DEFAULT NULL::text, of_code text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, code text, at timestamp with time zone)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
@@ -194,7 +215,7 @@ CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAUL
 
 CREATE FUNCTION notify.let_go(keys jsonb, seconds double precision)
     RETURNS TABLE(id bigint)
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.limit_enterprise(of_enterprise text, changes jsonb)
     RETURNS boolean
@@ -208,13 +229,13 @@ CREATE FUNCTION notify.limits(of_enterprise text DEFAULT NULL::text)
     RETURNS TABLE(enterprise_id text, workflow_key text, weight integer, concurrency integer, rate double precision, priority integer)
     LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
-CREATE FUNCTION notify.load(keys jsonb)
-    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+CREATE FUNCTION notify.load(keys jsonb, max_bytes integer DEFAULT NULL::integer)
+    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text)
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL::text, handed_over jsonb DEFAULT '[]'::jsonb)
     RETURNS double precision
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.note_operation(who text, what text, affected integer, details jsonb)
     RETURNS TABLE(id bigint)
@@ -222,31 +243,35 @@ CREATE FUNCTION notify.note_operation(who text, what text, affected integer, det
 
 CREATE FUNCTION notify.overdue(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.record(outcomes jsonb)
+CREATE FUNCTION notify.record(outcomes jsonb, skip_locked boolean DEFAULT false)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, error_details jsonb)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '1s' SET jit TO 'off';
 
-CREATE FUNCTION notify.record_retractions(outcomes jsonb)
+CREATE FUNCTION notify.record_retractions(outcomes jsonb, skip_locked boolean DEFAULT false)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, retraction text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '1s' SET jit TO 'off';
 
 CREATE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
 CREATE FUNCTION notify.release(keys jsonb)
     RETURNS TABLE(id bigint)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
 CREATE FUNCTION notify.retracted(keys jsonb, hold_seconds double precision DEFAULT 120)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, quiet double precision, outcome text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, state text, said text)
+    RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.state()
     RETURNS jsonb
@@ -254,7 +279,7 @@ CREATE FUNCTION notify.state()
 
 CREATE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double precision DEFAULT 120, alone_seconds double precision DEFAULT 0, tokens jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.transaction_id(enterprise_id text, notification_id bigint, generation integer)
     RETURNS uuid
@@ -262,7 +287,7 @@ CREATE FUNCTION notify.transaction_id(enterprise_id text, notification_id bigint
 
 CREATE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.workflows(of_enterprise text, skip integer, most integer)
     RETURNS TABLE(enterprise_id text, workflow_key text, payload_schema jsonb)
@@ -270,19 +295,31 @@ CREATE FUNCTION notify.workflows(of_enterprise text, skip integer, most integer)
 
 CREATE FUNCTION notify.xnovu_ahead(whose uuid, most integer)
     RETURNS TABLE(id bigint, enterprise_id uuid, rank double precision, deadline timestamp with time zone, due timestamp with time zone)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_allowed(enterprises text[])
     RETURNS TABLE(enterprise_id text, allowed integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_arm(of_enterprise uuid)
     RETURNS void
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.xnovu_aside_until(of_enterprise text)
+    RETURNS timestamp with time zone
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_audit()
     RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_nestloop TO 'off' SET enable_hashjoin TO 'on';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_nestloop TO 'off' SET enable_hashjoin TO 'on' SET jit TO 'off';
+
+CREATE FUNCTION notify.xnovu_back(picks notify.xnovu_pick[], token uuid)
+    RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+
+CREATE FUNCTION notify.xnovu_change(what text, picks notify.xnovu_pick[], token uuid DEFAULT NULL::uuid, seconds double precision DEFAULT 0, patience text DEFAULT '250ms'::text)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off' SET lock_timeout TO '250ms';
 
 CREATE FUNCTION notify.xnovu_deadline(expires_at timestamp with time zone)
     RETURNS timestamp with time zone
@@ -304,9 +341,13 @@ CREATE FUNCTION notify.xnovu_enterprise_of(name text)
     RETURNS uuid
     LANGUAGE plpgsql STABLE STRICT SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_fail(which bigint, of_enterprise text, details jsonb)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.xnovu_forget_sends(keys jsonb)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_functions()
     RETURNS text
@@ -314,7 +355,7 @@ CREATE FUNCTION notify.xnovu_functions()
 
 CREATE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_handover_ends(of_enterprise text)
     RETURNS timestamp with time zone
@@ -324,21 +365,33 @@ CREATE FUNCTION notify.xnovu_in_hand(token uuid, of_enterprise text, seconds dou
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_is_aside(which bigint, of_enterprise text)
+    RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+
 CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision)
     RETURNS void
-    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off' SET lock_timeout TO '250ms';
 
 CREATE FUNCTION notify.xnovu_line(after uuid, wanted uuid, most integer, idle_only boolean)
     RETURNS TABLE(enterprise_id text, place integer, weight integer, allowed integer, choosy boolean)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_misfit(notifications jsonb)
     RETURNS text
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_nobodys(state text, routine text)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE;
+
 CREATE FUNCTION notify.xnovu_prioritise()
     RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.xnovu_published(w notify.ent_notification_workflow)
+    RETURNS boolean
+    LANGUAGE sql STABLE;
 
 CREATE FUNCTION notify.xnovu_rank(scheduled_for timestamp with time zone, created_at timestamp with time zone, priority bigint)
     RETURNS double precision
@@ -360,9 +413,17 @@ CREATE FUNCTION notify.xnovu_refuse()
     RETURNS trigger
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_refuse_nobodys()
+    RETURNS void
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.xnovu_refuse_unknown(notifications jsonb)
     RETURNS void
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.xnovu_refused(what text, pick notify.xnovu_pick, state text, said text)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_reopened()
     RETURNS trigger
@@ -374,7 +435,7 @@ CREATE FUNCTION notify.xnovu_retracted()
 
 CREATE FUNCTION notify.xnovu_ring(after uuid, most integer)
     RETURNS TABLE(enterprise_id uuid, place integer)
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_sent(keys jsonb)
     RETURNS void
@@ -382,7 +443,7 @@ CREATE FUNCTION notify.xnovu_sent(keys jsonb)
 
 CREATE FUNCTION notify.xnovu_stood(n notify.ent_notification)
     RETURNS TABLE(previous text, at timestamp with time zone, quiet_since timestamp with time zone)
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_take_up(keys jsonb, seconds double precision, tokens jsonb)
     RETURNS TABLE(id bigint, enterprise_id text)
@@ -392,6 +453,10 @@ CREATE FUNCTION notify.xnovu_tell()
     RETURNS void
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_tidy_aside()
+    RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.xnovu_tokens(e notify.xnovu_enterprise)
     RETURNS double precision
     LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
@@ -400,7 +465,7 @@ CREATE FUNCTION notify.xnovu_told(outcomes jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, failed boolean, error_details jsonb)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION notify.xnovu_transaction_id(n notify.ent_notification)
+CREATE FUNCTION notify.xnovu_transaction_id(chosen text, enterprise_id text, which bigint, generation integer)
     RETURNS text
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
@@ -408,11 +473,16 @@ CREATE FUNCTION notify.xnovu_wake()
     RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_workflow(enterprise uuid, reference text)
+    RETURNS SETOF notify.ent_notification_workflow
+    LANGUAGE sql STABLE;
+
 CREATE PUBLICATION supabase_realtime FOR TABLE notify.ent_notification WITH (publish = 'insert, update, delete, truncate');
 CREATE PUBLICATION xnovu_wake FOR TABLE notify.ent_notification WITH (publish = 'insert, update');
 
+GRANT EXECUTE ON FUNCTION notify.aside(integer,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double precision) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb) TO service_role;
@@ -425,16 +495,17 @@ GRANT EXECUTE ON FUNCTION notify.let_go(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_enterprise(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_workflow(text,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limits(text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.load(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.load(jsonb,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.next_due(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.note_operation(text,text,integer,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.overdue(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.record(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.record(jsonb,boolean) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.redrive(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.release(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retract(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retracted(jsonb,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.state() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
@@ -443,28 +514,37 @@ GRANT EXECUTE ON FUNCTION notify.workflows(text,integer,integer) TO service_role
 GRANT EXECUTE ON FUNCTION notify.xnovu_ahead(uuid,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_allowed(text[]) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_arm(uuid) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_aside_until(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_audit() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_back(notify.xnovu_pick[],uuid) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_change(text,notify.xnovu_pick[],uuid,double precision,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_deadline(timestamp with time zone) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_deleted() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_doubt(notify.xnovu_sending,integer,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise_of(text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_fail(bigint,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_forget_sends(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_functions() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_is_aside(bigint,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_misfit(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_nobodys(text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_prioritise() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_published(notify.ent_notification_workflow) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,bigint) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,smallint) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_reference(notify.ent_notification_workflow) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_refuse() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_refuse_nobodys() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_refuse_unknown(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_refused(text,notify.xnovu_pick,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_reopened() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_retracted() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_ring(uuid,integer) TO service_role;
@@ -472,10 +552,12 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_stood(notify.ent_notification) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_take_up(jsonb,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tell() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_tidy_aside() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tokens(notify.xnovu_enterprise) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_told(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_transaction_id(notify.ent_notification) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_transaction_id(text,text,bigint,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_wake() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_workflow(uuid,text) TO service_role;
 GRANT USAGE ON SCHEMA notify TO authenticated;
 GRANT USAGE ON SCHEMA notify TO service_role;
 GRANT USAGE ON SEQUENCE notify.ent_notification_id_seq TO service_role;

@@ -154,7 +154,8 @@ async def test_what_failed_is_listed_and_sent_again_under_a_new_name(
         assert list(await others.failed(Search(), 9)) == []
         assert list(await others.redrive([failed.key])) == []
     (again,) = await store.redrive([failed.key])
-    assert (again.generation, list(await store.redrive([failed.key]))) == (1, [])
+    assert again.generation == failed.key.generation + 1
+    assert list(await store.redrive([failed.key])) == []
     (claim,) = await store.claim(9, LEASE)
     assert claim.captured.key == again._replace(claims=1)
 

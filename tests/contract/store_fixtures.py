@@ -214,6 +214,10 @@ async def _bench(dsn: str, functions: Functions, *, by_id: bool) -> AsyncIterato
     store = SqlStore(functions)
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
     async with connection:
+        # As in memory, so that all say the same; by default it is random.
+        await connection.execute(
+            "ALTER TABLE notify.ent_notification ALTER generation SET DEFAULT 0"
+        )
         await store.open()
         try:
             yield SqlBench(store, functions, connection, by_id)

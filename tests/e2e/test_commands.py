@@ -106,7 +106,7 @@ def test_config_check_says_that_the_database_takes_no_writes(at_work: Shell):
     at_work.environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
     done = at_work.xnovu("config", "check", "--connect")
     assert done.returncode == 1
-    assert "takes no writes: the database is not available (25006)" in done.stdout
+    assert "takes no writes: the database is read-only (25006)" in done.stdout
 
 
 def test_what_is_sent_is_shown(at_work: Shell):

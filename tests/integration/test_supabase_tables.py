@@ -152,7 +152,7 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     project.run(GUIDE)
     assert project.call("anon", {"enterprise_id": ACME}, IDS) == []
     assert project.user(ACME, IDS) == [{"id": row}]
-    strange = {"claims": 1, "generation": 1, "transaction_id": "t", "armed_for": "2030-01-01"}
+    strange = {"claims": 1, "transaction_id": "t", "armed_for": "2030-01-01"}
     for column, value in strange.items():
         given = {"enterprise_id": ACME, column: value}
         with refused():

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
@@ -34,9 +35,10 @@ class HealthServer:
 
     ``/healthz`` is 200 while the loop turns and ``live()`` has no complaint, else 503: restart
     me. ``/readyz`` makes all ``checks``, by name, and is 200 if none of them complains in time,
-    else 503: leave me alone for now. ``/status`` shows ``status()`` as JSON. ``/metrics`` is what
-    ``metrics()`` renders (content type and bytes), ``note`` having been told which checks complain,
-    so that an alert can see what an orchestrator does. Port 0 takes a free one.
+    else 503: leave me alone for now; what ``details`` say changes nothing of that. ``/status``
+    shows ``status()`` as JSON. ``/metrics`` is what ``metrics()`` renders (content type and bytes),
+    ``note`` having been told which of all these complain, so that an alert can see what an
+    orchestrator does. Port 0 takes a free one.
     """
 
     def __init__(  # noqa: PLR0913 - all but the address is named
@@ -45,13 +47,15 @@ class HealthServer:
         port: int,
         *,
         checks: Mapping[str, Check],
+        details: Mapping[str, Check] = MappingProxyType({}),
         live: Callable[[], str | None],
         status: Callable[[], Mapping[str, Any]],
         metrics: Callable[[], tuple[str, bytes]],
         note: Callable[[Mapping[str, bool]], None] = lambda _: None,
     ) -> None:
         self._address = (host, port)
-        self._checks = checks
+        self._checks = {**checks, **details}
+        self._deciding = frozenset(checks)
         self._live = live
         self._status = status
         self._metrics = metrics
@@ -111,7 +115,8 @@ class HealthServer:
     async def _readyz(self, _: Request) -> Response:
         complaints = await self._complaints()
         answers = {name: _safe(said) if said else "ok" for name, said in complaints.items()}
-        return _unavailable(checks=answers) if any(complaints.values()) else _ok(checks=answers)
+        unready = any(complaints[name] for name in self._deciding)
+        return _unavailable(checks=answers) if unready else _ok(checks=answers)
 
     async def _told(self, _: Request) -> Response:
         return Response(to_json(self._status()), 200, _FRESH, "application/json")

@@ -65,7 +65,7 @@ async def _tried(check: Check, settings: Settings) -> str | None:
 
 async def _database(settings: Settings) -> str | None:
     async with opened_store(settings, "check") as store:
-        return await store.ready() or await _unwritable(store)
+        return await store.ready() or await _unwritable(store) or await store.refused()
 
 
 async def _unwritable(store: SqlStore) -> str | None:

@@ -48,15 +48,21 @@ def _what(waits: Mapping[str, Any]) -> str:
             others = waits["enterprises"] - 1
             beside = f", beside {others} other{'s' if others > 1 else ''}" if others > 0 else ""
             return f"its enterprise's turn (weight {waits['weight']}{beside})"
+        case what:
+            return f"{_whom(what, waits)}, since {_time(waits['since'])}"
+
+
+def _whom(what: str, waits: Mapping[str, Any]) -> str:
+    match what:
         case "publication":
             return "the platform to publish it (publish_status, deactivated)"
         case "set_aside":
-            refused = f"the database refuses to change it: {waits['said']} ({waits['state']})"
-            return f"its next try, since {_time(waits['since'])}: {refused}"
+            refused = f"{waits['said']} ({waits['state']})"
+            return f"the database to let it be changed, which {refused} refuses"
         case "retraction":
-            return f"its outcome at Novu, since {_time(waits['since'])}"
+            return "its outcome at Novu"
         case _:
-            return f"the stages, which have it since {_time(waits['since'])}"
+            return "the stages, which have it"
 
 
 def _ahead(waits: Mapping[str, Any]) -> str:

@@ -209,6 +209,10 @@ class Kit:
         """What is wrong with the database, for those stages that use it."""
         return await self._store.ready() if self._store else None
 
+    async def rows_refused(self) -> str | None:
+        """Which rows the database lets nobody change, for those stages that use it."""
+        return await self._store.refused() if self._store else None
+
 
 async def _complaint(store: SqlStore) -> XNovuError | None:
     """What it says to the cheapest of questions."""

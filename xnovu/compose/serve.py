@@ -228,11 +228,13 @@ class House:
             "progress": self._progress,
             "work": self._work,
         }
+        details = {"rows": self.kit.rows_refused}
         options, metrics = self.settings.health, self.metrics
         return HealthServer(
             options.host,
             options.port,
             checks=checks,
+            details=details,
             live=self.stuck,
             status=self.status,
             metrics=metrics.render,

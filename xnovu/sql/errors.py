@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
+from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
+BUSY = "store_busy"
+"""Others' work is in the way: a lock, a deadlock, a time-out of ours."""
 
 
 class AnswerLost(Paused):
@@ -35,9 +38,15 @@ def translate(complaint: Complaint) -> XNovuError:
     The list of what is nobody's fault is closed: whatever is not on it is somebody's.
     """
     for states, explain in (*NOBODYS, *OURS):
-        if complaint.state.startswith(states):
+        if complaint.state.startswith(states) and not _is_theirs(complaint):
             return explain(complaint)
     return _refused(complaint)
+
+
+def _is_theirs(said: Complaint) -> bool:
+    """Whether a function of the platform's, such as a trigger for some rows, has raised it."""
+    ours = not said.routine or said.routine.removeprefix("notify.") in {f.name for f in functions()}
+    return said.state.startswith(OF_SCHEMA) and not ours
 
 
 def outdated(state: str | None) -> bool:
@@ -70,7 +79,7 @@ def _forbidden(said: Complaint) -> XNovuError:
 
 
 def _busy(said: Complaint) -> XNovuError:
-    return Paused(f"the database was busy ({said.state})", code="store_busy")
+    return Paused(f"the database was busy ({said.state})", code=BUSY)
 
 
 def _not_migrated(said: Complaint) -> XNovuError:
@@ -142,6 +151,9 @@ NOBODYS: Rules = (
     (("XN001",), _installed_wrong),  # our own SQL's message, safe to show
 )
 """SQLSTATEs, or how they begin, that no row has caused."""
+
+OF_SCHEMA = ("0A000", "26000", "3F000", "42", "55000", "XN001")
+"""What says that the schema is not as it should be, unless a function of the platform's says so."""
 
 OURS: Rules = (
     (("XN002",), _row_refused),  # our own SQL's message, too

@@ -19,9 +19,12 @@ from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
 from xnovu.sql.claims import SqlClaims
-from xnovu.sql.errors import AnswerLost
+from xnovu.sql.errors import BUSY, AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.schema import functions, migrations
+
+NAMED = 5
+"""Rows that are named where some are set aside."""
 
 LOST_ANSWERS = 100
 """Calls without an answer that are kept in mind: what they began was not sent."""
@@ -146,10 +149,11 @@ class SqlStore(SqlClaims):
             {**entry, **({"payload": payloads[key]} if key in payloads else {})}
             for key, entry in zip(ours, read.keys(ours), strict=True)
         ]
-        return [read.key(row) for row in await self._in_parts("redrive", "keys", asked, who=who)]
+        return [read.key(row) for row in await self._changed("redrive", asked, who=who)]
 
     async def retract(self, keys: Sequence[Key], reason: str | None = None) -> Sequence[Key]:
-        return [read.key(row) for row in await self._of_keys("retract", keys, reason=reason)]
+        ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
+        return [read.key(row) for row in await self._changed("retract", ours, reason=reason)]
 
     async def note_operation(
         self, who: str, what: str, count: int, details: Mapping[str, Any]
@@ -187,21 +191,51 @@ class SqlStore(SqlClaims):
         )
         return read.json_of(found[0]) if found else None
 
+    async def refused(self) -> str | None:
+        """Which rows the database lets nobody change, in words, a few of them; None if none."""
+        rows = await self.aside(NAMED + 1)
+        if not rows:
+            return None
+        named = [f"{r.notification_id} of {r.enterprise_id}: {r.said} ({r.state})" for r in rows]
+        more = ["and more"] if len(rows) > NAMED else []
+        return f"set aside: {'; '.join([*named[:NAMED], *more])}"
+
     async def _of_keys(self, function: str, keys: Sequence[Key], **more: Any) -> Sequence[Any]:
         ours = read.keys(key for key in keys if self._ours(key.enterprise_id))
         return await self._in_parts(function, "keys", ours, **more)
 
     async def _written(self, function: str, outcomes: Sequence[Any]) -> list[Any]:
-        """What it says of all; what the database refuses is halved until it is one row's."""
+        """What it says of all; one that the database refuses is set aside, or locked."""
+        found, refused = await self._halved(function, "outcomes", outcomes, skip_locked=True)
+        for outcome, error in refused:
+            if isinstance(error, Permanent):
+                await self._set_aside(outcome, error)
+            else:
+                found.append({**outcome, "status": read.LOCKED})
+        return found
+
+    async def _changed(self, function: str, keys: Sequence[Any], **more: Any) -> list[Any]:
+        """What it says of all; raises if the database refuses each of them."""
+        found, refused = await self._halved(function, "keys", keys, **more)
+        if refused and not found:
+            raise refused[0][1]
+        return found
+
+    async def _halved(
+        self, function: str, name: str, entries: Sequence[Any], **more: Any
+    ) -> tuple[list[Any], list[tuple[Any, XNovuError]]]:
+        """What it says of those that it takes, and the others, each with why it does not."""
         try:
-            return await self._in_parts(function, "outcomes", outcomes, skip_locked=True)
-        except Permanent as error:
-            if len(outcomes) > 1:
-                half = len(outcomes) // 2
-                first = await self._written(function, outcomes[:half])
-                return [*first, *await self._written(function, outcomes[half:])]
-            await self._set_aside(outcomes[0], error)
-            return []
+            return await self._in_parts(function, name, entries, **more), []
+        except (Permanent, Paused) as error:
+            if isinstance(error, Paused) and error.code != BUSY:
+                raise
+            if len(entries) == 1:
+                return [], [(entries[0], error)]
+        half = len(entries) // 2
+        first, refused = await self._halved(function, name, entries[:half], **more)
+        then, more_refused = await self._halved(function, name, entries[half:], **more)
+        return [*first, *then], [*refused, *more_refused]
 
     async def _set_aside(self, outcome: Mapping[str, Any], error: Permanent) -> None:
         """A row of which nothing can be written is passed by for a while."""

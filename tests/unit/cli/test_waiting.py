@@ -39,12 +39,21 @@ SINCE = "2026-03-01T10:00:00+00:00"
         ),
         (
             {"for": "stages", "since": SINCE, "paused": {"trigger": "provider_auth: refused"}},
-            "the stages, which have it since 2026-03-01 10:00:00\n"
+            "the stages, which have it, since 2026-03-01 10:00:00\n"
             "  trigger is paused: provider_auth: refused",
         ),
         (
             {"for": "retraction", "since": SINCE, "paused": {"?": "not known"}},
             "its outcome at Novu, since 2026-03-01 10:00:00\n  not known",
+        ),
+        (
+            {"for": "publication", "since": SINCE},
+            "the platform to publish it (publish_status, deactivated), since 2026-03-01 10:00:00",
+        ),
+        (
+            {"for": "set_aside", "since": SINCE, "said": 'constraint "kept"', "state": "23514"},
+            'the database to let it be changed, which constraint "kept" (23514) refuses, since'
+            " 2026-03-01 10:00:00",
         ),
     ],
 )

@@ -14,7 +14,7 @@ class Shelf:
     def __init__(self, *rows: Row) -> None:
         self.rows, self.asked = rows, 0
 
-    async def load(self, keys):
+    async def load(self, keys, most_bytes=None):
         self.asked += 1
         return {row.key: row for row in self.rows if row.key in keys}
 

@@ -118,8 +118,7 @@ class MemoryStore(Limited):
 
     async def aside(self, most: int = 20) -> Sequence[Aside]:
         """Nothing refuses a row here."""
-        del most
-        return ()
+        return ()[:most]
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         now, token = self._now(), str(uuid4())

@@ -76,7 +76,7 @@ class Pauses:
 
 @asynccontextmanager
 async def reached() -> AsyncGenerator[None]:
-    """Raise Paused for whatever says that NATS is away, ConfigurationError if it lacks JetStream."""
+    """Raise Paused for what says that NATS is away, ConfigurationError if it has no JetStream."""
     try:
         yield
     except (NatsError, OSError, TimeoutError) as error:

@@ -47,6 +47,9 @@ BEGIN
     IF wanted IS NULL THEN
         PERFORM notify.xnovu_refuse_nobodys();
     END IF;
+    IF NOT none_aside THEN
+        PERFORM notify.xnovu_tidy_aside();
+    END IF;
     SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
            array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)
     INTO anybody, weights, allowed, choosy

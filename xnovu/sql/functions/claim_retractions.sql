@@ -57,15 +57,15 @@ BEGIN
     FROM (
         SELECT row.*
         FROM unnest(enterprises) AS ring (enterprise_id), LATERAL (
-            SELECT some.*, row_number() OVER (ORDER BY some.since, some.id) AS nth
+            SELECT first.*, row_number() OVER (ORDER BY first.since, first.id) AS nth
             FROM (SELECT n.id, n.enterprise_id, n.claimed_until AS since
                   FROM notify.ent_notification n
                   WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
                     AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
                     AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
                   ORDER BY n.claimed_until
-                  LIMIT greatest(1, 2 * each / cardinality(enterprises))
-                  FOR NO KEY UPDATE SKIP LOCKED) AS some) AS row
+                  LIMIT greatest(1, 2 * each / greatest(1, cardinality(enterprises)))
+                  FOR NO KEY UPDATE SKIP LOCKED) AS first) AS row
         ORDER BY nth, since, id LIMIT each) AS r;
     IF picks IS NULL THEN
         RETURN;

@@ -13,15 +13,15 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status
                at timestamptz, transaction_id text, error_details jsonb)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '1s' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
-    free bigint[];
+    free text[];
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
     IF record.skip_locked THEN
-        free := ARRAY(SELECT n.id FROM notify.ent_notification n
+        free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN notify.xnovu_told(record.outcomes) AS told
                            ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
@@ -42,7 +42,7 @@ BEGIN
         JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
         WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
           AND (n.claims = told.claims OR NOT told.failed)
-          AND (NOT record.skip_locked OR n.id = ANY (free))
+          AND (NOT record.skip_locked OR n.id || ' ' || n.enterprise_id::text = ANY (free))
         ORDER BY n.id, n.enterprise_id, told.failed
     ) AS typed
     WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
@@ -63,7 +63,7 @@ BEGIN
       AND (n.notification_status = 'SENT' AND NOT told.failed
            OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims
            OR n.notification_status = 'PROCESSING' AND (n.claims = told.claims OR NOT told.failed)
-              AND record.skip_locked AND n.id <> ALL (free))
+              AND record.skip_locked AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
     ORDER BY n.id, n.enterprise_id;
 
     PERFORM set_config('xnovu.actor', caller, true);

@@ -8,15 +8,15 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status
                at timestamptz, transaction_id text, retraction text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '1s' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
-    free bigint[];
+    free text[];
 BEGIN
     PERFORM set_config('xnovu.actor', 'retract', true);
     IF record_retractions.skip_locked THEN
-        free := ARRAY(SELECT n.id FROM notify.ent_notification n
+        free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN jsonb_to_recordset(record_retractions.outcomes) AS o (id bigint, enterprise_id text)
                            ON n.id = o.id AND n.enterprise_id::text = o.enterprise_id
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
@@ -30,7 +30,7 @@ BEGIN
     WHERE n.id = told.id AND n.enterprise_id::text = told.enterprise_id
       AND n.notification_status = 'RETRACTED' AND coalesce(n.claimed_until, '-infinity') > '-infinity'
       AND n.generation = told.generation AND n.claims = told.claims
-      AND (NOT record_retractions.skip_locked OR n.id = ANY (free));
+      AND (NOT record_retractions.skip_locked OR n.id || ' ' || n.enterprise_id::text = ANY (free));
 
     PERFORM notify.xnovu_forget_sends(record_retractions.outcomes);
 
@@ -43,7 +43,7 @@ BEGIN
     JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
     CROSS JOIN LATERAL notify.xnovu_stood(n) AS stood
     WHERE n.notification_status = 'RETRACTED'
-      AND (n.retraction_outcome IS NOT NULL OR record_retractions.skip_locked AND n.id <> ALL (free))
+      AND (n.retraction_outcome IS NOT NULL OR record_retractions.skip_locked AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
       AND n.generation = told.generation AND n.claims = told.claims;
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

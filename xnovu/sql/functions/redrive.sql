@@ -2,11 +2,11 @@ DROP FUNCTION IF EXISTS notify.redrive(jsonb);
 
 -- Send failed notifications again, as a new generation under a new name at the provider. Keyed by
 -- generation, so asking twice does it once. A key may bring a payload to send instead. `who` is the
--- audit's actor. Returns those it changed, as they are now. What somebody has locked is left out.
+-- audit's actor. Returns those it changed, as they are now.
 CREATE OR REPLACE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
 SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -24,7 +24,7 @@ BEGIN
               AS k (id bigint, enterprise_id text, generation int, payload jsonb)
           JOIN notify.ent_notification m ON m.id = k.id AND m.enterprise_id::text = k.enterprise_id
           WHERE m.generation = k.generation AND coalesce(m.notification_status = 'FAILED', false)
-          ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED) AS key
+          ORDER BY m.id FOR NO KEY UPDATE OF m) AS key
     WHERE n.id = key.id AND n.enterprise_id = key.enterprise_id
     RETURNING n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
               n.transaction_id::text, 'FAILED';

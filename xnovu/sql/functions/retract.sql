@@ -1,9 +1,8 @@
--- Take notifications back, wherever they stand and in whichever generation. Returns those it changed. What somebody has
--- locked is left out.
+-- Take notifications back, wherever they stand and in whichever generation. Returns those it changed.
 CREATE OR REPLACE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
 SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -17,7 +16,7 @@ BEGIN
                   AS k (id bigint, enterprise_id text) ORDER BY k.id) AS key
         JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
         WHERE n.notification_status IN ('PENDING', 'PROCESSING', 'SENT', 'FAILED')
-        FOR NO KEY UPDATE OF n SKIP LOCKED
+        FOR NO KEY UPDATE OF n
     )
     UPDATE notify.ent_notification n
     SET notification_status = 'RETRACTED', retracted_at = now(), retraction_reason = retract.reason,

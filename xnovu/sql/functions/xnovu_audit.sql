@@ -22,14 +22,14 @@ BEGIN
                 THEN jsonb_build_object('reason', n.retraction_reason)
                      || CASE WHEN n.retraction_outcome IS NULL THEN '{}'
                              ELSE jsonb_build_object('outcome', n.retraction_outcome) END END
-    FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id = n.enterprise_id
+    FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id IS NOT DISTINCT FROM n.enterprise_id
     WHERE o.notification_status IS DISTINCT FROM n.notification_status
        OR o.claims <> n.claims AND n.notification_status <> 'RETRACTED'
        OR o.generation <> n.generation
        OR o.retraction_outcome IS DISTINCT FROM n.retraction_outcome AND n.notification_status = 'RETRACTED'
     ORDER BY n.id;
 
-    IF EXISTS (SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id = n.enterprise_id
+    IF EXISTS (SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id AND o.enterprise_id IS NOT DISTINCT FROM n.enterprise_id
                WHERE n.notification_status IN ('PENDING', 'RETRACTED')
                  AND (o.notification_status IS DISTINCT FROM n.notification_status
                       OR o.scheduled_for IS DISTINCT FROM n.scheduled_for

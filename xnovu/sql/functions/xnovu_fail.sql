@@ -10,5 +10,8 @@ BEGIN
         processed_at = now(), claimed_until = NULL, updated_at = now()
     WHERE n.id = which AND n.enterprise_id::text IS NOT DISTINCT FROM of_enterprise
       AND n.notification_status = 'PENDING';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
+    END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
 END $$;

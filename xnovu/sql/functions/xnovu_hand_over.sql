@@ -26,12 +26,14 @@ BEGIN
             WHERE (m.notification_status = 'PROCESSING'
                    OR m.notification_status = 'RETRACTED' AND m.claimed_until IS NOT NULL)
               AND m.claimed_until > now() AND m.claim_token = ANY (dead)
+              AND NOT notify.xnovu_is_aside(m.id, m.enterprise_id::text)
             ORDER BY m.id FOR NO KEY UPDATE SKIP LOCKED));
         -- A row that was locked just now comes next time.
         DELETE FROM notify.xnovu_claim c WHERE c.token = ANY (dead) AND NOT EXISTS (
             SELECT FROM notify.ent_notification n
             WHERE (n.notification_status = 'PROCESSING'
                    OR n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL)
-              AND n.claimed_until > now() AND n.claim_token = c.token);
+              AND n.claimed_until > now() AND n.claim_token = c.token
+              AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text));
     END IF;
 END $$;

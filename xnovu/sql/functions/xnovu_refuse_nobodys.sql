@@ -8,15 +8,15 @@ DECLARE
 BEGIN
     FOR which IN
         SELECT n.id FROM notify.ent_notification n
-        WHERE n.notification_status = 'PENDING' AND n.enterprise_id IS NULL
+        WHERE n.notification_status = 'PENDING' AND n.enterprise_id IS NULL AND n.unpublished IS NULL
           AND NOT notify.xnovu_is_aside(n.id, '')
         ORDER BY n.id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         BEGIN
             PERFORM notify.xnovu_fail(which, NULL, jsonb_build_object(
                 'code', 'unaddressable', 'stage', 'ingest', 'attempts', 1, 'at', now(), 'message', 'enterprise_id is null'));
-        EXCEPTION WHEN OTHERS THEN
-            IF notify.xnovu_nobodys(SQLSTATE) THEN
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
+            IF notify.xnovu_nobodys(SQLSTATE, '') THEN
                 RAISE;
             END IF;
             PERFORM notify.set_aside(which, '', SQLSTATE, 'a row without enterprise_id');

@@ -4,14 +4,14 @@ CREATE OR REPLACE FUNCTION notify.xnovu_refused(what text, pick notify.xnovu_pic
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 BEGIN
-    IF what = 'claim' AND pick.claimed_until IS NULL AND state <> '55P03' THEN
+    IF what IN ('arm', 'claim') AND pick.claimed_until IS NULL AND state <> '55P03' THEN
         BEGIN
             PERFORM notify.xnovu_fail(pick.id, pick.enterprise_id, jsonb_build_object(
                 'code', 'refused_by_database', 'stage', 'ingest', 'attempts', 1, 'at', now(),
                 'message', format('the database refuses to change this row: %s (%s)', said, state)));
             RETURN;
-        EXCEPTION WHEN OTHERS THEN
-            IF notify.xnovu_nobodys(SQLSTATE) THEN
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
+            IF notify.xnovu_nobodys(SQLSTATE, '') THEN
                 RAISE;
             END IF;
         END;

@@ -5,7 +5,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends, begun_at)
     VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), clock_timestamp(), true,
-            coalesce(OLD.processed_at, now()))
+            CASE WHEN OLD.notification_status = 'FAILED' THEN now() ELSE coalesce(OLD.processed_at, now()) END)
     ON CONFLICT (id, enterprise_id) DO UPDATE
         SET generation = excluded.generation, token = excluded.token, until = greatest(s.until, excluded.until),
             sends = true, doubt = CASE WHEN s.generation = excluded.generation THEN s.doubt END,

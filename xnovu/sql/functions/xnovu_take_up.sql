@@ -11,6 +11,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY k.id, k.enterprise_id
     ON CONFLICT (id, enterprise_id) DO UPDATE
         SET until = excluded.until, generation = excluded.generation, token = excluded.token, sends = NULL,
+            begun_at = CASE WHEN s.generation = excluded.generation THEN s.begun_at END,
             doubt = notify.xnovu_doubt(s, excluded.generation, xnovu_take_up.seconds, xnovu_take_up.tokens)
         WHERE s.until + make_interval(secs => CASE WHEN s.sends IS NULL THEN 0 ELSE xnovu_take_up.seconds END) <= now()
            OR xnovu_take_up.tokens ? s.token::text

@@ -53,21 +53,21 @@ CREATE INDEX IF NOT EXISTS ent_notification_xnovu_retracted_of_enterprise
     ON notify.ent_notification (enterprise_id, claimed_until)
     WHERE notification_status = 'RETRACTED' AND claimed_until IS NOT NULL;
 
+-- Where the platform's rows can be drafts, those are no rows of the queue: functions/xnovu_published.sql.
+ALTER TABLE notify.ent_notification ADD COLUMN IF NOT EXISTS unpublished boolean;
+
+COMMENT ON COLUMN notify.ent_notification.unpublished IS
+    'By the platform''s publish_status and deactivated: the row is not due before it is published. Null: it is.';
+
 -- Rows of no enterprise are nobody's turn: they are found here.
 DO $$
 BEGIN
     IF NOT (SELECT attnotnull FROM pg_catalog.pg_attribute
             WHERE attrelid = 'notify.ent_notification'::regclass AND attname = 'enterprise_id') THEN
         CREATE INDEX IF NOT EXISTS ent_notification_xnovu_nobodys ON notify.ent_notification (id)
-            WHERE notification_status = 'PENDING' AND enterprise_id IS NULL;
+            WHERE notification_status = 'PENDING' AND enterprise_id IS NULL AND unpublished IS NULL;
     END IF;
 END $$;
-
--- Where the platform's rows can be drafts, those are no rows of the queue: functions/xnovu_published.sql.
-ALTER TABLE notify.ent_notification ADD COLUMN IF NOT EXISTS unpublished boolean;
-
-COMMENT ON COLUMN notify.ent_notification.unpublished IS
-    'By the platform''s publish_status and deactivated: the row is not due before it is published. Null: it is.';
 
 DO $$
 DECLARE
@@ -80,12 +80,27 @@ DECLARE
         FROM pg_catalog.pg_attribute
         WHERE attrelid = 'notify.ent_notification'::regclass AND NOT attisdropped
           AND attname IN ('publish_status', 'deactivated'));
+    draft record;
 BEGIN
     IF published IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('UPDATE notify.ent_notification SET unpublished = true
-                    WHERE notification_status = ''PENDING'' AND (%s) IS NOT TRUE', published);
+    BEGIN
+        EXECUTE format('UPDATE notify.ent_notification SET unpublished = true
+                        WHERE notification_status = ''PENDING'' AND (%s) IS NOT TRUE', published);
+        SET CONSTRAINTS ALL IMMEDIATE;
+    EXCEPTION WHEN OTHERS OR assert_failure THEN  -- then one by one: some cannot be changed, and end as such
+        FOR draft IN EXECUTE format('SELECT ctid AS place FROM notify.ent_notification
+                                     WHERE notification_status = ''PENDING'' AND (%s) IS NOT TRUE FOR UPDATE', published)
+        LOOP
+            BEGIN
+                UPDATE notify.ent_notification SET unpublished = true WHERE ctid = draft.place;
+                SET CONSTRAINTS ALL IMMEDIATE;
+            EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR assert_failure THEN
+                NULL;
+            END;
+        END LOOP;
+    END;
     DROP INDEX notify.ent_notification_xnovu_ready;
     DROP INDEX notify.ent_notification_xnovu_scheduled;
     DROP INDEX notify.ent_notification_xnovu_scheduled_of_enterprise;
