@@ -84,7 +84,7 @@ class People:
             try:
                 async with asyncio.timeout(5):
                     return await self._once(query, values)
-            except (psycopg.OperationalError, TimeoutError):
+            except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction, TimeoutError):
                 await self.leave()
                 await asyncio.sleep(0.05)
 
@@ -110,7 +110,7 @@ class People:
 
     def _row(self, number: int) -> tuple[str, tuple[Any, ...]]:
         name = self.chance.choices(
-            ("welcome", "later", "many", "scheduled", "expiring"), (88, 5, 1, 3, 3)
+            ("welcome", "later", "many", "scheduled", "expiring", "bad"), (85, 5, 1, 3, 3, 3)
         )[0]
         enterprise = self.chance.choice(ENTERPRISES)
         recipients = [
@@ -120,4 +120,5 @@ class People:
         workflow = "later" if name == "later" else "welcome"
         later = self.chance.uniform(0.5, 3.0) if name == "scheduled" else None
         until = self.chance.uniform(0.5, 3.0) if name == "expiring" else None
-        return name, (enterprise, workflow, recipients, Jsonb({"n": number}), later, until)
+        payload = Jsonb([number] if name == "bad" else {"n": number})
+        return name, (enterprise, workflow, recipients, payload, later, until)

@@ -56,6 +56,8 @@ KINDS: dict[str, tuple[int, Callable[[Random], float]]] = {
     "hole postgres": (1, lambda r: r.uniform(0.2, 2.0)),
     "hole novu": (1, lambda r: r.uniform(0.2, 2.0)),
     "wipe streams": (1, lambda r: 0.0),
+    "lock rows": (2, lambda r: r.uniform(0.2, 5.0)),
+    "forbid writes": (1, lambda r: r.uniform(0.2, 2.0)),
     "novu 429": (2, lambda r: r.uniform(0.2, 2.0)),
     "novu 500": (2, lambda r: r.uniform(0.2, 2.0)),
     "novu 503": (1, lambda r: r.uniform(0.2, 2.0)),

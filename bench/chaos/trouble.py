@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import nats
+import psycopg
 
 from bench.chaos.plan import Strike
 from bench.chaos.world import World
@@ -18,6 +19,14 @@ NOVU = {
     "novu accepts and hangs up": Fault("reset_after_accept", count=None, probability=0.5),
     "novu slow": Fault("latency", count=None, seconds=0.5),
 }
+LOCK = """
+SELECT FROM notify.ent_notification WHERE id % 3 = 0 ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+WRITES = "-c default_transaction_read_only=off"
+END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 class Trouble:
@@ -44,6 +53,8 @@ class Trouble:
         if strike.kind in NOVU:
             return self._novu
         verb, what = strike.kind.split(" ", 1)
+        if verb in ("lock", "forbid"):
+            return self._lock if verb == "lock" else self._forbid
         if verb in ("cut", "hole"):
             return self._cut if verb == "cut" else self._hole
         return {"stage": self._stage, "nats": self._server, "postgres": self._server}.get(
@@ -86,6 +97,37 @@ class Trouble:
 
     async def _wipe(self, _: Strike) -> None:
         await wipe(self._world)
+
+    async def _lock(self, strike: Strike) -> None:
+        """Somebody else has an open transaction upon one row in three."""
+        try:
+            async with await psycopg.AsyncConnection.connect(self._world.dsn) as other:
+                await other.execute(LOCK)
+                await asyncio.sleep(strike.seconds)
+                await other.rollback()
+        except psycopg.Error:
+            return  # the database is in other trouble, or waits for a lock that it gives to nobody
+
+    async def _forbid(self, strike: Strike) -> None:
+        """New sessions may only read, as on a stand-by, and the old ones end."""
+        await self._sessions("on")
+        await asyncio.sleep(strike.seconds)
+        await self._sessions("off")
+
+    async def _sessions(self, read_only: str) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._world.dsn, autocommit=True, connect_timeout=5, options=WRITES
+                ) as own:
+                    name = own.info.dbname
+                    await own.execute(
+                        f"ALTER DATABASE {name} SET default_transaction_read_only = {read_only}"  # type: ignore[arg-type]
+                    )
+                    await own.execute(END)
+                    return
+            except psycopg.Error:
+                await asyncio.sleep(0.1)
 
     async def _novu(self, strike: Strike) -> None:
         self._world.novu.script(NOVU[strike.kind])

@@ -19,6 +19,7 @@ WHERE notification_status IN ('PENDING', 'PROCESSING')
    OR notification_status = 'FAILED' AND notification_workflow_id = 'later'
    OR notification_status = 'RETRACTED' AND retraction_outcome IS NULL
 """
+FAILURES = {("expiring", "expired"), ("bad", "invalid_row")}
 PARTS = -(-MANY // 100)
 
 
@@ -57,9 +58,9 @@ def _enter(book: Ledger, row: Sequence[Any], wanted: str, novu: LocalNovu) -> No
     what = f"row {number} ({wanted}): {status} {code or outcome or ''}, accepted {accepted}"
     match status:
         case "SENT":
-            wrong = [] if all(accepted) else book.lost
+            wrong = [] if all(accepted) and wanted != "bad" else book.lost
         case "FAILED":
-            wrong = book.wrong if any(accepted) or (wanted, code) != ("expiring", "expired") else []
+            wrong = book.wrong if any(accepted) or (wanted, code) not in FAILURES else []
         case "RETRACTED" if outcome:
             right = wanted == "retracted" and (outcome == "stopped") != any(accepted)
             wrong = [] if right else book.wrong
