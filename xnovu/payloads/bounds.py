@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from xnovu.errors import Permanent
 from xnovu.events import TRANSACTION_ID, Notification, is_transaction_id
@@ -73,9 +73,12 @@ def _check_depth(column: str, value: object, text: bytes, most: int) -> None:
 
 def _json(column: str, value: object) -> bytes:
     try:
-        return to_json(value)
+        text = to_json(value, inf_nan_mode="constants")
+        if b"Infinity" in text:  # a number, or only a word in a string
+            from_json(text, allow_inf_nan=False)
+        return text
     except (PydanticSerializationError, ValueError):  # no cause: it quotes the value
-        message = f"{column} cannot be written as JSON"
+        message = f"{column} cannot be written as JSON, such as a number larger than 1.8e308"
     raise Permanent(message, code="invalid_row")
 
 
