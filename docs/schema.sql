@@ -229,7 +229,11 @@ CREATE FUNCTION notify.limits(of_enterprise text DEFAULT NULL::text)
     RETURNS TABLE(enterprise_id text, workflow_key text, weight integer, concurrency integer, rate double precision, priority integer)
     LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
-CREATE FUNCTION notify.load(keys jsonb, max_bytes integer DEFAULT NULL::integer)
+CREATE FUNCTION notify.load(keys jsonb)
+    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb)
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.load_rows(keys jsonb, max_bytes integer DEFAULT NULL::integer)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
@@ -495,7 +499,8 @@ GRANT EXECUTE ON FUNCTION notify.let_go(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_enterprise(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_workflow(text,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limits(text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.load(jsonb,integer) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.load(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.load_rows(jsonb,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.next_due(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.note_operation(text,text,integer,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.overdue(jsonb) TO service_role;

@@ -206,7 +206,7 @@ def test_what_can_never_get_better_ends_the_process(
 async def test_what_was_away_is_taken_up_when_it_comes(
     at_work: Shell, tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
 ):
-    port, nats = free_port(), EmbeddedNats(tmp_path / "nats", free_port())
+    port, nats = free_port(), EmbeddedNats(tmp_path / "nats")
     at_work.environment["XNOVU_HEALTH__PORT"] = str(port)
     nats.start()
     at_work.environment[NATS_URL] = nats.url

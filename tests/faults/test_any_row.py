@@ -16,8 +16,8 @@ from tests.integration.pipeline import ENDED, GLOBEX, World, stages, world
 TABLE = "notify.ent_notification"
 LOOSE = f"""
 ALTER TABLE {TABLE} ALTER recipients TYPE text[], ALTER recipients DROP NOT NULL,
-    ALTER payload DROP NOT NULL, ALTER transaction_id TYPE text, ALTER channels TYPE text[],
-    ALTER enterprise_id DROP NOT NULL, ALTER notification_workflow_id TYPE text
+    ALTER payload DROP NOT NULL, ALTER channels TYPE text[],
+    ALTER enterprise_id DROP NOT NULL
 """
 GOOD, BAD = 60, 240
 TEXTS = [

@@ -30,7 +30,7 @@ SHOWS_IN = 0.3
 
 KINDS = {
     "ingest": {"claim", "claim_retractions", "publish ingest", "publish retract"},
-    "hydrate": {"load", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
+    "hydrate": {"load_rows", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
     "trigger": {
         *("begin_send", "end_send", "POST /events/trigger", "GET /notifications"),
         *("publish trigger", "publish dead", "publish later.at"),

@@ -21,7 +21,7 @@ from xnovu.local.supabase import Fault
 __all__ = ["here"]
 
 WITHIN = 20.0
-FUNCTIONS = ("claim", "load", "begin_send", "record")
+FUNCTIONS = ("claim", "load_rows", "begin_send", "record")
 TIMES = 3
 FAULTS = (
     Fault("answer_lost"),

@@ -19,6 +19,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 @pytest.fixture
 def connection(migrated: str) -> Iterator[Connection]:
     with psycopg.connect(migrated, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute(b"ALTER TABLE notify.ent_notification ALTER generation SET DEFAULT 0")
         yield connection
 
 

@@ -62,6 +62,8 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.database = psycopg.connect(self.dsn, autocommit=True)
+        # As in memory; by default it is random.
+        self.database.execute("ALTER TABLE notify.ent_notification ALTER generation SET DEFAULT 0")
         self.database.execute(
             "TRUNCATE notify.ent_notification, notify.xnovu_sending RESTART IDENTITY"
         )

@@ -50,11 +50,10 @@ def register(around: World) -> None:
 
 
 async def test_the_others_are_sent_and_each_of_these_fails_with_its_reason(
-    database, nats_server, monkeypatch
+    migrated, nats_server, monkeypatch
 ) -> None:
     bounds = {"max_bytes": 300_000, "max_depth": 4, "check_seconds": 0.3}
-    async with world(database, nats_server, monkeypatch, rows=bounds) as around:
-        around.execute("ALTER TABLE notify.ent_notification ALTER transaction_id TYPE text")
+    async with world(migrated, nats_server, monkeypatch, rows=bounds) as around:
         register(around)
         bad = {name: around.insert(**columns) for name, (columns, _) in TROUBLE.items()}
         ticks = 0
@@ -86,10 +85,9 @@ async def test_the_others_are_sent_and_each_of_these_fails_with_its_reason(
 
 @pytest.mark.parametrize("name", ["../../subscribers/victim", "order-7?x"])
 async def test_a_retraction_touches_nothing_else_at_novu(
-    database, nats_server, monkeypatch, name
+    migrated, nats_server, monkeypatch, name
 ) -> None:
-    async with world(database, nats_server, monkeypatch) as around:
-        around.execute("ALTER TABLE notify.ent_notification ALTER transaction_id TYPE text")
+    async with world(migrated, nats_server, monkeypatch) as around:
         register(around)
         other = around.insert(transaction_id="order-7", payload={"delay": 60})
         async with stages(around):

@@ -154,7 +154,7 @@ async def test_a_message_that_cannot_be_read_is_dead_and_its_row_failed(here: Wo
     notification = here.insert()
     async with stages(here, "ingest"):
         await eventually(lambda: here.row(notification)["notification_status"] == "PROCESSING")
-    message = f"hydrate:{ACME}/{notification}/0/1"
+    message = f"hydrate:{ACME}/{notification}/{here.row(notification)['generation']}/1"
     await here.publish(f"hydrate.{ACME}", b"{broken", message)
     async with stages(here, "trigger", "status"):
         row = await here.ended(notification)

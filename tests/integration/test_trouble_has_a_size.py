@@ -197,16 +197,6 @@ async def test_what_is_too_large_is_never_read(here: World) -> None:
     await store.close()
 
 
-async def test_a_transaction_id_that_the_column_cannot_hold_fails_its_row_alone(
-    here: World,
-) -> None:
-    here.execute(f"ALTER TABLE {TABLE} ALTER transaction_id TYPE varchar(32)")
-    bad, good = here.insert(), here.insert(GLOBEX, transaction_id="short")
-    async with stages(here):
-        await sent(here, [good])
-        assert (await here.ended(bad))["error_details"]["code"] == "refused_by_database"
-
-
 async def test_a_row_that_somebody_has_locked_is_left_out(here: World) -> None:
     """Nothing of the others waits for it, wherever it is."""
     with psycopg.connect(here.database) as other:
@@ -227,7 +217,6 @@ async def test_a_row_that_somebody_has_locked_is_left_out(here: World) -> None:
 
 
 async def test_the_second_of_two_with_one_transaction_id_fails(here: World) -> None:
-    here.execute(f"ALTER TABLE {TABLE} ALTER transaction_id TYPE text")
     first, second = (here.insert(transaction_id="order-1") for _ in range(2))
     empty = [here.insert(transaction_id="") for _ in range(2)]
     async with stages(here):

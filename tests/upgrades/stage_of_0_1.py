@@ -87,7 +87,9 @@ class OldStore:
         return record["next_due"]
 
     async def load(self, keys: Sequence[Key]) -> Mapping[Key, Row]:
-        return read.rows(await self.call("load", keys=read.keys(keys)))
+        found = await self.call("load", keys=read.keys(keys))
+        rows = read.rows({"unusable": None, **record} for record in found)
+        return {key: row for key, row in rows.items() if isinstance(row, Row)}
 
     async def still_wanted(
         self, keys: Sequence[Key], hold: float, alone: float, lost: Sequence[str] = ()
@@ -113,7 +115,7 @@ class OldStore:
     async def record(self, keys: Sequence[Key]) -> list[Key]:
         """Write that these are SENT."""
         told = [{**entry, "error_details": None} for entry in read.keys(keys)]
-        return [read.change(record).key for record in await self.call("record", outcomes=told)]
+        return [read.recorded(record).key for record in await self.call("record", outcomes=told)]
 
     async def retracted(self, keys: Sequence[Key], hold: float) -> Mapping[Key, Record]:
         found = await self.call("retracted", keys=read.keys(keys), hold_seconds=hold)
@@ -122,7 +124,7 @@ class OldStore:
     async def record_retractions(self, outcomes: Mapping[Key, Retraction]) -> list[Key]:
         told = read.retractions(outcomes)
         found = await self.call("record_retractions", outcomes=told)
-        return [read.change(record).key for record in found]
+        return [read.recorded(record).key for record in found]
 
 
 @dataclass(frozen=True)

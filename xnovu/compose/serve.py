@@ -111,7 +111,8 @@ async def _answering(house: "House") -> AsyncGenerator[None]:
     try:
         await house.answer()
         yield
-    except BaseException:
+    except BaseException as error:
+        house.refused = isinstance(error, ConfigurationError)  # who calls says why
         await house.finish()
         await house.transport.stop()
         raise
@@ -139,6 +140,7 @@ class House:
         self.brakes = FleetPause(transport)
         self.stopping = asyncio.Event()
         self.table: TableSource | None = None
+        self.refused = False
         self.health = self._health_server()
 
     async def open(self) -> None:
@@ -168,7 +170,8 @@ class House:
             await self.health.stop()
         self.logged.flush()
         await self.kit.stack.aclose()
-        log.info("stopped", stage=self.kit.name)
+        if not self.refused:
+            log.info("stopped", stage=self.kit.name)
 
     def status(self) -> dict[str, Any]:
         """What runs here, how much of it is in hand, and how its hints come through."""

@@ -97,7 +97,7 @@ def begun(record: Record) -> Begun:
 
 
 def rows(records: Iterable[Record]) -> Mapping[Key, Row | Permanent]:
-    """What `notify.load` returned; each distinct workflow is read once."""
+    """What `notify.load_rows` returned; each distinct workflow is read once."""
     workflows: dict[bytes, Workflow | None] = {}
     return {key(record): _row(record, workflows) for record in records}
 

@@ -77,7 +77,7 @@ class SqlStore(SqlClaims):
     async def load(
         self, keys: Sequence[Key], most_bytes: int | None = None
     ) -> Mapping[Key, Row | Permanent]:
-        return read.rows(await self._of_keys("load", keys, max_bytes=most_bytes))
+        return read.rows(await self._of_keys("load_rows", keys, max_bytes=most_bytes))
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         """An answer may be lost: its token, shown the next time, tells that nothing was sent."""

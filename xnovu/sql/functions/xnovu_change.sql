@@ -53,7 +53,7 @@ BEGIN
     EXCEPTION WHEN OTHERS OR assert_failure THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, of_column = COLUMN_NAME, of_constraint = CONSTRAINT_NAME,
                                 routine = PG_EXCEPTION_CONTEXT;
-        routine := substring(routine FROM '([[:alnum:]_."]+)\(');
+        routine := substring(routine FROM 'PL/pgSQL[^\n(]*?([[:alnum:]_."]+)\(');  -- whatever the language
         IF notify.xnovu_nobodys(state, routine) THEN
             RAISE;
         END IF;
