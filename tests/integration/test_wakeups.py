@@ -24,6 +24,12 @@ async def notified(postgres_server: EmbeddedPostgres, database: str) -> AsyncIte
         yield bench
 
 
+LISTENING = """
+SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND d.datname = current_database()
+"""
+
+
 async def test_a_statement_or_a_transaction_notifies_once(notified: Bench) -> None:
     async with notified.listening() as ear:
         notified.execute(INSERT, [ACME])
@@ -39,6 +45,8 @@ async def test_where_nobody_listens_a_transaction_can_be_prepared(notified: Benc
     """One that has notified cannot be."""
     with psycopg.connect(notified.database, autocommit=True) as connection:
         for _ in range(2):
+            # A session that has ended holds its lock a moment longer.
+            await eventually(lambda: not connection.execute(LISTENING).fetchall())
             connection.execute("BEGIN")
             connection.execute(INSERT, [ACME])
             connection.execute(
