@@ -77,6 +77,9 @@ async def prepared(
 ) -> AsyncIterator[Ground]:
     dsn = postgres.create_database(TEMPLATE)
     migrate(dsn)
+    with psycopg.connect(dsn, autocommit=True) as database:
+        # So that the calls of a row have the same names in each copy; by default it is random.
+        database.execute("ALTER TABLE notify.ent_notification ALTER generation SET DEFAULT 0")
     calls = job.lay_out(dsn)
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(PRELOAD)
