@@ -10,7 +10,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.contract.store_fixtures import PLATFORM
-from xnovu.adapters.postgres.migrations import migrate, plan
+from xnovu.adapters.postgres import migrations as migrator
+from xnovu.adapters.postgres.migrations import Step, migrate, plan
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Failure, Status, Workflow
@@ -269,3 +270,28 @@ def test_who_may_not_publish_does_without(database: str, connection: Connection)
     assert list(migrate(database)) == []
     connection.execute(f"DROP OWNED BY {role} CASCADE")
     connection.execute(f"DROP ROLE {role}")
+
+
+def test_a_circle_of_locks_with_a_stage_at_work_is_tried_again(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance, ended = migrator._advance, [psycopg.errors.DeadlockDetected(), None, None]
+
+    def ends_once(connection: Connection) -> Step | None:
+        if ended and (circle := ended.pop(0)):
+            raise circle
+        return advance(connection)
+
+    monkeypatch.setattr(migrator, "_advance", ends_once)
+    assert migrate(database) == NAMES
+
+
+def test_circles_of_locks_without_end_are_told(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def circle(_: Connection) -> None:
+        raise psycopg.errors.DeadlockDetected
+
+    monkeypatch.setattr(migrator, "_advance", circle)
+    with pytest.raises(Paused):
+        migrate(database)

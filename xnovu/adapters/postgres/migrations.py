@@ -1,7 +1,7 @@
 """What of the schema a database has, and how it gets the rest."""
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,8 @@ Database = psycopg.Connection[tuple[object, ...]]
 LOCK = b"SELECT pg_advisory_xact_lock(7817238011)"
 # A table that is in use is waited for, but not for so long that all its users queue up behind.
 SETTINGS = settings(local=True, lock_timeout="10s")
+TRIES = 10
+"""Of one step: where its locks and those of a stage form a circle, Postgres ends either."""
 KNOWN = b"SELECT to_regclass(%s) IS NOT NULL"
 VERSIONS, TEXTS = "notify.xnovu_migration", "notify.xnovu_function"
 LINES = {
@@ -74,7 +76,7 @@ def migrate(dsn: str) -> Sequence[str]:
     """
     applied: list[str] = []
     with _connected(dsn) as database:
-        while step := _advance(database):
+        while step := _advanced(database):
             applied.append(step.name)
     return applied
 
@@ -89,6 +91,13 @@ def _connected(dsn: str) -> Generator[Database]:
             yield database
     except psycopg.Error as error:
         raise _explained(error) from None
+
+
+def _advanced(database: Database) -> Step | None:
+    for _ in range(TRIES - 1):
+        with suppress(psycopg.errors.DeadlockDetected):
+            return _advance(database)
+    return _advance(database)
 
 
 def _advance(database: Database) -> Step | None:
