@@ -1,8 +1,7 @@
 """What is said of a payload that breaks its workflow's schema, and how long that may take."""
 
 import asyncio
-import os
-import subprocess
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from tests.conftest import eventually
 from xnovu.errors import Permanent, Retryable
 from xnovu.events import Workflow
-from xnovu.payloads import PayloadChecker, RowOptions, worker
+from xnovu.payloads import PayloadChecker, RowOptions
 from xnovu.payloads.worker import LISTED
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -197,23 +197,23 @@ async def test_who_does_not_have_his_turn_in_time_comes_again(checker):
     assert (caught.value.code, caught.value.bounded) == ("check_waits", False)
 
 
-async def test_no_process_is_left_behind(checker):
-    await checker.check(workflow({"uniqueItems": True}), {})
-    assert processes()
+async def test_no_process_is_left_behind(checker, monkeypatch):
+    begun, begin = [], asyncio.create_subprocess_exec
+
+    async def noted(*program, **options):
+        begun.append(await begin(*program, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
     schema, payload = ENDLESS["long numbers, each compared with each"]
     cut_off = asyncio.create_task(refused(checker, payload, schema))
-    await ticking(20)
+    await eventually(lambda: begun)
+    await checker.check(workflow({"uniqueItems": True}, enterprise="globex"), {})
+    assert [process.returncode for process in begun] == [None, None]
     cut_off.cancel()
     await asyncio.gather(cut_off, return_exceptions=True)
     await checker.close()
-    assert processes() == []
-
-
-def processes() -> list[str]:
-    """The checkers of this process."""
-    told = subprocess.run(["ps", "-axo", "ppid=,args="], capture_output=True, text=True, check=True)
-    ours = (line for line in told.stdout.splitlines() if line.split()[0] == str(os.getpid()))
-    return [line for line in ours if worker.__file__ in line]
+    assert [process.returncode for process in begun] == [-signal.SIGKILL] * 2
 
 
 VALUES = st.recursive(
