@@ -39,6 +39,7 @@ CREATE TABLE notify.ent_notification (
 ) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_analyze_scale_factor=0.02);
 CREATE INDEX ent_notification_xnovu_claimed ON notify.ent_notification USING btree (claimed_until) WHERE (notification_status = 'PROCESSING'::notify.notification_status);
 CREATE INDEX ent_notification_xnovu_failed ON notify.ent_notification USING btree (enterprise_id, id) WHERE (notification_status = 'FAILED'::notify.notification_status);
+CREATE INDEX ent_notification_xnovu_nobodys ON notify.ent_notification USING btree (id) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (enterprise_id IS NULL) AND (unpublished IS NULL));
 CREATE INDEX ent_notification_xnovu_ready ON notify.ent_notification USING btree (enterprise_id, ((
 CASE
     WHEN isfinite(GREATEST(scheduled_for, created_at)) THEN floor((date_part('epoch'::text, (GREATEST(scheduled_for, created_at) - '2000-01-01 00:00:00+00'::timestamp with time zone)) / (3600)::double precision))
@@ -163,14 +164,13 @@ CREATE TABLE notify.xnovu_set_aside (
     since timestamp with time zone DEFAULT now() NOT NULL
     until timestamp with time zone NOT NULL
     tries integer DEFAULT 1 NOT NULL
-    state text NOT NULL  -- The SQLSTATE of what the database said.
-    said text NOT NULL  -- Which column, constraint or function refused it; never a value.
+    said text NOT NULL  -- Which column, constraint or function refused it, and the SQLSTATE; never a value.
     CONSTRAINT xnovu_set_aside_pkey PRIMARY KEY (id, enterprise_id)
 );
 ALTER TABLE notify.xnovu_set_aside ENABLE ROW LEVEL SECURITY;
 
 CREATE FUNCTION notify.aside(most integer DEFAULT 20, of_enterprise text DEFAULT NULL::text)
-    RETURNS TABLE(id bigint, enterprise_id text, since timestamp with time zone, tries integer, state text, said text)
+    RETURNS TABLE(id bigint, enterprise_id text, since timestamp with time zone, tries integer, said text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.begin_retraction(keys jsonb, settle_seconds double precision, hold_seconds double precision)
@@ -249,15 +249,15 @@ CREATE FUNCTION notify.overdue(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.record(outcomes jsonb, skip_locked boolean DEFAULT false)
+CREATE FUNCTION notify.record(outcomes jsonb, patience text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, error_details jsonb)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '1s' SET jit TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
 
-CREATE FUNCTION notify.record_retractions(outcomes jsonb, skip_locked boolean DEFAULT false)
+CREATE FUNCTION notify.record_retractions(outcomes jsonb, patience text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, retraction text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '1s' SET jit TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
 
-CREATE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL::text)
+CREATE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL::text, patience text DEFAULT '2s'::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
@@ -265,7 +265,7 @@ CREATE FUNCTION notify.release(keys jsonb)
     RETURNS TABLE(id bigint)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL::text)
+CREATE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL::text, patience text DEFAULT '2s'::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
@@ -273,7 +273,7 @@ CREATE FUNCTION notify.retracted(keys jsonb, hold_seconds double precision DEFAU
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, quiet double precision, outcome text)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, state text, said text)
+CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, said text)
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
@@ -377,7 +377,7 @@ CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precis
     RETURNS void
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off' SET lock_timeout TO '250ms';
 
-CREATE FUNCTION notify.xnovu_line(after uuid, wanted uuid, most integer, idle_only boolean)
+CREATE FUNCTION notify.xnovu_line(after uuid, wanted uuid, most integer, idle_only boolean, none_aside boolean)
     RETURNS TABLE(enterprise_id text, place integer, weight integer, allowed integer, choosy boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
@@ -437,7 +437,7 @@ CREATE FUNCTION notify.xnovu_retracted()
     RETURNS trigger
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
 
-CREATE FUNCTION notify.xnovu_ring(after uuid, most integer)
+CREATE FUNCTION notify.xnovu_ring(after uuid, most integer, none_aside boolean DEFAULT false)
     RETURNS TABLE(enterprise_id uuid, place integer)
     LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
@@ -504,13 +504,13 @@ GRANT EXECUTE ON FUNCTION notify.load_rows(jsonb,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.next_due(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.note_operation(text,text,integer,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.overdue(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.record(jsonb,boolean) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb,boolean) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.redrive(jsonb,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.record(jsonb,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.redrive(jsonb,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.release(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.retract(jsonb,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.retract(jsonb,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retracted(jsonb,double precision) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.state() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
@@ -537,7 +537,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_is_aside(bigint,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_misfit(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_nobodys(text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_prioritise() TO service_role;
@@ -552,7 +552,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_refuse_unknown(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_refused(text,notify.xnovu_pick,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_reopened() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_retracted() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_ring(uuid,integer) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_ring(uuid,integer,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_stood(notify.ent_notification) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_take_up(jsonb,double precision,jsonb) TO service_role;

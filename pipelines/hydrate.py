@@ -102,15 +102,7 @@ class Hydrate:
 def _result(event: Captured, row: Row | Permanent | None, error: XNovuError | None) -> Result:
     if error or not isinstance(row, Row):
         return error or GONE
-    return Done.then(
-        Hydrated(
-            notification_id=event.notification_id,
-            enterprise_id=event.enterprise_id,
-            generation=event.generation,
-            claims=event.claims,
-            notification=row.notification,
-        )
-    )
+    return Done.then(Hydrated(**event.key._asdict(), notification=row.notification))
 
 
 def _active(row: Row) -> Workflow:

@@ -137,14 +137,8 @@ def _outcome(event: Hydrated, begun: Begun, answers: Sequence[Answer]) -> _Outco
 
 
 def _triggered(event: Hydrated, calls: int) -> Triggered:
-    return Triggered(
-        notification_id=event.notification_id,
-        enterprise_id=event.enterprise_id,
-        generation=event.generation,
-        claims=event.claims,
-        transaction_id=event.notification.transaction_id,
-        calls=calls,
-    )
+    name = event.notification.transaction_id
+    return Triggered(**event.key._asdict(), transaction_id=name, calls=calls)
 
 
 def _worst(refused: Sequence[XNovuError]) -> XNovuError:

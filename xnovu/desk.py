@@ -60,14 +60,13 @@ class Aside:
     """
     A row that the database lets nobody change, and that is therefore passed by for a while.
 
-    ``said`` names the column, constraint or function that refuses it, ``state`` its SQLSTATE.
+    ``said`` names the column, constraint or function that refuses it, and the SQLSTATE.
     """
 
     notification_id: int
     enterprise_id: str
     since: datetime
     tries: int
-    state: str
     said: str
 
 

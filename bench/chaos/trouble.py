@@ -122,7 +122,7 @@ class Trouble:
                 ) as own:
                     name = own.info.dbname
                     await own.execute(
-                        f"ALTER DATABASE {name} SET default_transaction_read_only = {read_only}"  # type: ignore[arg-type]
+                        f"ALTER DATABASE {name} SET default_transaction_read_only = {read_only}"
                     )
                     await own.execute(END)
                     return

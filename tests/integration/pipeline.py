@@ -49,11 +49,18 @@ class World:
             cursor = connection.execute(query, arguments)
             return cursor.fetchall() if cursor.description else []
 
-    def register(self, enterprise: UUID = ACME, key: str = "welcome", **columns: Any) -> None:
+    def register(
+        self, enterprise: UUID | str | None = ACME, key: str = "welcome", **columns: Any
+    ) -> None:
         names = ["workflow_key", "enterprise_id", *columns]
         self._insert("ent_notification_workflow", names, [key, enterprise, *columns.values()])
 
-    def insert(self, enterprise: UUID = ACME, workflow: str = "welcome", **columns: Any) -> int:
+    def insert(
+        self,
+        enterprise: UUID | str | None = ACME,
+        workflow: str | int = "welcome",
+        **columns: Any,
+    ) -> int:
         columns.setdefault("recipients", [uuid4()])
         names = ["notification_workflow_id", "enterprise_id", *columns]
         return self._insert("ent_notification", names, [workflow, enterprise, *columns.values()])

@@ -12,11 +12,14 @@ from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import Permanent
-from xnovu.events import Retraction
+from xnovu.events import Locked, Retraction
+from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.errors import Complaint, translate
 
 TABLE = "notify.ent_notification"
+HOLDS = 30.0
+"""Seconds that a stage has for a batch."""
 REFUSING = """
 CREATE FUNCTION public.refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
 CREATE TRIGGER refuses BEFORE UPDATE ON notify.ent_notification FOR EACH ROW
@@ -62,11 +65,8 @@ def status(around: World, number: int) -> str:
     return around.row(number)["notification_status"]
 
 
-def aside(around: World) -> dict[int, tuple[str, str]]:
-    return {
-        row["id"]: (row["state"], row["said"])
-        for row in around.execute("SELECT * FROM notify.aside()")
-    }
+def aside(around: World) -> dict[int, str]:
+    return {row["id"]: row["said"] for row in around.execute("SELECT * FROM notify.aside()")}
 
 
 @pytest.mark.parametrize("cause", REFUSALS)
@@ -162,6 +162,37 @@ async def test_what_status_cannot_write_is_set_aside_and_sent_once(here: World) 
     assert here.novu.ledger.doubled() == []
 
 
+async def test_what_a_trigger_keeps_from_being_written_is_set_aside(migrated: str) -> None:
+    """It says nothing of that: else its row would be PROCESSING, and nobody would know why."""
+    store = postgres_store(migrated)
+    await store.open()
+    await store.insert([{"enterprise_id": str(ACME), "name": name} for name in ("bad", "good")])
+    keys = [claim.captured.key for claim in await store.claim(9, 600.0)]
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(REFUSALS["a trigger that says nothing"])
+    told = await store.record([Outcome(key) for key in keys])
+    assert [change.key for change in told] == keys[1:]
+    assert [row.notification_id for row in await store.aside()] == [keys[0].notification_id]
+    assert await store.refused()
+    await store.close()
+
+
+async def test_a_table_that_is_locked_is_told_as_locked_and_not_waited_for_row_by_row(
+    migrated: str,
+) -> None:
+    store = postgres_store(migrated)
+    await store.open()
+    await store.insert([{"enterprise_id": str(ACME)}] * 40)
+    keys = [claim.captured.key for claim in await store.claim(100, 600.0)]
+    with psycopg.connect(migrated) as other:
+        other.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(HOLDS):
+            told = await store.record([Outcome(key) for key in keys])
+        assert told == [Locked(key) for key in keys]
+    assert len(await store.record([Outcome(key) for key in keys])) == 40
+    await store.close()
+
+
 async def test_a_claim_too_many_fails_that_row_alone(here: World) -> None:
     bad = here.insert(claims=2**31 - 1)
     async with stages(here):
@@ -240,7 +271,7 @@ async def test_a_row_under_an_id_that_was_used_before_is_another_row(here: World
 
 async def test_rows_of_nobody_fail(here: World) -> None:
     here.execute(f"ALTER TABLE {TABLE} ALTER enterprise_id DROP NOT NULL")
-    nobodys = here.insert(None)  # type: ignore[arg-type]
+    nobodys = here.insert(None)
     async with stages(here):
         await sent(here, [here.insert()])
         row = await here.ended(nobodys)
@@ -264,8 +295,8 @@ async def test_an_enterprise_that_no_subject_can_name_fails(
     async with world(database, nats_server, monkeypatch) as around:
         names = ["a\nb", "x" * 600, "good", "a.b c*>"]
         for name in names:
-            around.register(name)  # type: ignore[arg-type]
-        numbers = [around.insert(name, recipients=["somebody"]) for name in names]  # type: ignore[arg-type]
+            around.register(name)
+        numbers = [around.insert(name, recipients=["somebody"]) for name in names]
         async with stages(around):
             rows = [await around.ended(number) for number in numbers]
     codes = [(row["error_details"] or {}).get("code", "sent") for row in rows]
@@ -295,18 +326,17 @@ async def test_what_is_not_published_waits_and_says_so(database, nats_server, mo
         connection.execute(PUBLISHED)
     migrate(database)
     async with world(database, nats_server, monkeypatch) as around:
-        around.register(None, publish_status="PUBLISH")  # type: ignore[arg-type]
-        around.register(None, key="draft")  # type: ignore[arg-type]
+        around.register(None, publish_status="PUBLISH")
+        around.register(None, key="draft")
         drafts = [
-            around.insert(workflow=1),  # type: ignore[arg-type]
-            around.insert(workflow=1, publish_status="PUBLISH", deactivated=True),  # type: ignore[arg-type]
-            around.insert(workflow=1, publish_status="DELETED", scheduled_for="2000-01-01"),  # type: ignore[arg-type]
+            around.insert(workflow=1),
+            around.insert(workflow=1, publish_status="PUBLISH", deactivated=True),
+            around.insert(workflow=1, publish_status="DELETED", scheduled_for="2000-01-01"),
         ]
-        of_a_draft = around.insert(workflow=2, publish_status="PUBLISH")  # type: ignore[arg-type]
+        of_a_draft = around.insert(workflow=2, publish_status="PUBLISH")
         async with stages(around):
             good = [
-                around.insert(each, workflow=1, publish_status="PUBLISH")  # type: ignore[arg-type]
-                for each in (ACME, GLOBEX)
+                around.insert(each, workflow=1, publish_status="PUBLISH") for each in (ACME, GLOBEX)
             ]
             await sent(around, good)
             row = await around.ended(of_a_draft)

@@ -57,8 +57,7 @@ def _whom(what: str, waits: Mapping[str, Any]) -> str:
         case "publication":
             return "the platform to publish it (publish_status, deactivated)"
         case "set_aside":
-            refused = f"{waits['said']} ({waits['state']})"
-            return f"the database to let it be changed, which {refused} refuses"
+            return f"the database to let it be changed, which it refuses: {waits['said']}"
         case "retraction":
             return "its outcome at Novu"
         case _:

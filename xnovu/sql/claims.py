@@ -1,7 +1,8 @@
 """Claiming rows and retractions, in terms of the database's functions."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,9 @@ from xnovu.ports import HANDOVER, Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
 from xnovu.sql.limits import SqlLimits
+
+LOST_ANSWERS = 100
+"""Calls without an answer that are kept in mind, the latest."""
 
 
 class SqlClaims(SqlLimits):
@@ -26,7 +30,7 @@ class SqlClaims(SqlLimits):
         self._served: str | None = None  # the enterprise whose turn it was last
         self._in_hand: dict[Key, str] = {}  # the first row of a claim that is not handed over yet
         self._handed_over: list[str] = []
-        self._unanswered: list[str] = []
+        self._unanswered: deque[str] = deque(maxlen=LOST_ANSWERS)
 
     async def claim(self, limit: int, lease: float, *, idle_only: bool = False) -> Sequence[Claim]:
         after = self._served
@@ -69,10 +73,10 @@ class SqlClaims(SqlLimits):
             self._unanswered.append(token)
             raise
         self._handed_over = _without(self._handed_over, told)
-        self._unanswered = _without(self._unanswered, lost)
+        self._unanswered = deque(_without(self._unanswered, lost), LOST_ANSWERS)
         self._in_hand.update((read.key(record), token) for record in records[:1])
         return records
 
 
-def _without(tokens: Sequence[str], told: Sequence[str]) -> list[str]:
+def _without(tokens: Iterable[str], told: Sequence[str]) -> list[str]:
     return [token for token in tokens if token not in told]

@@ -7,8 +7,8 @@ from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
-BUSY = "store_busy"
-"""Others' work is in the way: a lock, a deadlock, a time-out of ours."""
+LOCKED = "store_locked"
+"""What others have locked was waited for in vain."""
 
 
 class AnswerLost(Paused):
@@ -79,7 +79,11 @@ def _forbidden(said: Complaint) -> XNovuError:
 
 
 def _busy(said: Complaint) -> XNovuError:
-    return Paused(f"the database was busy ({said.state})", code=BUSY)
+    return Paused(f"the database was busy ({said.state})", code="store_busy")
+
+
+def _locked(said: Complaint) -> XNovuError:
+    return Paused(f"others hold a lock in the database for too long ({said.state})", code=LOCKED)
 
 
 def _not_migrated(said: Complaint) -> XNovuError:
@@ -142,7 +146,8 @@ NOBODYS: Rules = (
     # Connection gone, its transaction ended, server full, going down or in recovery,
     # password wrong, database not there, storage or configuration broken.
     (("08", "25", "28", "3D", "53", "57P", "58", "F0", "XX002"), _away),
-    (("40001", "40003", "40P01", "55006", "55P03", "57014"), _busy),  # others' work, in the way
+    (("40001", "40003", "40P01", "55006", "57014"), _busy),  # others' work, in the way
+    (("55P03",), _locked),
     (("42501",), _forbidden),  # a grant is missing
     (("42883", "42P01", "42703", "42704", "3F000"), _not_migrated),
     (("42804", "0A000"), _changed),

@@ -114,7 +114,6 @@ def aside(record: Record) -> Aside:
         record["enterprise_id"],
         _time(record["since"]) or EPOCH,
         record["tries"],
-        record["state"],
         record["said"],
     )
 

@@ -18,16 +18,16 @@ from xnovu.ports import Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
-from xnovu.sql.claims import SqlClaims
-from xnovu.sql.errors import BUSY, AnswerLost
+from xnovu.sql.claims import LOST_ANSWERS, SqlClaims
+from xnovu.sql.errors import LOCKED, AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.schema import functions, migrations
 
 NAMED = 5
 """Rows that are named where some are set aside."""
 
-LOST_ANSWERS = 100
-"""Calls without an answer that are kept in mind: what they began was not sent."""
+PATIENCE, HARDLY = "1s", "10ms"
+"""How long a lock of somebody else's is waited for that is none of a row's."""
 
 
 class SqlStore(SqlClaims):
@@ -37,8 +37,8 @@ class SqlStore(SqlClaims):
     Every method raises:
         Paused: the database cannot be reached, does not answer, or is busy or not set up.
         Permanent: it refused somebody's row (of several, one at least); names the column or the
-            like, never the value. Of ``insert`` also: not
-            all of them are known to be in (``insert_unclear``, ``insert_unfinished``).
+            like, never the value. Of ``insert`` also: not all of them are known to be in
+            (``insert_unclear``, ``insert_unfinished``).
         ConfigurationError: it is not migrated.
     """
 
@@ -196,7 +196,7 @@ class SqlStore(SqlClaims):
         rows = await self.aside(NAMED + 1)
         if not rows:
             return None
-        named = [f"{r.notification_id} of {r.enterprise_id}: {r.said} ({r.state})" for r in rows]
+        named = [f"{r.notification_id} of {r.enterprise_id}: {r.said}" for r in rows]
         more = ["and more"] if len(rows) > NAMED else []
         return f"set aside: {'; '.join([*named[:NAMED], *more])}"
 
@@ -206,7 +206,7 @@ class SqlStore(SqlClaims):
 
     async def _written(self, function: str, outcomes: Sequence[Any]) -> list[Any]:
         """What it says of all; one that the database refuses is set aside, or locked."""
-        found, refused = await self._halved(function, "outcomes", outcomes, skip_locked=True)
+        found, refused = await self._halved(function, "outcomes", outcomes, patience=PATIENCE)
         for outcome, error in refused:
             if isinstance(error, Permanent):
                 await self._set_aside(outcome, error)
@@ -216,7 +216,7 @@ class SqlStore(SqlClaims):
 
     async def _changed(self, function: str, keys: Sequence[Any], **more: Any) -> list[Any]:
         """What it says of all; raises if the database refuses each of them."""
-        found, refused = await self._halved(function, "keys", keys, **more)
+        found, refused = await self._halved(function, "keys", keys, patience=PATIENCE, **more)
         if refused and not found:
             raise refused[0][1]
         return found
@@ -224,12 +224,19 @@ class SqlStore(SqlClaims):
     async def _halved(
         self, function: str, name: str, entries: Sequence[Any], **more: Any
     ) -> tuple[list[Any], list[tuple[Any, XNovuError]]]:
-        """What it says of those that it takes, and the others, each with why it does not."""
+        """
+        What it says of those that it takes, and the others, each with why it does not.
+
+        A lock is waited for with ``patience`` once, and hardly in the parts: it may be all of
+        theirs, such as a table's.
+        """
         try:
             return await self._in_parts(function, name, entries, **more), []
         except (Permanent, Paused) as error:
-            if isinstance(error, Paused) and error.code != BUSY:
-                raise
+            if isinstance(error, Paused):
+                if error.code != LOCKED:
+                    raise
+                more["patience"] = HARDLY
             if len(entries) == 1:
                 return [], [(entries[0], error)]
         half = len(entries) // 2
@@ -243,7 +250,6 @@ class SqlStore(SqlClaims):
             "set_aside",
             which=outcome["id"],
             of_enterprise=outcome["enterprise_id"],
-            state=error.code,
             said=str(error),
         )
 

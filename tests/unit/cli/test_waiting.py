@@ -51,9 +51,9 @@ SINCE = "2026-03-01T10:00:00+00:00"
             "the platform to publish it (publish_status, deactivated), since 2026-03-01 10:00:00",
         ),
         (
-            {"for": "set_aside", "since": SINCE, "said": 'constraint "kept"', "state": "23514"},
-            'the database to let it be changed, which constraint "kept" (23514) refuses, since'
-            " 2026-03-01 10:00:00",
+            {"for": "set_aside", "since": SINCE, "said": 'constraint "kept" (23514)'},
+            'the database to let it be changed, which it refuses: constraint "kept" (23514),'
+            " since 2026-03-01 10:00:00",
         ),
     ],
 )

@@ -90,16 +90,21 @@ def falls_due(record: Record) -> datetime | None:
     return None
 
 
+def owners(rows: Iterable[Record]) -> Mapping[str, int]:
+    """Which row each transaction id is: the one that was sent under it, else the first."""
+    named: dict[str, tuple[bool, int]] = {}
+    for row in rows:
+        if name := row.transaction_id:
+            rank = (row.notification_status is not Status.SENT, row.id)
+            named[name] = min(rank, named.get(name, rank))
+    return {name: number for name, (_, number) in named.items()}
+
+
 def as_row(
-    key: Key, record: Record, workflow: Workflow | None, rows: Iterable[Record]
+    key: Key, record: Record, workflow: Workflow | None, owns: Mapping[str, int]
 ) -> Row | Permanent:
     """A row with its workflow, as the stages are given it, if no other has its transaction id."""
-    if record.transaction_id and any(
-        other.transaction_id == record.transaction_id
-        and (other.notification_status is Status.SENT or other.id < record.id)
-        for other in rows
-        if other is not record
-    ):
+    if owns.get(record.transaction_id or "", record.id) != record.id:
         message = "another notification has the same transaction_id"
         return Permanent(message, code="transaction_id_taken")
     columns = record.model_dump(exclude={"notification_workflow_id"})

@@ -19,6 +19,7 @@ from xnovu.adapters.memory.records import (
     as_row,
     falls_due,
     name_at_provider,
+    owners,
     refusal,
     told_of,
     transition,
@@ -113,12 +114,11 @@ class MemoryStore(Limited):
     ) -> Mapping[Key, Row | Permanent]:
         del most_bytes  # what is in memory was let in
         found = ((key, self._find(key)) for key in keys)
-        rows = self.records.values()
-        return {key: as_row(key, r, self._workflow(r), rows) for key, r in found if r}
+        owns = owners(self.records.values())
+        return {key: as_row(key, r, self._workflow(r), owns) for key, r in found if r}
 
     async def aside(self, most: int = 20) -> Sequence[Aside]:
-        """Nothing refuses a row here."""
-        return ()[:most]
+        return ()[:most]  # nothing refuses a row here
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         now, token = self._now(), str(uuid4())

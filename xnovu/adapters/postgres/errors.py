@@ -12,7 +12,8 @@ from xnovu.errors import Paused, Permanent, XNovuError
 from xnovu.sql import errors as complaints
 
 _GONE = (psycopg.OperationalError, psycopg.InterfaceError)
-_IN = re.compile(r'function ([\w."]+)\(')
+_IN = re.compile(r'PL/pgSQL[^\n(]*?([\w."]+)\(')
+"""How a context names a function, in whatever language."""
 
 
 @contextmanager

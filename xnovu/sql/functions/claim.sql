@@ -53,7 +53,7 @@ BEGIN
     SELECT array_agg(l.enterprise_id ORDER BY l.place), array_agg(l.weight ORDER BY l.place),
            array_agg(l.allowed ORDER BY l.place), array_agg(l.choosy ORDER BY l.place)
     INTO anybody, weights, allowed, choosy
-    FROM notify.xnovu_line(last, wanted, room, claim.idle_only) AS l;
+    FROM notify.xnovu_line(last, wanted, room, claim.idle_only, none_aside) AS l;
     turn := greatest(1, claim.max_rows / (SELECT sum(w) FROM unnest(weights[:room]) AS w));
     served := (SELECT least(room, greatest(1, count(*))) FROM (
         SELECT sum(turn * w) OVER (ORDER BY place) AS needed

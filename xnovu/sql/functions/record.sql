@@ -6,21 +6,22 @@ DROP FUNCTION IF EXISTS notify.record(jsonb);
 -- returned `claims` are the row's: the same fact, whoever states it.
 -- Row by row by its id: the condition is worded so that the planner does not see the index of what is being worked
 -- on in it, which it took for small and read as a whole for each row.
--- With `skip_locked` a row that another session has locked is left as it is and returned as LOCKED; without, it is
--- waited for, as stages of 0.1 expect it.
-CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb, skip_locked boolean DEFAULT false)
+-- With `patience` a row that another session has locked is left as it is and returned as LOCKED, and other locks, such as
+-- of what a trigger touches, are waited for no longer than that; without, both are, as stages of 0.1 expect it.
+CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb, patience text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
                at timestamptz, transaction_id text, error_details jsonb)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '1s' SET jit = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
     free text[];
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
-    IF record.skip_locked THEN
+    IF patience IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', patience, true);
         free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN notify.xnovu_told(record.outcomes) AS told
                            ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
@@ -42,12 +43,19 @@ BEGIN
         JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
         WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
           AND (n.claims = told.claims OR NOT told.failed)
-          AND (NOT record.skip_locked OR n.id || ' ' || n.enterprise_id::text = ANY (free))
+          AND (patience IS NULL OR n.id || ' ' || n.enterprise_id::text = ANY (free))
         ORDER BY n.id, n.enterprise_id, told.failed
     ) AS typed
     WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
       AND coalesce(n.notification_status = 'PROCESSING', false)
       AND n.generation = typed.generation AND (n.claims = typed.claims OR NOT typed.failed);
+
+    IF EXISTS (SELECT FROM notify.xnovu_told(record.outcomes) AS told
+               JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+               WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
+                 AND (n.claims = told.claims OR NOT told.failed) AND n.id || ' ' || n.enterprise_id::text = ANY (free)) THEN
+        RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
+    END IF;
 
     PERFORM notify.xnovu_forget_sends(record.outcomes);
 
@@ -63,7 +71,7 @@ BEGIN
       AND (n.notification_status = 'SENT' AND NOT told.failed
            OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims
            OR n.notification_status = 'PROCESSING' AND (n.claims = told.claims OR NOT told.failed)
-              AND record.skip_locked AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
+              AND patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
     ORDER BY n.id, n.enterprise_id;
 
     PERFORM set_config('xnovu.actor', caller, true);

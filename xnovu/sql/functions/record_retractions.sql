@@ -2,20 +2,21 @@ DROP FUNCTION IF EXISTS notify.record_retractions(jsonb);
 
 -- Write what came of retractions, each under its claim; return those of which it is known, whether this
 -- call has written it, an earlier one, or the retraction itself. `outcomes`: keys, each with its `outcome`.
--- What has ended needs no send record any more. `skip_locked` as in notify.record.
-CREATE OR REPLACE FUNCTION notify.record_retractions(outcomes jsonb, skip_locked boolean DEFAULT false)
+-- What has ended needs no send record any more. `patience` as in notify.record.
+CREATE OR REPLACE FUNCTION notify.record_retractions(outcomes jsonb, patience text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
                at timestamptz, transaction_id text, retraction text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '1s' SET jit = off AS $$
+SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
     free text[];
 BEGIN
     PERFORM set_config('xnovu.actor', 'retract', true);
-    IF record_retractions.skip_locked THEN
+    IF patience IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', patience, true);
         free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN jsonb_to_recordset(record_retractions.outcomes) AS o (id bigint, enterprise_id text)
                            ON n.id = o.id AND n.enterprise_id::text = o.enterprise_id
@@ -30,7 +31,16 @@ BEGIN
     WHERE n.id = told.id AND n.enterprise_id::text = told.enterprise_id
       AND n.notification_status = 'RETRACTED' AND coalesce(n.claimed_until, '-infinity') > '-infinity'
       AND n.generation = told.generation AND n.claims = told.claims
-      AND (NOT record_retractions.skip_locked OR n.id || ' ' || n.enterprise_id::text = ANY (free));
+      AND (patience IS NULL OR n.id || ' ' || n.enterprise_id::text = ANY (free));
+
+    IF EXISTS (SELECT FROM jsonb_to_recordset(record_retractions.outcomes)
+                   AS told (id bigint, enterprise_id text, generation int, claims int)
+               JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+               WHERE coalesce(n.notification_status = 'RETRACTED', false) AND n.retraction_outcome IS NULL
+                 AND n.generation = told.generation AND n.claims = told.claims
+                 AND n.id || ' ' || n.enterprise_id::text = ANY (free)) THEN
+        RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
+    END IF;
 
     PERFORM notify.xnovu_forget_sends(record_retractions.outcomes);
 
@@ -43,7 +53,7 @@ BEGIN
     JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
     CROSS JOIN LATERAL notify.xnovu_stood(n) AS stood
     WHERE n.notification_status = 'RETRACTED'
-      AND (n.retraction_outcome IS NOT NULL OR record_retractions.skip_locked AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
+      AND (n.retraction_outcome IS NOT NULL OR patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
       AND n.generation = told.generation AND n.claims = told.claims;
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

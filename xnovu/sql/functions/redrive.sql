@@ -1,9 +1,10 @@
 DROP FUNCTION IF EXISTS notify.redrive(jsonb);
+DROP FUNCTION IF EXISTS notify.redrive(jsonb, text);
 
 -- Send failed notifications again, as a new generation under a new name at the provider. Keyed by
 -- generation, so asking twice does it once. A key may bring a payload to send instead. `who` is the
 -- audit's actor. Returns those it changed, as they are now.
-CREATE OR REPLACE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL, patience text DEFAULT '2s')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
@@ -12,6 +13,7 @@ SET jit = off AS $$
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
 BEGIN
+    PERFORM set_config('lock_timeout', patience, true);
     PERFORM set_config('xnovu.actor', coalesce(nullif(redrive.who, ''), nullif(caller, ''), 'redrive'), true);
     RETURN QUERY
     UPDATE notify.ent_notification n

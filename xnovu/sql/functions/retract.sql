@@ -1,5 +1,7 @@
+DROP FUNCTION IF EXISTS notify.retract(jsonb, text);
+
 -- Take notifications back, wherever they stand and in whichever generation. Returns those it changed.
-CREATE OR REPLACE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL, patience text DEFAULT '2s')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
@@ -8,6 +10,7 @@ SET jit = off AS $$
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
 BEGIN
+    PERFORM set_config('lock_timeout', patience, true);
     PERFORM set_config('xnovu.actor', coalesce(nullif(caller, ''), 'retract'), true);
     RETURN QUERY
     WITH held AS (  -- locked first, so that `previous` is what it really was

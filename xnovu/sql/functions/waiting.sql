@@ -19,7 +19,7 @@ BEGIN
     SELECT r.* INTO n FROM notify.ent_notification r
     WHERE r.id = waiting.notification_id
       AND (waiting.of_enterprise IS NULL OR r.enterprise_id::text = waiting.of_enterprise);
-    SELECT jsonb_build_object('for', 'set_aside', 'since', a.since, 'said', a.said, 'state', a.state) INTO told
+    SELECT jsonb_build_object('for', 'set_aside', 'since', a.since, 'said', a.said) INTO told
     FROM notify.aside(NULL, coalesce(n.enterprise_id::text, '')) AS a WHERE a.id = n.id;
     CASE
         WHEN told IS NOT NULL AND n.notification_status IN ('PENDING', 'PROCESSING', 'RETRACTED') THEN

@@ -5,7 +5,7 @@
 DROP FUNCTION IF EXISTS notify.xnovu_line;
 CREATE OR REPLACE FUNCTION notify.xnovu_line(
     after notify.ent_notification.enterprise_id%TYPE, wanted notify.ent_notification.enterprise_id%TYPE, most int,
-    idle_only boolean)
+    idle_only boolean, none_aside boolean)
 RETURNS TABLE (enterprise_id text, place int, weight int, allowed int, choosy boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -23,7 +23,7 @@ DECLARE
 BEGIN
     IF wanted IS NULL THEN
         ring := ARRAY(SELECT r.enterprise_id::text
-                      FROM notify.xnovu_ring(after, most + 1 + limited + cardinality(busy)) AS r ORDER BY r.place);
+                      FROM notify.xnovu_ring(after, most + 1 + limited + cardinality(busy), none_aside) AS r ORDER BY r.place);
     ELSE
         ring := ARRAY[wanted::text];
     END IF;

@@ -19,7 +19,7 @@ BEGIN
             IF notify.xnovu_nobodys(SQLSTATE, '') THEN
                 RAISE;
             END IF;
-            PERFORM notify.set_aside(which, '', SQLSTATE, 'a row without enterprise_id');
+            PERFORM notify.set_aside(which, '', format('a row without enterprise_id (%s)', SQLSTATE));
         END;
     END LOOP;
 END $$;

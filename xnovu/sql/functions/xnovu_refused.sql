@@ -16,5 +16,5 @@ BEGIN
             END IF;
         END;
     END IF;
-    PERFORM notify.set_aside(pick.id, pick.enterprise_id, state, said);
+    PERFORM notify.set_aside(pick.id, pick.enterprise_id, format('%s (%s)', said, state));
 END $$;

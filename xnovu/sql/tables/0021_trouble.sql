@@ -8,15 +8,13 @@ CREATE TABLE IF NOT EXISTS notify.xnovu_set_aside (
     since timestamptz NOT NULL DEFAULT now(),
     until timestamptz NOT NULL,
     tries int NOT NULL DEFAULT 1,
-    state text NOT NULL,
     said text NOT NULL,
     PRIMARY KEY (id, enterprise_id)
 );
 
 COMMENT ON TABLE notify.xnovu_set_aside IS
     'Rows that a constraint or a trigger of the platform lets nobody change: they are tried again at `until`.';
-COMMENT ON COLUMN notify.xnovu_set_aside.state IS 'The SQLSTATE of what the database said.';
-COMMENT ON COLUMN notify.xnovu_set_aside.said IS 'Which column, constraint or function refused it; never a value.';
+COMMENT ON COLUMN notify.xnovu_set_aside.said IS 'Which column, constraint or function refused it, and the SQLSTATE; never a value.';
 
 DO $$
 BEGIN
@@ -59,15 +57,10 @@ ALTER TABLE notify.ent_notification ADD COLUMN IF NOT EXISTS unpublished boolean
 COMMENT ON COLUMN notify.ent_notification.unpublished IS
     'By the platform''s publish_status and deactivated: the row is not due before it is published. Null: it is.';
 
--- Rows of no enterprise are nobody's turn: they are found here.
-DO $$
-BEGIN
-    IF NOT (SELECT attnotnull FROM pg_catalog.pg_attribute
-            WHERE attrelid = 'notify.ent_notification'::regclass AND attname = 'enterprise_id') THEN
-        CREATE INDEX IF NOT EXISTS ent_notification_xnovu_nobodys ON notify.ent_notification (id)
-            WHERE notification_status = 'PENDING' AND enterprise_id IS NULL AND unpublished IS NULL;
-    END IF;
-END $$;
+-- Rows of no enterprise are nobody's turn: they are found here. Also where the column refuses NULL: before Postgres 17
+-- the planner does not see that there are none.
+CREATE INDEX IF NOT EXISTS ent_notification_xnovu_nobodys ON notify.ent_notification (id)
+    WHERE notification_status = 'PENDING' AND enterprise_id IS NULL AND unpublished IS NULL;
 
 DO $$
 DECLARE

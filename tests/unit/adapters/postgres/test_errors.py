@@ -25,7 +25,7 @@ SECRET = 'invalid input syntax: "secret-value"'
         (psycopg.errors.DeadlockDetected, Paused, "store_busy"),
         (psycopg.errors.SerializationFailure, Paused, "store_busy"),
         (psycopg.errors.QueryCanceled, Paused, "store_busy"),
-        (psycopg.errors.LockNotAvailable, Paused, "store_busy"),
+        (psycopg.errors.LockNotAvailable, Paused, "store_locked"),
         (psycopg.errors.UndefinedFunction, ConfigurationError, "configuration"),
         (psycopg.errors.UndefinedTable, ConfigurationError, "configuration"),
         (psycopg.errors.InvalidTextRepresentation, Permanent, "invalid_row"),
