@@ -9,7 +9,6 @@ import pytest
 
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME, FAILURE
-from tests.integration.test_claims import waits_for_lock
 from tests.integration.test_supabase_store import claim, in_work
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.store import supabase_store
@@ -36,6 +35,12 @@ async def store(supabase: RunningSupabase) -> AsyncIterator[SqlStore]:
     await store.insert([{"enterprise_id": ACME}] * 3)
     yield store
     await store.close()
+
+
+def waits_for_lock(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return connection.execute(query).fetchone() is not None
 
 
 @pytest.mark.parametrize("fault", LOST, ids=fault_id)

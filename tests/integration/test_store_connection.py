@@ -6,9 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 
 from tests.conftest import eventually, server_of_its_own
 from tests.integration.test_claims import LONG, claim, insert, opened
+from xnovu.adapters.postgres.connection import Door
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
@@ -131,6 +133,23 @@ async def test_a_changed_password_makes_every_connection_anew(
             await eventually(renewed)
         finally:
             await store.close()
+
+
+async def test_a_connection_that_was_being_made_when_the_password_changed_is_not_used(
+    database: str,
+) -> None:
+    door, made = Door(database), []
+
+    async def changes_now(connection: psycopg.AsyncConnection[Any]) -> None:
+        made.append(connection)
+        door.era += len(made) == 1
+
+    async with AsyncConnectionPool(
+        database, connection_class=door.connections, check=door.check, configure=changes_now
+    ) as pool:
+        async with pool.connection(timeout=10.0) as used:
+            assert used is not made[0]
+        assert made[0].closed
 
 
 def _backends(owner: psycopg.Connection[Any]) -> set[int]:

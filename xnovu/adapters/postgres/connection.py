@@ -99,8 +99,14 @@ class Door:
         return bool(before) and before != self._seen
 
     async def check(self, connection: AsyncConnection[Any]) -> None:
-        """Raises psycopg.OperationalError for one whose making began in an earlier era."""
+        """
+        Close one whose making began in an earlier era; open, the pool would keep it.
+
+        Raises:
+            psycopg.OperationalError: the pool then makes another one.
+        """
         if getattr(connection, "era", self.era) != self.era:
+            await connection.close()
             raise psycopg.OperationalError("made with an earlier secret")
 
     def place(self) -> str:
