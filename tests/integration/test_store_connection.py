@@ -165,22 +165,27 @@ async def test_a_database_without_the_schema_says_how_to_get_it(database: str) -
 
 
 async def test_row_level_security_that_hides_rows_is_told(database: str) -> None:
-    migrate(database)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS xnovu_shut_out")
         connection.execute("CREATE ROLE xnovu_shut_out LOGIN PASSWORD 'shut-out'")
-        connection.execute("ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY")
-        connection.execute("GRANT USAGE ON SCHEMA notify TO xnovu_shut_out")
-        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA notify TO xnovu_shut_out")
-        connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA notify TO xnovu_shut_out")
+        connection.execute(
+            f"GRANT CREATE ON DATABASE {connection.info.dbname} TO xnovu_shut_out".encode()
+        )
+        shut_out = psycopg.conninfo.make_conninfo(
+            database, user="xnovu_shut_out", password="shut-out"
+        )
         try:
-            shut_out = psycopg.conninfo.make_conninfo(
-                database, user="xnovu_shut_out", password="shut-out"
+            migrate(shut_out)
+            async with opened(shut_out) as store:
+                assert await store.ready() is None
+            connection.execute(
+                "ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY,"
+                " FORCE ROW LEVEL SECURITY"
             )
             async with opened(shut_out) as store:
                 assert "row-level security" in (await store.ready() or "")
         finally:
-            connection.execute("DROP OWNED BY xnovu_shut_out")
+            connection.execute("DROP OWNED BY xnovu_shut_out CASCADE")
             connection.execute("DROP ROLE xnovu_shut_out")
 
 

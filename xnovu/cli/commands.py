@@ -80,7 +80,11 @@ def run(
     run_stages(stages, port)
 
 
-@cli.command(epilog=examples("xnovu migrate --plan", "xnovu migrate", "xnovu migrate --supabase ."))
+@cli.command(
+    epilog=examples(
+        "xnovu migrate --plan", "xnovu migrate", "xnovu migrate --roles", "xnovu migrate --supabase ."
+    )
+)
 def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     supabase: Annotated[
@@ -93,14 +97,24 @@ def migrate(
             " for `supabase db push` or the SQL editor.",
         ),
     ] = None,
+    roles: Annotated[
+        bool,
+        typer.Option(
+            "--roles",
+            help="Make the roles xnovu_stage and xnovu_sender, too: what stages and senders may do,"
+            " and nothing else. To be granted to logins.",
+        ),
+    ] = False,
 ) -> None:
     """Bring the database's `notify` schema up to date; on what is there it only adds."""
     from xnovu.cli.setup import migrate_database, write_migrations
 
+    if supabase and roles:
+        raise typer.BadParameter("--supabase reaches no database: make the roles by `--roles` alone")
     if supabase:
         write_migrations(supabase, plan_only=plan)
     else:
-        migrate_database(plan_only=plan)
+        migrate_database(plan_only=plan, roles=roles)
 
 
 @cli.command(epilog=examples("xnovu provision"))

@@ -12,15 +12,20 @@ from xnovu.compose.secrets import DATABASE_URL, secret
 from xnovu.compose.settings import Settings, load
 
 
-def migrate_database(*, plan_only: bool) -> None:
+def migrate_database(*, plan_only: bool, roles: bool = False) -> None:
     """Show all that there is and, unless only the plan was asked for, apply what is pending."""
     url = secret(DATABASE_URL)()
     for step in migrations.plan(url):
         done = f"applied {step.applied_at:%Y-%m-%d %H:%M}" if step.applied_at else "pending"
         newer = ", by a newer version: nothing is changed" if step.newer else ""
         out.print(f"{step.name:<24} {done}{newer}")
-    if not plan_only:
-        applied = migrations.migrate(url)
+    if plan_only:
+        return
+    applied = migrations.migrate(url)
+    if roles:
+        migrations.make_roles(url)
+        out.print("roles xnovu_stage and xnovu_sender may be granted to logins")
+    if applied or not roles:
         out.print(f"applied {len(applied)} migrations" if applied else "nothing to do")
 
 

@@ -95,11 +95,17 @@ def _transitions(lines: Sequence[Mapping[str, Any]]) -> Table:
             f"{datetime.fromisoformat(line['at']):%Y-%m-%d %H:%M:%S}",
             colored(line["from_status"]),
             colored(line["to_status"]),
-            line["actor"],
+            _who(line),
             _claim(line, lines[0]["generation"]),
             _why(line["details"]),
         )
     return table
+
+
+def _who(line: Mapping[str, Any]) -> str:
+    """The actor, which is by its own word, and by the database's word whose login or role that was."""
+    known = line.get("role") or line.get("login")
+    return line["actor"] if known in (None, line["actor"]) else f"{line['actor']} (as {known})"
 
 
 def _claim(line: Mapping[str, Any], first: int) -> str:

@@ -1,18 +1,39 @@
--- Who may do what. On Supabase: what an enterprise's users may do with its notifications through the API, and that
--- the rest is out of their reach. Run after the functions, whenever anything has changed: what is ours is closed
--- each time, what a platform may have changed since is left alone. Without Supabase's roles it grants nothing.
+-- Who may do what: XNovu's own roles, where they have been let in (roles.sql), and Supabase's. What is ours is closed
+-- each time this is run, which is after the functions, whenever anything has changed; what a platform may have changed
+-- since is left alone. Functions are nobody's that is not named here.
 
 DROP FUNCTION IF EXISTS notify.xnovu_close();
 
 DO $$
 DECLARE
+    -- What stages and operators call: it does its work as the owner (SECURITY DEFINER), so they need no table.
+    of_stages constant text[] := '{aside, begin_retraction, begin_send, being_sent, claim, claim_retractions, claimed,
+        end_send, failed, history, let_go, limit_enterprise, limit_workflow, limits, load, load_rows, next_due,
+        note_operation, overdue, record, record_retractions, redrive, release, retract, retracted, set_aside, state,
+        still_wanted, transaction_id, waiting, workflows}';
+    -- What senders call: it inserts as themselves, so that it does no more than they may, nor than policies let them.
+    of_senders constant text[] := '{enqueue, xnovu_misfit, xnovu_refuse_unknown}';
     supabase constant boolean := to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL
                                  AND to_regrole('service_role') IS NOT NULL;
     own constant text := 'enterprise_id = (SELECT notify.xnovu_enterprise())';  -- asked once a statement
-    functions text;
+    settable constant text := (  -- what is a sender's to state
+        SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = 'notify.ent_notification'::regclass AND a.attgenerated = ''
+          AND a.attname IN (
+              'name', 'enterprise_id', 'notification_workflow_id', 'payload', 'recipients', 'channels',
+              'overrides', 'tags', 'scheduled_for', 'expires_at', 'priority', 'workflow_version',
+              'notification_status'));
+    numbering constant text := (  -- what numbers the rows by a default: a sequence of the inserter's own right
+        SELECT string_agg(s.oid::regclass::text, ', ')
+        FROM pg_catalog.pg_attrdef d
+        JOIN pg_catalog.pg_depend used ON used.classid = 'pg_attrdef'::regclass AND used.objid = d.oid
+        JOIN pg_catalog.pg_class s ON used.refclassid = 'pg_class'::regclass
+             AND s.oid = used.refobjid AND s.relkind = 'S'
+        WHERE d.adrelid = 'notify.ent_notification'::regclass);
+    stages text;
+    senders text;
     target record;
     keeping text;
-    settable text;
     allowed text;
     theirs text[] := '{}';  -- tables that have rules of the platform's
 BEGIN
@@ -23,22 +44,59 @@ BEGIN
         GRANT SELECT ON notify.ent_notification_workflow, notify.ent_notification_audit, notify.xnovu_migration
             TO service_role;
     END IF;
+
+    -- A new function is everyone's until that is revoked, and no default of one schema can change it (it only adds to
+    -- the database's). Those of the platform are its own affair. A login to which it granted one that is named here
+    -- keeps that.
+    FOR target IN
+        SELECT p.oid::regprocedure AS function, string_agg(DISTINCT coalesce(quote_ident(r.rolname), 'PUBLIC'), ', ') AS roles
+        FROM pg_catalog.pg_proc p
+        CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS entry
+        LEFT JOIN pg_catalog.pg_roles r ON r.oid = entry.grantee
+        WHERE p.pronamespace = 'notify'::regnamespace AND p.proname IN (SELECT f.name FROM notify.xnovu_function f)
+          AND entry.grantee <> p.proowner
+          AND (p.proname <> ALL (of_stages || of_senders) OR entry.grantee = 0 OR r.rolname IN ('anon', 'authenticated'))
+        GROUP BY p.oid
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', target.function, target.roles);
+    END LOOP;
+
+    SELECT string_agg(r.rolname, ', ') FILTER (WHERE r.rolname <> 'xnovu_sender'),
+           string_agg(r.rolname, ', ') FILTER (WHERE r.rolname <> 'xnovu_stage')
+    INTO stages, senders
+    FROM pg_catalog.pg_namespace s, LATERAL aclexplode(s.nspacl) AS entry
+    JOIN pg_catalog.pg_roles r ON r.oid = entry.grantee
+    WHERE s.nspname = 'notify' AND entry.privilege_type = 'USAGE'
+      AND r.rolname IN ('xnovu_stage', 'xnovu_sender', 'service_role');
+    FOR target IN
+        SELECT string_agg(p.oid::regprocedure::text, ', ') AS functions, named.roles
+        FROM (VALUES (of_stages, stages), (of_senders, senders)) AS named (functions, roles)
+        JOIN pg_catalog.pg_proc p ON p.proname = ANY (named.functions)
+        WHERE p.pronamespace = 'notify'::regnamespace AND p.proname IN (SELECT f.name FROM notify.xnovu_function f)
+          AND named.roles IS NOT NULL
+        GROUP BY named.roles
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', target.functions, target.roles);
+    END LOOP;
+
+    -- To which status they may set a row, notify.xnovu_refuse_status says.
+    IF senders LIKE '%xnovu_sender%' THEN
+        GRANT SELECT, UPDATE (notification_status, retraction_reason) ON notify.ent_notification TO xnovu_sender;
+        EXECUTE format('GRANT INSERT (%s) ON notify.ent_notification TO xnovu_sender', settable);
+        IF numbering IS NOT NULL THEN
+            EXECUTE format('GRANT USAGE ON SEQUENCE %s TO xnovu_sender', numbering);
+        END IF;
+    END IF;
+
     IF NOT supabase THEN
         RETURN;
     END IF;
     GRANT INSERT, UPDATE, DELETE ON notify.ent_notification_workflow TO service_role;
     GRANT SELECT, INSERT, UPDATE, DELETE ON notify.xnovu_enterprise TO service_role;
-
-    -- XNovu's functions are the service key's alone. A new function is everyone's until that is revoked, and no
-    -- default of one schema can change it (it only adds to the database's). Those of the platform are its own affair.
-    SELECT string_agg(p.oid::regprocedure::text, ', ') INTO functions FROM pg_catalog.pg_proc p
-    WHERE p.pronamespace = 'notify'::regnamespace AND p.proname IN (SELECT f.name FROM notify.xnovu_function f);
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated', functions);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO service_role', functions);
     -- It says no more than the caller's own token does, and the policies below ask it.
-    GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated;
+    GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated, service_role;
 
-    -- So are its tables, except where a platform has made a rule of its own for one.
+    -- XNovu's tables are the service key's alone, except where a platform has made a rule of its own for one.
     FOR target IN
         SELECT c.relname AS name, c.relrowsecurity AS guarded FROM pg_catalog.pg_class c
         WHERE c.relnamespace = 'notify'::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'xnovu\_%'
@@ -109,13 +167,6 @@ BEGIN
 
         -- Users insert what is theirs to state. The rest is XNovu's, and checked as well as not
         -- granted: a GRANT ALL on the schema, as Supabase's guide has it, must not open it.
-        SELECT string_agg(quote_ident(a.attname), ', ') INTO settable
-        FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = 'notify.ent_notification'::regclass AND a.attgenerated = ''
-          AND a.attname IN (
-              'name', 'enterprise_id', 'notification_workflow_id', 'payload', 'recipients', 'channels',
-              'overrides', 'tags', 'scheduled_for', 'expires_at', 'priority', 'workflow_version',
-              'notification_status');
         EXECUTE format('GRANT INSERT (%s) ON notify.ent_notification TO authenticated', settable);
         EXECUTE format(
             'CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (
@@ -135,24 +186,20 @@ BEGIN
                 WITH CHECK (%s AND notification_status = ''RETRACTED'')', own, own);
     END IF;
 
-    -- What numbers the rows: a plain default of the caller's own right; an identity column needs none,
-    -- but where only some rows bring an id, notify.enqueue takes the others' from its sequence.
+    -- An identity column needs no right of the inserter's, but where only some rows bring an id, notify.enqueue takes the
+    -- others' from its sequence.
+    IF numbering IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO service_role%s', numbering,
+                       CASE WHEN 'ent_notification' = ANY (theirs) THEN '' ELSE ', authenticated' END);
+    END IF;
     FOR target IN
-        SELECT s.oid::regclass AS sequence, 'service_role' ||
-               CASE WHEN 'ent_notification' = ANY (theirs) THEN '' ELSE ', authenticated' END AS users
-        FROM pg_catalog.pg_attrdef d
-        JOIN pg_catalog.pg_depend used ON used.classid = 'pg_attrdef'::regclass AND used.objid = d.oid
-        JOIN pg_catalog.pg_class s ON used.refclassid = 'pg_class'::regclass
-             AND s.oid = used.refobjid AND s.relkind = 'S'
-        WHERE d.adrelid = 'notify.ent_notification'::regclass
-        UNION ALL
-        SELECT pg_get_serial_sequence(format('notify.%I', name), 'id')::regclass, 'service_role'
+        SELECT pg_get_serial_sequence(format('notify.%I', name), 'id')::regclass AS sequence
         FROM (VALUES ('ent_notification'), ('ent_notification_workflow')) AS tables (name)
         JOIN pg_catalog.pg_attribute a ON a.attrelid = to_regclass(format('notify.%I', name))
              AND a.attname = 'id' AND NOT a.attisdropped
     LOOP
         CONTINUE WHEN target.sequence IS NULL;
-        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', target.sequence, target.users);
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO service_role', target.sequence);
     END LOOP;
 
     -- Realtime tells of the table that is in its publication. Its filters look at the new row, so the

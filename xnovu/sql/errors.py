@@ -1,5 +1,6 @@
 """What Postgres complains of, in XNovu's words: SQLSTATE and column, never a value or a detail."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
+_DENIED = re.compile("permission denied for (schema|table|sequence|function) ")
+_OF_SENDERS = re.compile(r"(table|sequence) \S+$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$")
+"""What is done in the caller's own right: he inserts. All else is a function of the owner's."""
 LOCKED = "store_locked"
 """What others have locked was waited for in vain."""
 
@@ -29,6 +33,8 @@ class Complaint:
     constraint: str | None = None
     table: str | None = None
     routine: str | None = None
+    role: str | None = None
+    """Who asked, where that is known."""
 
 
 def translate(complaint: Complaint) -> XNovuError:
@@ -75,7 +81,15 @@ def _full(said: Complaint) -> XNovuError:
 
 def _forbidden(said: Complaint) -> XNovuError:
     # "permission denied for table …": names an object, never a value.
-    return Paused(f"the database refuses: {said.message}", code="store_forbidden")
+    return Paused(f"the database refuses: {said.message}{_way_in(said)}", code="store_forbidden")
+
+
+def _way_in(said: Complaint) -> str:
+    """Which role of XNovu's is missing, where Postgres says that a right is."""
+    if not said.role or not _DENIED.match(said.message or ""):
+        return ""
+    group = "xnovu_sender" if _OF_SENDERS.search(said.message or "") else "xnovu_stage"
+    return f' to role "{said.role}": GRANT {group} TO "{said.role}" (`xnovu migrate --roles` makes {group})'
 
 
 def _busy(said: Complaint) -> XNovuError:

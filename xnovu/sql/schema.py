@@ -74,6 +74,16 @@ def functions_script(chosen: Iterable[Function]) -> str:
     return _read("functions.sql").format(version=migrations()[-1].version, parts=",\n".join(parts))
 
 
+def roles_script() -> str:
+    """
+    What makes the roles `xnovu_stage` and `xnovu_sender` and lets them in, in one transaction.
+
+    It may be run again. The database must be up to date.
+    """
+    roles = _read("roles.sql").format(version=migrations()[-1].version)
+    return roles + functions_script(functions()[-1:])
+
+
 def sha256(text: str) -> str:
     """As the ledgers have it."""
     return hashlib.sha256(text.encode()).hexdigest()

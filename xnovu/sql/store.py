@@ -68,7 +68,7 @@ class SqlStore(SqlClaims):
         if version < ours or (version == ours and changed):
             return "the database is not up to date: run `xnovu migrate`"
         if state["hidden"]:
-            return f"row-level security hides notify.ent_notification from role {state['role']}"
+            return "row-level security hides notify.ent_notification from its own owner"
         return None
 
     async def release(self, keys: Sequence[Key]) -> None:

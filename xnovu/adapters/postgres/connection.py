@@ -109,14 +109,24 @@ class Door:
             await connection.close()
             raise psycopg.OperationalError("made with an earlier secret")
 
+    def role(self) -> str | None:
+        """As whom it leads in, where the address says so."""
+        part = self._parts() or {}
+        return str(part["user"]) if part.get("user") else None
+
     def place(self) -> str:
         """Where it leads, without the password."""
-        try:
-            part = conninfo_to_dict(self._last)
-        except psycopg.Error:
+        part = self._parts()
+        if part is None:
             return "an address that cannot be read"
         host, port = part.get("host") or "localhost", part.get("port") or 5432
         return f"{host}:{port}/{part.get('dbname') or ''} as {part.get('user') or 'its user'}"
+
+    def _parts(self) -> Mapping[str, Any] | None:
+        try:
+            return conninfo_to_dict(self._last)
+        except psycopg.Error:
+            return None
 
     def refusal(self) -> str | None:
         """What is wrong with the credentials; None if nothing is known to be."""

@@ -32,7 +32,7 @@ def translated(door: Door) -> Generator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, _GONE):
             raise _shut_out(door, "no connection to the database") from None
-        raise translate(error) from None
+        raise translate(error, door.role()) from None
 
 
 def _shut_out(door: Door, otherwise: str) -> Paused:
@@ -41,8 +41,12 @@ def _shut_out(door: Door, otherwise: str) -> Paused:
     return Paused(f"{otherwise} ({door.place()})", code=complaints.UNAVAILABLE)
 
 
-def translate(error: psycopg.Error) -> XNovuError:
-    """The class of a driver's error, by its SQLSTATE; what the client itself noticed has none."""
+def translate(error: psycopg.Error, role: str | None = None) -> XNovuError:
+    """
+    The class of a driver's error, by its SQLSTATE; what the client itself noticed has none.
+
+    ``role`` is whose connection it was, where that is known.
+    """
     if error.sqlstate is None:
         return _noticed(error)
     said = error.diag
@@ -55,6 +59,7 @@ def translate(error: psycopg.Error) -> XNovuError:
             said.constraint_name,
             said.table_name,
             _routine(said.context),
+            role,
         )
     )
 

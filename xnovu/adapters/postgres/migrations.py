@@ -11,7 +11,7 @@ from psycopg.rows import kwargs_row
 from xnovu.adapters.postgres.connection import settings
 from xnovu.adapters.postgres.errors import translate
 from xnovu.errors import ConfigurationError, XNovuError
-from xnovu.sql.schema import Migration, functions, functions_script, migrations
+from xnovu.sql.schema import Migration, functions, functions_script, migrations, roles_script
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -79,6 +79,20 @@ def migrate(dsn: str) -> Sequence[str]:
         while step := _advanced(database):
             applied.append(step.name)
     return applied
+
+
+def make_roles(dsn: str) -> None:
+    """
+    Make XNovu's roles where they are missing, and let them into this database, which is up to date.
+
+    Raises:
+        ConfigurationError: ``dsn`` is of one who may not; the message says what to do.
+        Paused: the database cannot be reached, or a table was in use for too long.
+    """
+    with _connected(dsn) as database, database.transaction():
+        database.execute(SETTINGS)
+        database.execute(LOCK)
+        database.execute(roles_script().encode())
 
 
 @contextmanager

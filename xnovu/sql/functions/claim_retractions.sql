@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds 
                                          handover_seconds double precision DEFAULT NULL,
                                          handed_over jsonb DEFAULT '[]', lost jsonb DEFAULT '[]')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, recipients int)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION notify.claimed(token uuid)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text,
                expires_at timestamptz, claimed_before boolean)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION notify.failed(max_rows int, of_enterprise text DEFAULT NULL, of_code text DEFAULT NULL,
                               since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, code text, at timestamptz)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET jit = off AS $$
 #variable_conflict use_column

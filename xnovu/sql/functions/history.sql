@@ -2,7 +2,7 @@ DROP FUNCTION IF EXISTS notify.history(bigint);
 
 -- One notification with all its columns, its workflow, and its transitions in order.
 CREATE OR REPLACE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
         SELECT jsonb_build_object(

@@ -1,7 +1,7 @@
 -- Change what an enterprise may have: `changes` holds what is to change, null for no limit. Who then has what
 -- everybody has, has no line. Returns whether it has one.
 CREATE OR REPLACE FUNCTION notify.limit_enterprise(of_enterprise text, changes jsonb) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO notify.xnovu_enterprise (enterprise_id) VALUES (of_enterprise) ON CONFLICT DO NOTHING;
     UPDATE notify.xnovu_enterprise e

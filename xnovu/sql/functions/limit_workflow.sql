@@ -1,7 +1,7 @@
 -- Change what a workflow of an enterprise may have, in whatever version, as notify.limit_enterprise; returns
 -- how many lines the workflow has.
 CREATE OR REPLACE FUNCTION notify.limit_workflow(of_enterprise text, workflow text, changes jsonb) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     changed int;
 BEGIN

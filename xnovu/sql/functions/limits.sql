@@ -1,7 +1,7 @@
 -- What limits there are: of enterprises, and of their workflows (of one enterprise).
 CREATE OR REPLACE FUNCTION notify.limits(of_enterprise text DEFAULT NULL)
 RETURNS TABLE (enterprise_id text, workflow_key text, weight int, concurrency int, rate double precision, priority int)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.enterprise_id, NULL, e.weight, e.concurrency, e.rate, NULL FROM notify.xnovu_enterprise e
     WHERE limits.of_enterprise IS NULL OR e.enterprise_id = limits.of_enterprise
     UNION ALL

@@ -8,7 +8,7 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, name t
                workflow_key text, transaction_id text, recipients text[], payload jsonb,
                overrides jsonb, channels text[], tags text[], workflow_version text,
                expires_at timestamptz, workflow jsonb, unusable text)
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN

@@ -5,7 +5,7 @@ DROP FUNCTION IF EXISTS notify.next_due(text);
 -- none ever will be. `handed_over` as in notify.claim.
 CREATE OR REPLACE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL, handed_over jsonb DEFAULT '[]')
 RETURNS double precision
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
 DECLARE

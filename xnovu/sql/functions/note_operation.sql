@@ -7,4 +7,3 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         'operation', note_operation.what, 'count', note_operation.affected))
     RETURNING id
 $$;
-REVOKE EXECUTE ON FUNCTION notify.note_operation FROM PUBLIC;

@@ -2,7 +2,7 @@
 -- Those under this very claim that are past their deadline, and for how many seconds.
 CREATE OR REPLACE FUNCTION notify.overdue(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, seconds double precision)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column

@@ -6,7 +6,7 @@ DROP FUNCTION IF EXISTS notify.record_retractions(jsonb);
 CREATE OR REPLACE FUNCTION notify.record_retractions(outcomes jsonb, patience text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status text, previous text,
                at timestamptz, transaction_id text, retraction text)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET jit = off AS $$
 #variable_conflict use_column

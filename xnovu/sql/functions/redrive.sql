@@ -6,7 +6,7 @@ DROP FUNCTION IF EXISTS notify.redrive(jsonb, text);
 -- audit's actor. Returns those it changed, as they are now.
 CREATE OR REPLACE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL, patience text DEFAULT '2s')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
 SET jit = off AS $$
 #variable_conflict use_column

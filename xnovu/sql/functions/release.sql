@@ -1,7 +1,7 @@
 -- Give claimed rows back at once, retractions among them. `keys`: [{id, enterprise_id, generation, claims}, …], as
 -- of all functions that take keys. One that somebody has locked is left out: its claim lapses.
 CREATE OR REPLACE FUNCTION notify.release(keys jsonb) RETURNS TABLE (id bigint)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column

@@ -3,7 +3,7 @@ DROP FUNCTION IF EXISTS notify.retract(jsonb, text);
 -- Take notifications back, wherever they stand and in whichever generation. Returns those it changed.
 CREATE OR REPLACE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL, patience text DEFAULT '2s')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, previous text)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET lock_timeout = '2s'
 SET jit = off AS $$
 #variable_conflict use_column

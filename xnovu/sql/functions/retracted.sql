@@ -6,7 +6,7 @@ DROP FUNCTION IF EXISTS notify.retracted(jsonb);
 CREATE OR REPLACE FUNCTION notify.retracted(keys jsonb, hold_seconds double precision DEFAULT 120)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int,
                previous text, quiet double precision, outcome text)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column

@@ -10,7 +10,7 @@ DROP FUNCTION IF EXISTS notify.still_wanted(jsonb, double precision);
 CREATE OR REPLACE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double precision DEFAULT 120,
                                     alone_seconds double precision DEFAULT 0, tokens jsonb DEFAULT '[]')
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET jit = off AS $$
 #variable_conflict use_column

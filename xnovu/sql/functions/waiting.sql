@@ -4,7 +4,7 @@
 -- minute; `ahead` are rows of its enterprise that go before it, counted to a thousand, `enterprises` those that
 -- have rows ready, counted to a hundred.
 CREATE OR REPLACE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     n notify.ent_notification;

@@ -13,6 +13,9 @@ DECLARE
         nullif(current_setting('role'), 'none'),
         session_user);
 BEGIN
+    IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     INSERT INTO notify.ent_notification_audit
         (notification_id, enterprise_id, generation, claims, from_status, to_status, actor, details)
     SELECT n.id, n.enterprise_id, n.generation, n.claims,

@@ -2,6 +2,9 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM notify.xnovu_sending;
         DELETE FROM notify.xnovu_set_aside;

@@ -1,7 +1,7 @@
 -- Of these rows, the send records that prove nothing any more go: the row is SENT, taken back for good, or gone. One that
 -- is FAILED keeps its record: whoever sets it to PENDING by hand does not send it once more.
 CREATE OR REPLACE FUNCTION notify.xnovu_forget_sends(keys jsonb) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     WITH ended AS (
         SELECT s.id, s.enterprise_id
         FROM jsonb_to_recordset(xnovu_forget_sends.keys) AS k (id bigint, enterprise_id text)

@@ -1,5 +1,5 @@
--- The checksum of all functions and rights. SECURITY DEFINER: who asks need not be able to read the ledger.
+-- The checksum of all functions and rights.
 CREATE OR REPLACE FUNCTION notify.xnovu_functions() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT f.checksum FROM notify.xnovu_function f WHERE f.name = 'xnovu_access'
 $$;

@@ -3,7 +3,7 @@ DROP FUNCTION IF EXISTS notify.xnovu_hand_over(jsonb, text);
 -- The rows of the claims `tokens` are on their way. Those of claims whose worker has died before that are due again, and
 -- of claims whose answer was `lost`; of those that keep to one enterprise, where the caller does.
 CREATE OR REPLACE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]') RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET jit = off AS $$
 DECLARE

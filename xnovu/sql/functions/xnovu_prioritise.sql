@@ -2,6 +2,9 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_prioritise() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     NEW.priority := 0;
     IF EXISTS (SELECT FROM notify.ent_notification_workflow w
                WHERE (w.enterprise_id = NEW.enterprise_id OR w.enterprise_id IS NULL) AND w.priority IS NOT NULL) THEN

@@ -25,6 +25,9 @@ BEGIN
         EXECUTE format('CREATE OR REPLACE FUNCTION notify.xnovu_published() RETURNS trigger
                         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
                         BEGIN
+                            IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> ''notify.ent_notification''::regclass THEN
+                                RAISE EXCEPTION ''not a trigger of this table'' USING ERRCODE = ''42501'';
+                            END IF;
                             NEW.unpublished := CASE WHEN (%s) IS NOT TRUE THEN true END;
                             RETURN NEW;
                         END $f$', format(of_row, 'NEW'));

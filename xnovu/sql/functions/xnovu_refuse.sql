@@ -2,6 +2,9 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_refuse() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF TG_RELID <> 'notify.ent_notification_audit'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     RAISE EXCEPTION 'notify.ent_notification_audit is append-only' USING ERRCODE = '42501';
 END $$;
 

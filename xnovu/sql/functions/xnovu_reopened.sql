@@ -3,6 +3,9 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_reopened() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends, begun_at)
     VALUES (NEW.id, NEW.enterprise_id::text, NEW.generation, gen_random_uuid(), clock_timestamp(), true,
             CASE WHEN OLD.notification_status = 'FAILED' THEN now() ELSE coalesce(OLD.processed_at, now()) END)

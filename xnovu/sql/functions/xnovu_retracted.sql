@@ -3,6 +3,9 @@
 CREATE OR REPLACE FUNCTION notify.xnovu_retracted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
+        RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
+    END IF;
     NEW.retracted_at := coalesce(NEW.retracted_at, now());
     NEW.retraction_outcome := CASE WHEN OLD.notification_status = 'PENDING' AND OLD.claims = 0 THEN 'stopped' END;
     NEW.claimed_until := CASE WHEN NEW.enterprise_id IS NOT NULL THEN now() END;

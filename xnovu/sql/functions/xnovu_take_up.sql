@@ -3,7 +3,7 @@
 -- What a stage of this version has begun is left alone for as long again: it may have been sent, and not show yet.
 CREATE OR REPLACE FUNCTION notify.xnovu_take_up(keys jsonb, seconds double precision, tokens jsonb)
 RETURNS TABLE (id bigint, enterprise_id text)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, until, token)
     SELECT DISTINCT ON (k.id, k.enterprise_id) k.id, k.enterprise_id, k.generation,
            now() + make_interval(secs => xnovu_take_up.seconds), (xnovu_take_up.tokens ->> 0)::uuid

@@ -1,6 +1,6 @@
 -- Rows that have ended, or are gone, are set aside no more.
 CREATE OR REPLACE FUNCTION notify.xnovu_tidy_aside() RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     DELETE FROM notify.xnovu_set_aside a
     WHERE a.until <= now() AND NOT EXISTS (
         SELECT FROM notify.ent_notification n

@@ -113,3 +113,13 @@ BEGIN
         WHERE notification_status = ''PENDING'' AND armed_for IS DISTINCT FROM scheduled_for
           AND unpublished IS NULL' || anybody;
 END $$;
+
+-- Whom a line of the audit names as its actor is what the session says; who that was is Postgres's word.
+ALTER TABLE notify.ent_notification_audit ADD COLUMN IF NOT EXISTS login text, ADD COLUMN IF NOT EXISTS role text;
+ALTER TABLE notify.ent_notification_audit
+    ALTER COLUMN login SET DEFAULT session_user,
+    ALTER COLUMN role SET DEFAULT nullif(current_setting('role'), 'none');
+
+COMMENT ON COLUMN notify.ent_notification_audit.actor IS 'Who it was by its own word (xnovu.actor), else the role.';
+COMMENT ON COLUMN notify.ent_notification_audit.login IS 'As whom the session had logged in. Null: before version 21.';
+COMMENT ON COLUMN notify.ent_notification_audit.role IS 'The role it had then set (SET ROLE); null: none.';
