@@ -1,6 +1,6 @@
 """One bench per store. A new store is one more here: everything its contract needs to be tested."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from tests.databases import Databases, Make
 from tests.supabase_fixtures import ready_project
 from xnovu.adapters.memory.store import MemoryStore
-from xnovu.adapters.postgres.migrations import migrate
+from xnovu.adapters.postgres.migrations import make_roles, migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.adapters.supabase.store import SupabaseFunctions
 from xnovu.desk import Desk
@@ -186,6 +187,39 @@ async def platform(dsn: str) -> AsyncIterator[Bench]:
         yield bench
 
 
+@dataclass(frozen=True, slots=True)
+class AsStage:
+    """The functions as the role `xnovu_stage` has them; what a platform inserts is the owner's."""
+
+    stage: PostgresFunctions
+    platform: PostgresFunctions
+    most = None
+
+    async def open(self) -> None:
+        await self.stage.open()
+        await self.platform.open()
+
+    async def close(self) -> None:
+        await self.stage.close()
+        await self.platform.close()
+
+    async def renew(self) -> None:
+        await self.stage.renew()
+
+    async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
+        asked = self.platform if function == "enqueue" else self.stage
+        return await asked.call(function, **arguments)
+
+
+@asynccontextmanager
+async def as_stage(dsn: str) -> AsyncIterator[Bench]:
+    """A database that XNovu made itself, of which the store has no table."""
+    stage = make_conninfo(dsn, options="-c role=xnovu_stage")
+    functions = AsStage(PostgresFunctions(stage), PostgresFunctions(dsn))
+    async with _bench(dsn, functions, by_id=False) as bench:
+        yield bench
+
+
 @asynccontextmanager
 async def supabase(dsn: str) -> AsyncIterator[Bench]:
     """A Supabase project that XNovu made the tables of."""
@@ -232,6 +266,12 @@ def ready_platform(dsn: str, tables: str = PLATFORM) -> None:
     migrate(dsn)
 
 
+def ready_roles(dsn: str) -> None:
+    """Migrate an empty database, with XNovu's roles."""
+    migrate(dsn)
+    make_roles(dsn)
+
+
 def ready_supabase_platform(dsn: str) -> None:
     prepare(dsn)
     ready_platform(dsn, PLATFORM + EXPOSED)
@@ -240,10 +280,11 @@ def ready_supabase_platform(dsn: str) -> None:
 READY: Mapping[Callable[[str], object], Make] = {
     postgres: migrate,
     platform: ready_platform,
+    as_stage: ready_roles,
     supabase: ready_project,
     supabase_platform: ready_supabase_platform,
 }
-BENCHES = (memory, postgres, platform, supabase, supabase_platform)
+BENCHES = (memory, postgres, platform, as_stage, supabase, supabase_platform)
 
 
 def enterprise() -> str:

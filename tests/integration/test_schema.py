@@ -17,7 +17,7 @@ SCHEMA = ROOT / "docs" / "schema.sql"
 WRITE = "./run tests tests/integration/test_schema.py --write-schema"
 HEAD = f"""\
 -- The schema `notify` as it stands in a Supabase project. Without Supabase's roles there are no
--- policies and no grants to them, and functions may be executed by PUBLIC. Not meant to be run, as
+-- policies and no grants to them; functions are the owner's alone. Not meant to be run, as
 -- `xnovu migrate` is, nor to be edited: the functions' bodies are in xnovu/sql/functions, and
 -- `{WRITE}` writes this file.
 

@@ -82,7 +82,10 @@ def run(
 
 @cli.command(
     epilog=examples(
-        "xnovu migrate --plan", "xnovu migrate", "xnovu migrate --roles", "xnovu migrate --supabase ."
+        "xnovu migrate --plan",
+        "xnovu migrate",
+        "xnovu migrate --roles",
+        "xnovu migrate --supabase .",
     )
 )
 def migrate(
@@ -110,7 +113,9 @@ def migrate(
     from xnovu.cli.setup import migrate_database, write_migrations
 
     if supabase and roles:
-        raise typer.BadParameter("--supabase reaches no database: make the roles by `--roles` alone")
+        raise typer.BadParameter(
+            "--supabase reaches no database: make the roles by `--roles` alone"
+        )
     if supabase:
         write_migrations(supabase, plan_only=plan)
     else:

@@ -103,7 +103,7 @@ def _transitions(lines: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _who(line: Mapping[str, Any]) -> str:
-    """The actor, which is by its own word, and by the database's word whose login or role that was."""
+    """The actor, by its own word, and where that differs the role or login, by the database's."""
     known = line.get("role") or line.get("login")
     return line["actor"] if known in (None, line["actor"]) else f"{line['actor']} (as {known})"
 

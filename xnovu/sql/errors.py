@@ -9,7 +9,9 @@ from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
 _DENIED = re.compile("permission denied for (schema|table|sequence|function) ")
-_OF_SENDERS = re.compile(r"(table|sequence) \S+$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$")
+_OF_SENDERS = re.compile(
+    r"(table|sequence) \S+$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$"
+)
 """What is done in the caller's own right: he inserts. All else is a function of the owner's."""
 LOCKED = "store_locked"
 """What others have locked was waited for in vain."""
@@ -89,7 +91,8 @@ def _way_in(said: Complaint) -> str:
     if not said.role or not _DENIED.match(said.message or ""):
         return ""
     group = "xnovu_sender" if _OF_SENDERS.search(said.message or "") else "xnovu_stage"
-    return f' to role "{said.role}": GRANT {group} TO "{said.role}" (`xnovu migrate --roles` makes {group})'
+    grant = f'GRANT {group} TO "{said.role}"'
+    return f' to role "{said.role}": {grant} (`xnovu migrate --roles` makes {group})'
 
 
 def _busy(said: Complaint) -> XNovuError:
