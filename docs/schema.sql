@@ -1,5 +1,5 @@
 -- The schema `notify` as it stands in a Supabase project. Without Supabase's roles there are no
--- policies and no grants to them, and functions may be executed by PUBLIC. Not meant to be run, as
+-- policies and no grants to them; functions are the owner's alone. Not meant to be run, as
 -- `xnovu migrate` is, nor to be edited: the functions' bodies are in xnovu/sql/functions, and
 -- `./run tests tests/integration/test_schema.py --write-schema` writes this file.
 
@@ -53,6 +53,8 @@ CREATE INDEX ent_notification_xnovu_transaction ON notify.ent_notification USING
 CREATE TRIGGER xnovu_audit AFTER UPDATE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_audit();
 CREATE TRIGGER xnovu_deleted AFTER DELETE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_prioritise BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN ((new.priority IS NULL)) EXECUTE FUNCTION notify.xnovu_prioritise();
+CREATE TRIGGER xnovu_refuse_insert BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN (((new.notification_status IS DISTINCT FROM 'PENDING'::notify.notification_status) AND (NOT has_column_privilege('notify.ent_notification'::text, 'claims'::text, 'INSERT'::text)))) EXECUTE FUNCTION notify.xnovu_refuse_status();
+CREATE TRIGGER xnovu_refuse_update AFTER UPDATE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((NOT has_column_privilege('notify.ent_notification'::text, 'claims'::text, 'UPDATE'::text))) EXECUTE FUNCTION notify.xnovu_refuse_status();
 CREATE TRIGGER xnovu_reopened BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN (((new.notification_status = ANY (ARRAY['PENDING'::notify.notification_status, 'PROCESSING'::notify.notification_status])) AND (old.notification_status = ANY (ARRAY['SENT'::notify.notification_status, 'FAILED'::notify.notification_status, 'RETRACTED'::notify.notification_status])) AND (new.generation = old.generation) AND (new.enterprise_id IS NOT NULL))) EXECUTE FUNCTION notify.xnovu_reopened();
 CREATE TRIGGER xnovu_retracted BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN (((new.notification_status = 'RETRACTED'::notify.notification_status) AND (old.notification_status IS DISTINCT FROM new.notification_status))) EXECUTE FUNCTION notify.xnovu_retracted();
 CREATE TRIGGER xnovu_truncated AFTER TRUNCATE ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
@@ -71,8 +73,10 @@ CREATE TABLE notify.ent_notification_audit (
     from_status text
     to_status text
     at timestamp with time zone DEFAULT now() NOT NULL
-    actor text NOT NULL
+    actor text NOT NULL  -- Who it was by its own word (xnovu.actor), else the role.
     details jsonb
+    login text DEFAULT SESSION_USER  -- As whom the session had logged in. Null: before version 21.
+    role text DEFAULT NULLIF(current_setting('role'::text), 'none'::text)  -- The role it had then set (SET ROLE); null: none.
     CONSTRAINT ent_notification_audit_pkey PRIMARY KEY (id)
 );
 CREATE INDEX ent_notification_audit_notification ON notify.ent_notification_audit USING btree (notification_id, id);
@@ -187,15 +191,15 @@ CREATE FUNCTION notify.being_sent(keys jsonb)
 
 CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, token uuid DEFAULT NULL::uuid, of_enterprise text DEFAULT NULL::text, after text DEFAULT NULL::text, idle_only boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean, express boolean)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, recipients integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claimed(token uuid)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.end_send(keys jsonb, token uuid)
     RETURNS TABLE(id bigint)
@@ -207,11 +211,11 @@ CREATE FUNCTION notify.enqueue(notifications jsonb)
 
 CREATE FUNCTION notify.failed(max_rows integer, of_enterprise text DEFAULT NULL::text, of_code text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, code text, at timestamp with time zone)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.let_go(keys jsonb, seconds double precision)
     RETURNS TABLE(id bigint)
@@ -219,27 +223,27 @@ CREATE FUNCTION notify.let_go(keys jsonb, seconds double precision)
 
 CREATE FUNCTION notify.limit_enterprise(of_enterprise text, changes jsonb)
     RETURNS boolean
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.limit_workflow(of_enterprise text, workflow text, changes jsonb)
     RETURNS integer
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.limits(of_enterprise text DEFAULT NULL::text)
     RETURNS TABLE(enterprise_id text, workflow_key text, weight integer, concurrency integer, rate double precision, priority integer)
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.load(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb)
-    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.load_rows(keys jsonb, max_bytes integer DEFAULT NULL::integer)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL::text, handed_over jsonb DEFAULT '[]'::jsonb)
     RETURNS double precision
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.note_operation(who text, what text, affected integer, details jsonb)
     RETURNS TABLE(id bigint)
@@ -247,31 +251,31 @@ CREATE FUNCTION notify.note_operation(who text, what text, affected integer, det
 
 CREATE FUNCTION notify.overdue(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.record(outcomes jsonb, patience text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, error_details jsonb)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
 
 CREATE FUNCTION notify.record_retractions(outcomes jsonb, patience text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, retraction text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET lock_timeout TO '0' SET jit TO 'off';
 
 CREATE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL::text, patience text DEFAULT '2s'::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
 CREATE FUNCTION notify.release(keys jsonb)
     RETURNS TABLE(id bigint)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL::text, patience text DEFAULT '2s'::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET lock_timeout TO '2s' SET jit TO 'off';
 
 CREATE FUNCTION notify.retracted(keys jsonb, hold_seconds double precision DEFAULT 120)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, quiet double precision, outcome text)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, said text)
     RETURNS void
@@ -279,11 +283,11 @@ CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, said text)
 
 CREATE FUNCTION notify.state()
     RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double precision DEFAULT 120, alone_seconds double precision DEFAULT 0, tokens jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.transaction_id(enterprise_id text, notification_id bigint, generation integer)
     RETURNS uuid
@@ -291,11 +295,11 @@ CREATE FUNCTION notify.transaction_id(enterprise_id text, notification_id bigint
 
 CREATE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.workflows(of_enterprise text, skip integer, most integer)
     RETURNS TABLE(enterprise_id text, workflow_key text, payload_schema jsonb)
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_ahead(whose uuid, most integer)
     RETURNS TABLE(id bigint, enterprise_id uuid, rank double precision, deadline timestamp with time zone, due timestamp with time zone)
@@ -311,7 +315,7 @@ CREATE FUNCTION notify.xnovu_arm(of_enterprise uuid)
 
 CREATE FUNCTION notify.xnovu_aside_until(of_enterprise text)
     RETURNS timestamp with time zone
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_audit()
     RETURNS trigger
@@ -319,7 +323,7 @@ CREATE FUNCTION notify.xnovu_audit()
 
 CREATE FUNCTION notify.xnovu_back(picks notify.xnovu_pick[], token uuid)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
 
 CREATE FUNCTION notify.xnovu_change(what text, picks notify.xnovu_pick[], token uuid DEFAULT NULL::uuid, seconds double precision DEFAULT 0, patience text DEFAULT '250ms'::text)
     RETURNS void
@@ -351,27 +355,27 @@ CREATE FUNCTION notify.xnovu_fail(which bigint, of_enterprise text, details json
 
 CREATE FUNCTION notify.xnovu_forget_sends(keys jsonb)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_functions()
     RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_hand_over(tokens jsonb, of_enterprise text, lost jsonb DEFAULT '[]'::jsonb)
     RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_handover_ends(of_enterprise text)
     RETURNS timestamp with time zone
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_in_hand(token uuid, of_enterprise text, seconds double precision)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_is_aside(which bigint, of_enterprise text)
     RETURNS boolean
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision)
     RETURNS void
@@ -421,6 +425,10 @@ CREATE FUNCTION notify.xnovu_refuse_nobodys()
     RETURNS void
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.xnovu_refuse_status()
+    RETURNS trigger
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_nestloop TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.xnovu_refuse_unknown(notifications jsonb)
     RETURNS void
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
@@ -443,7 +451,7 @@ CREATE FUNCTION notify.xnovu_ring(after uuid, most integer, none_aside boolean D
 
 CREATE FUNCTION notify.xnovu_sent(keys jsonb)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_stood(n notify.ent_notification)
     RETURNS TABLE(previous text, at timestamp with time zone, quiet_since timestamp with time zone)
@@ -451,7 +459,7 @@ CREATE FUNCTION notify.xnovu_stood(n notify.ent_notification)
 
 CREATE FUNCTION notify.xnovu_take_up(keys jsonb, seconds double precision, tokens jsonb)
     RETURNS TABLE(id bigint, enterprise_id text)
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_tell()
     RETURNS void
@@ -459,7 +467,7 @@ CREATE FUNCTION notify.xnovu_tell()
 
 CREATE FUNCTION notify.xnovu_tidy_aside()
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_tokens(e notify.xnovu_enterprise)
     RETURNS double precision
@@ -516,53 +524,11 @@ GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double prec
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.waiting(bigint,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.workflows(text,integer,integer) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_ahead(uuid,integer) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_allowed(text[]) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_arm(uuid) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_aside_until(text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_audit() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_back(notify.xnovu_pick[],uuid) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_change(text,notify.xnovu_pick[],uuid,double precision,text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_deadline(timestamp with time zone) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_deleted() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_doubt(notify.xnovu_sending,integer,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO authenticated;
 GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_enterprise_of(text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_fail(bigint,text,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_forget_sends(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_functions() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_is_aside(bigint,text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_misfit(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_nobodys(text,text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_prioritise() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_published(notify.ent_notification_workflow) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,bigint) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,integer) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_rank(timestamp with time zone,timestamp with time zone,smallint) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_reference(notify.ent_notification_workflow) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_refuse() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_refuse_nobodys() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_refuse_unknown(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_refused(text,notify.xnovu_pick,text,text) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_reopened() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_retracted() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_ring(uuid,integer,boolean) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_sent(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_stood(notify.ent_notification) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_take_up(jsonb,double precision,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_tell() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_tidy_aside() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_tokens(notify.xnovu_enterprise) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_told(jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_transaction_id(text,text,bigint,integer) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_wake() TO service_role;
-GRANT EXECUTE ON FUNCTION notify.xnovu_workflow(uuid,text) TO service_role;
 GRANT USAGE ON SCHEMA notify TO authenticated;
 GRANT USAGE ON SCHEMA notify TO service_role;
 GRANT USAGE ON SEQUENCE notify.ent_notification_id_seq TO service_role;

@@ -15,6 +15,8 @@ SELECT p.oid::regprocedure::text AS signature, p.proname::text AS name, p.prosec
 FROM pg_proc p WHERE p.pronamespace = 'notify'::regnamespace ORDER BY 1"""
 SENDERS = {"enqueue", "xnovu_misfit", "xnovu_refuse_unknown"}
 """The only ones that work in their caller's own right."""
+PLAIN = {"transaction_id", "xnovu_told"}
+"""For stages, too, but computed of what it is given."""
 UUID = "'00000000-0000-0000-0000-000000000000'"
 KEY = (
     '{"id": 1, "enterprise_id": "acme", "generation": 0, "claims": 1, "token": "x", "payload": {},'

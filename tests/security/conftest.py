@@ -62,7 +62,7 @@ def let_in(dsn: str) -> None:
     for login, group in LOGINS.items():
         name = sql.Identifier(login)
         with psycopg.connect(dsn, autocommit=True) as connection:
-            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [login]).fetchone():
+            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login]).fetchone():
                 continue
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(PASSWORD))

@@ -127,7 +127,7 @@ def test_a_name_of_ones_own_never_stands_for_another(
     if login == "sender":
         attacker.execute("INSERT INTO notify.ent_notification (enterprise_id) VALUES (%s)", [ACME])
         attacker.execute("UPDATE notify.ent_notification SET notification_status = 'RETRACTED'")
-        attacker.execute("SELECT notify.enqueue('[{\"tags\": []}]')")
+        attacker.execute("SELECT notify.enqueue(%s)", [f'[{{"enterprise_id": "{ACME}"}}]'])
     if login == "stage":
         house.run("INSERT INTO notify.ent_notification (enterprise_id) VALUES (%s)", ACME)
         attacker.execute("SELECT notify.claim(9, 60, gen_random_uuid())")
