@@ -18,6 +18,27 @@ NOBODY = "unknown"
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
+MISADDRESSED = "misaddressed"
+"""The code of a message whose address, id and body do not agree: it is nobody's."""
+
+
+class Address(NamedTuple):
+    """
+    Where a message came in, such as its subject: whose it is and, where that tells it, what.
+
+    ``stage`` is that of a dead letter.
+    """
+
+    enterprise_id: str
+    kind: str | None = None
+    stage: str | None = None
+
+    def agrees(self, event: Event) -> bool:
+        """Whether this is where such an event belongs."""
+        stage = event.failure.stage if isinstance(event, Rejected) else None
+        said = Address(event.enterprise_id, event.kind, stage)
+        return said == (self if self.kind else said._replace(enterprise_id=self.enterprise_id))
+
 
 class Envelope(NamedTuple, Generic[E_co]):
     """An event on its way. ``express`` ones, and what they cause, go before others that wait."""
@@ -48,20 +69,31 @@ class Envelope(NamedTuple, Generic[E_co]):
         return headers, self.event.to_json()
 
 
-def decode(headers: Mapping[str, str], body: bytes) -> Envelope[Event]:
+def decode(
+    headers: Mapping[str, str], body: bytes, address: Address | None = None
+) -> Envelope[Event]:
     """
-    Read an envelope.
+    Read an envelope that came in at an address; None: the transport has none.
 
     Raises:
-        Permanent: ``unreadable``, whatever the reason; never anything else.
+        Permanent: ``unreadable``, whatever the reason, or ``misaddressed``: its address, its id and
+            its body are not about the same row. Never anything else.
     """
     try:
         kind = headers["id"].split(":", 1)[0]
         event = KINDS[kind].of_json(body)
-        return Envelope(event, headers.get("traceparent", ""), is_express(headers))
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"
         raise Permanent(reason, code="unreadable") from error
+    if not f"{headers['id']}/".startswith(f"{kind}:{event.key}/"):
+        raise _misaddressed("its id names another row than its body")
+    if address and not address.agrees(event):
+        raise _misaddressed("its subject names another enterprise, kind or stage than its body")
+    return Envelope(event, headers.get("traceparent", ""), is_express(headers))
+
+
+def _misaddressed(why: str) -> Permanent:
+    return Permanent(f"the message contradicts itself: {why}", code=MISADDRESSED)
 
 
 def is_express(headers: Mapping[str, str]) -> bool:
@@ -69,20 +101,27 @@ def is_express(headers: Mapping[str, str]) -> bool:
     return "express" in headers
 
 
-def key_of(headers: Mapping[str, str]) -> Key | None:
+def key_of(headers: Mapping[str, str], address: Address | None = None) -> Key | None:
     """Which row a message is about, read from its id alone; None if even that says nothing."""
     try:
-        return Key.parse(headers["id"].split(":", 1)[1])
-    except (KeyError, IndexError, ValueError):
+        kind, _, rest = headers["id"].partition(":")
+        key = Key.parse(rest)
+    except (KeyError, ValueError):
         return None
+    fits = address is None or (address.enterprise_id, address.kind or kind) == (key[0], kind)
+    return key if fits else None
 
 
-def about(headers: Mapping[str, str], body: bytes) -> Key | None:
-    """Which row a message is about: as its body says, else its id; None if neither names one."""
+def about(headers: Mapping[str, str], body: bytes, address: Address | None = None) -> Key | None:
+    """
+    Which row a message is about: as its body says, else its id.
+
+    None if neither names one, and for what contradicts itself.
+    """
     try:
-        return row_of(decode(headers, body).event)
-    except Permanent:
-        return key_of(headers)
+        return row_of(decode(headers, body, address).event)
+    except Permanent as error:
+        return None if error.code == MISADDRESSED else key_of(headers, address)
 
 
 def row_of(event: Event) -> Key | None:
@@ -91,15 +130,21 @@ def row_of(event: Event) -> Key | None:
 
 
 def dead_letter(
-    headers: Mapping[str, str], body: bytes, failure: Failure, *, whole: bool = True
+    headers: Mapping[str, str],
+    body: bytes,
+    failure: Failure,
+    *,
+    whole: bool = True,
+    address: Address | None = None,
 ) -> Envelope[Event]:
     """
     An ordinary event that tells of a message given up; ``whole`` has it carry the original bytes.
 
-    Whoever gives up the same message for the same stage names it the same.
+    Whoever gives up the same message for the same stage names it the same. One that names no row is
+    filed under the enterprise at whose address the message came in.
     """
-    row = about(headers, body)
-    key = row or Key(NOBODY, 0, 0, 0)
+    row = about(headers, body, address)
+    key = row or Key(address.enterprise_id if address else NOBODY, 0, 0, 0)
     rejected = Rejected(
         **key._asdict(),
         nameless=row is None,

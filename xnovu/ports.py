@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 from xnovu.connection import Connection
-from xnovu.envelope import Envelope
+from xnovu.envelope import Address, Envelope
 from xnovu.errors import Permanent, XNovuError
 from xnovu.events import (
     Captured,
@@ -26,11 +26,16 @@ HANDOVER = 10.0
 
 
 class Delivery(NamedTuple):
-    """One message as it arrived, still sealed. ``attempt`` counts from 1."""
+    """
+    One message as it arrived, still sealed. ``attempt`` counts from 1.
+
+    ``address`` is where it came in, for the message to agree with; None: there was none to choose.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     attempt: int
+    address: Address | None = None
 
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]

@@ -45,7 +45,7 @@ class _Slip:
     def key(self) -> Key | None:
         if self.envelope:
             return row_of(self.envelope.event)
-        return about(self.delivery.headers, self.delivery.body)
+        return about(self.delivery.headers, self.delivery.body, self.delivery.address)
 
     def settled(self) -> Fate:
         """What the source is to do; what is not done, or done and not told, comes again."""
@@ -91,7 +91,7 @@ class Actor:
     def _open(self, delivery: Delivery) -> _Slip:
         slip = _Slip(delivery)
         try:
-            slip.envelope = decode(delivery.headers, delivery.body)
+            slip.envelope = decode(delivery.headers, delivery.body, delivery.address)
         except Permanent as error:
             self._decide([slip], error)
         return slip
@@ -204,4 +204,5 @@ class Actor:
     def _letter(self, slip: _Slip, fate: Dead, *, whole: bool = True) -> Envelope[Event]:
         delivery = slip.delivery
         failure = fate.failure(self.stage.name, delivery.attempt, self.now())
-        return dead_letter(delivery.headers, delivery.body, failure, whole=whole)
+        headers, body, address = delivery.headers, delivery.body, delivery.address
+        return dead_letter(headers, body, failure, whole=whole, address=address)

@@ -108,7 +108,7 @@ async def test_headers_and_body_arrive_as_they_were(transport: Transport, mailbo
         await transport.publish([envelope])
         await eventually(lambda: arrived)
     headers, body = envelope.encode()
-    assert arrived == [Delivery(headers, body, 1)]
+    assert [delivery[:3] for delivery in arrived] == [(headers, body, 1)]
 
 
 async def test_a_publisher_answers_for_each_envelope(bench: Bench, mailbox: str):
@@ -239,7 +239,7 @@ async def test_a_foreign_message_arrives_untouched_beside_its_neighbours(
         await published(bench.transport, 2)
         await eventually(lambda: len(arrived) == 3)
         await settled(bench.transport, mailbox)
-    assert Delivery({}, b"{not json", 1) in arrived
+    assert ({}, b"{not json", 1) in [delivery[:3] for delivery in arrived]
 
 
 async def test_the_same_envelope_twice_is_one_message(transport: Transport, mailbox: str):
@@ -315,7 +315,8 @@ async def test_any_enterprise_gets_its_messages(
     async with running(transport, mailbox, keep):
         await transport.publish([captured(1, enterprise_id=enterprise)])
         await eventually(lambda: arrived)
-    assert decode(arrived[0].headers, arrived[0].body).enterprise_id == enterprise
+    headers, body, _, address = arrived[0]
+    assert decode(headers, body, address).enterprise_id == enterprise
 
 
 async def test_the_backlog_is_what_is_not_settled(transport: Transport, mailbox: str):

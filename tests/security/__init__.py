@@ -1,0 +1,1 @@
+"""Nobody gets in: what a forger tries, and what becomes of it."""

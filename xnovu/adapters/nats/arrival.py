@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nats.aio.msg import Msg
 
+from xnovu.adapters.nats.topology import address_of
 from xnovu.ports import Delivery
 
 MESSAGE_ID = "Nats-Msg-Id"
@@ -12,11 +13,11 @@ ATTEMPTS = "attempts"
 
 
 def delivery(message: Msg) -> Delivery:
-    """The message as the port has it; its id travels as JetStream's own."""
+    """The message as the port has it; its id travels as JetStream's own, its subject says whose."""
     headers = plain(message.headers)
     attempt = attempts_before(headers) + count_of(message)
     headers.pop(ATTEMPTS, None)
-    return Delivery(headers, message.data, attempt)
+    return Delivery(headers, message.data, attempt, address_of(message.subject))
 
 
 def plain(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from nats.js.api import (
     AckPolicy,
@@ -16,6 +16,7 @@ from nats.js.api import (
 )
 
 from xnovu.adapters.nats.options import NatsOptions
+from xnovu.envelope import NOBODY, Address
 from xnovu.errors import ConfigurationError, Permanent
 from xnovu.events import KINDS, Captured, Event, Hydrated, Rejected, Triggered
 from xnovu.policy import Policy
@@ -37,6 +38,8 @@ ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 """Where it says so: of each stream and consumer (io.nats.jetstream.advisory.v1.max_deliver)."""
 FLOWING = frozenset(each.kind for each in (Captured, Hydrated, Triggered))
 """The kinds of which some may go before others: what leads to a notification's being sent."""
+ELSEWHERE = Address(NOBODY, "?")
+"""Where nothing of ours belongs: no message agrees with it."""
 OURS = "a mailbox of XNovu"
 """Every consumer's description: of others' we tell nothing."""
 
@@ -153,6 +156,28 @@ def subject_of(prefix: str, event: Event, *, express: bool = False) -> str:
     stage = [_token(event.failure.stage)] if isinstance(event, Rejected) else []
     lane = [Lane.EXPRESS] if express and event.kind in FLOWING else []
     return ".".join([prefix, event.kind, *stage, _token(event.enterprise_id), *lane])
+
+
+@lru_cache(4096)
+def address_of(subject: str) -> Address:
+    """
+    What a subject says of a message; of a copy's, only whose it is.
+
+    The reverse of :func:`subject_of`, whatever the prefix; ELSEWHERE for any other subject.
+    """
+    match subject.split("."):
+        case [_, kind, _, _, whose, _] if kind == LATER:
+            return Address(_text(whose))
+        case [_, kind, stage, whose] if kind == Rejected.kind:
+            return Address(_text(whose), kind, _text(stage))
+        case [_, kind, whose] | [_, kind, whose, Lane.EXPRESS] if kind != Rejected.kind:
+            return Address(_text(whose), kind)
+        case _:
+            return ELSEWHERE
+
+
+def _text(level: str) -> str:
+    return "" if level == "%" else unquote(level)
 
 
 @lru_cache(4096)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from xnovu.adapters.nats.arrival import attempts_before, plain
 from xnovu.adapters.nats.connection import Broker
-from xnovu.adapters.nats.topology import OURS, mailbox_of
+from xnovu.adapters.nats.topology import OURS, address_of, mailbox_of
 from xnovu.envelope import dead_letter, is_dead_letter
 from xnovu.errors import Permanent
 from xnovu.events import Failure
@@ -91,8 +91,9 @@ class Undertaker:
             return True
         failure = _failure(advisory, attempts_before(headers) + advisory.deliveries, at)
         log.error("%s: %s: %s", advisory, failure.stage, failure.message)
+        address = address_of(corpse.subject or "")
         for whole in (True, False):
-            letter = dead_letter(headers, body, failure, whole=whole)
+            letter = dead_letter(headers, body, failure, whole=whole, address=address)
             [error] = await self.publisher.publish([letter])
             if not isinstance(error, Permanent):
                 return error is None

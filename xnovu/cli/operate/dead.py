@@ -95,7 +95,8 @@ class _Deed:
     wanted: Wanted
 
     async def send_again(self, found: Sequence[Letter], payload: Mapping[str, Any] | None) -> int:
-        keys = list(dict.fromkeys(letter.rejected.key for letter in found))
+        named = (letter.rejected for letter in found if not letter.rejected.nameless)
+        keys = list(dict.fromkeys(rejected.key for rejected in named))
         payloads = {} if payload is None else dict.fromkeys(keys, payload)
         sent = await self.store.redrive(keys, who=self.who, payloads=payloads)
         details = {**self.wanted.told(), "edited": payload is not None}

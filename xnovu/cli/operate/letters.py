@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from xnovu.adapters.nats.archive import Archive, Kept, Selection
+from xnovu.adapters.nats.topology import address_of
 from xnovu.adapters.nats.visit import visiting
 from xnovu.compose.kit import nats_url
 from xnovu.compose.settings import Settings
@@ -64,7 +65,7 @@ async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> 
 def _letter(kept: Kept) -> Letter | None:
     """None for what somebody else has put there."""
     try:
-        event = decode(kept.headers, kept.body).event
+        event = decode(kept.headers, kept.body, address_of(kept.subject)).event
     except Permanent:
         return None
     return Letter(kept.number, kept.at, event) if isinstance(event, Rejected) else None
