@@ -36,9 +36,9 @@ class NovuOptions(BaseModel):
     ``remembered`` seconds: Novu keeps its activity for a day at least.
 
     ``metadata`` is the key of the payload under which a notification's id, enterprise_id, name,
-    channels, tags and workflow_version travel, for which Novu's contract has no field. If the
-    payload has that key already, it is left as it is; "" sends none. A workflow whose payload
-    schema forbids additional properties needs it off.
+    channels, tags and workflow_version travel, for which Novu's contract has no field. What a
+    payload has under that key itself is replaced; "" sends none. A workflow whose payload schema
+    forbids additional properties needs it off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -41,7 +41,7 @@ class Event:
 
 
 def event_of(call: Trigger, metadata: str) -> Event | Permanent:
-    """A call as Novu's TriggerEventRequestDto; payload and overrides go unchanged."""
+    """A call as Novu's TriggerEventRequestDto; what it is made of goes unchanged."""
     if len(call.recipients) > MAX_RECIPIENTS:
         reason = f"{len(call.recipients)} recipients in one call; Novu takes {MAX_RECIPIENTS}"
         return Permanent(reason, code="too_many_recipients")
@@ -62,7 +62,8 @@ def event_of(call: Trigger, metadata: str) -> Event | Permanent:
 
 
 def _payload(notification: Notification, metadata: str) -> dict[str, Any]:
-    if not metadata or metadata in notification.payload:
+    """With our own word on whose it is, which nobody's payload can replace."""
+    if not metadata:
         return notification.payload
     shown = {
         "id": notification.id,

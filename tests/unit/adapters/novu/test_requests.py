@@ -112,9 +112,12 @@ def test_what_the_contract_has_no_field_for_travels_in_the_payload() -> None:
     }
 
 
-def test_a_payload_that_has_the_metadata_key_keeps_its_own_value() -> None:
-    made = call(7, {"_xnovu": "mine"}, tags=("x",))
-    assert body_of(event_of(made, "_xnovu"))["payload"] == {"_xnovu": "mine"}
+@given(own=st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_what_a_payload_says_of_itself_under_our_key_is_replaced(own: object) -> None:
+    """Else one enterprise's user had Novu's workflows see another enterprise."""
+    made = call(7, {"_xnovu": own, "a": 1})
+    said = body_of(event_of(made, "_xnovu"))["payload"]
+    assert said == {"_xnovu": {"id": 7, "enterprise_id": "acme"}, "a": 1}
 
 
 def test_the_row_is_not_changed_by_what_is_added() -> None:
