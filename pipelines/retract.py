@@ -47,7 +47,7 @@ class Retract:
     async def handle(self, batch: Sequence[Envelope[RetractRequested]]) -> Sequence[Result]:
         events = {envelope.event.key: envelope.event for envelope in batch}
         standing = await self._store.begin_retraction(list(events), self._times)
-        calls = {key: _calls(events[key], row) for key, row in standing.items()}
+        calls = {key: _calls(row) for key, row in standing.items()}
         answers = await self._answers(calls, standing)
         verdicts = {
             key: _verdict(row, [answers[key, call] for call in calls[key]])
@@ -84,11 +84,11 @@ class Retract:
         return {each.key: each for each in told}
 
 
-def _calls(event: RetractRequested, row: Retracted) -> Sequence[Recall]:
-    """What there is to take back; nothing where the outcome is known."""
+def _calls(row: Retracted) -> Sequence[Recall]:
+    """What there is to take back by what its row says; nothing where the outcome is known."""
     if row.outcome:
         return ()
-    named = parts(event.transaction_id, event.recipients)
+    named = parts(row.transaction_id, row.recipients)
     return [Recall(name, len(people)) for name, people in named]
 
 

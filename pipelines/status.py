@@ -1,20 +1,41 @@
 """Status: tell the database how each notification ended, and the world that it did."""
 
+import re
 from collections.abc import Sequence
 
 from faststream import FastStream
 
+from xnovu import events
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.errors import still_locked
-from xnovu.events import Captured, Hydrated, Key, Locked, Rejected, StatusChanged, Triggered
+from xnovu.errors import Permanent, still_locked
+from xnovu.events import (
+    UNCONFIRMED,
+    Captured,
+    Failure,
+    Hydrated,
+    Key,
+    Locked,
+    Recorded,
+    Rejected,
+    Triggered,
+    Unconfirmed,
+)
 from xnovu.policy import Done, Result
 from xnovu.ports import Outcome, Store
+from xnovu.redaction import redact
 
 Ended = Triggered | Rejected
 
 LEADING = {"ingest": Captured.kind, "hydrate": Captured.kind, "trigger": Hydrated.kind}
 """The stages whose giving up ends a row, with the kind of event that each reads."""
+
+UNSENT = Permanent(
+    "it is said to be sent, and no send record says that anybody began to", code=UNCONFIRMED
+)
+CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+MOST = 20
+"""Violations of one failure that are written to its row."""
 
 
 class Record:
@@ -37,16 +58,18 @@ def _concerns_a_row(event: Ended) -> bool:
     """
     Whether it says how the row has ended.
 
-    Only the letter of a stage that leads to its being sent does, about what that stage reads. Any
-    other is a letter, and no more: a consumer's, whatever it is called, or one that names no row.
+    Only the letter of a stage that leads to its being sent does, about what that stage reads of
+    that row. Any other is a letter, and no more: a consumer's, whatever it is called, one that
+    names no row, or one about what its row does not confirm.
     """
     match event:
         case Triggered():
             return True
-        case Rejected(failure=failure, original_id=original, nameless=nameless):
+        case Rejected(nameless=True) | Rejected(failure=Failure(code=events.UNCONFIRMED)):
+            return False
+        case Rejected(failure=failure, original_id=original):
             reads = LEADING.get(failure.stage)
-            its_own = original is None or original.partition(":")[0] == reads
-            return bool(reads and its_own and not nameless)
+            return bool(reads) and original in (None, f"{reads}:{event.key}")
 
 
 def _row(key: Key) -> Key:
@@ -59,13 +82,28 @@ def _outcome(event: Ended) -> Outcome:
         case Triggered():
             return Outcome(event.key)
         case Rejected(failure=failure):
-            return Outcome(event.key, failure)
+            return Outcome(event.key, _fit_to_write(failure))
 
 
-def _told(recorded: StatusChanged | Locked | None) -> Result:
+def _fit_to_write(failure: Failure) -> Failure:
+    """Whoever wrote it: short, and without what looks private."""
+    known = CODE.fullmatch(failure.code)
+    violations = tuple(redact(each, foreign=False) for each in failure.violations[:MOST])
+    return failure.model_copy(
+        update={
+            "code": failure.code if known else "unknown",
+            "message": redact(failure.message, foreign=False),
+            "violations": violations,
+        }
+    )
+
+
+def _told(recorded: Recorded | None) -> Result:
     match recorded:
         case None:
             return Done()
+        case Unconfirmed():
+            return UNSENT
         case Locked():
             return still_locked()
         case change:

@@ -10,7 +10,7 @@ from faststream import FastStream
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear, XNovuError
-from xnovu.events import Hydrated, Key, Triggered
+from xnovu.events import UNCONFIRMED, Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider, Store
 from xnovu.ports import Trigger as Call
@@ -21,6 +21,10 @@ Answer = XNovuError | None
 
 SOON = 0.05
 """Seconds after which a row is asked for again whose sender has just ended."""
+
+_BY_ITSELF = Retryable(
+    "another message says otherwise of the same row", code="being_sent", after=SOON, bounded=False
+)
 
 FORGOTTEN = (
     "it may have been sent, so long ago that the provider may not know of it any more:"
@@ -38,6 +42,12 @@ class _Outcome(NamedTuple):
 
 
 UNSENT, UNCLEAR = "unsent", "unclear"
+
+_DIFFERS = Permanent(
+    "its row has other recipients, another workflow or another transaction id: nothing was sent;"
+    " the row is sent as it is now once its claim has lapsed",
+    code=UNCONFIRMED,
+)
 
 
 class Trigger:
@@ -61,16 +71,25 @@ class Trigger:
 
     async def handle(self, batch: Sequence[Envelope[Hydrated]]) -> Sequence[Result]:
         until, before = asyncio.get_running_loop().time() + self._times.lease, slept()
-        envelopes = {envelope.event.key: envelope for envelope in batch}
-        sending = await self._store.begin_send(list(envelopes), self._times)
+        envelopes: dict[Key, Envelope[Hydrated]] = {}
+        for envelope in batch:
+            envelopes.setdefault(envelope.event.key, envelope)
+        said = {key: envelope.event.notification for key, envelope in envelopes.items()}
+        sending = await self._store.begin_send(list(envelopes), self._times, said)
         outcomes = {key: _unasked(begun) for key, begun in sending.verdicts.items()}
         asked = {key: envelopes[key] for key, outcome in outcomes.items() if outcome is None}
         told = {key: outcome for key, outcome in outcomes.items() if outcome}
         told |= _gone(envelopes, sending)
         told |= await self._ask(asked, sending, until - (slept() - before))
         await self._end(sending, told)
-        # The first copy in a batch stands for all; what is no longer to be sent is done with.
-        return [told.pop(e.event.key, _Outcome(Done())).result for e in batch]
+        # The first copy in a batch stands for all that say the same; what is no longer to be sent
+        # is done with.
+        return [
+            told.pop(e.event.key, _Outcome(Done())).result
+            if e.event.notification.is_sent_as(said[e.event.key])
+            else _BY_ITSELF
+            for e in batch
+        ]
 
     async def _ask(
         self, asked: Mapping[Key, Envelope[Hydrated]], sending: Sending, until: float
@@ -99,6 +118,8 @@ class Trigger:
 def _unasked(begun: Begun) -> _Outcome | None:
     """What becomes of a row that the provider need not be asked about; None if it must be."""
     match begun.verdict:
+        case Verdict.DIFFERS:
+            return _Outcome(_DIFFERS)
         case Verdict.LATE:
             return _Outcome(Expired("its deadline has passed"), UNSENT)
         case Verdict.BUSY:

@@ -1,10 +1,13 @@
 """Things to test with. Every argument has a default; name only what the test is about."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from xnovu.envelope import Envelope
 from xnovu.events import Captured, Event, Notification
+from xnovu.ports import Outcome, Store
+from xnovu.sending import SendTimes
 
 ENTERPRISE = "acme"
 
@@ -30,3 +33,10 @@ def captured(id: int = 1, *, trace: str = "", **overrides: Any) -> Envelope[Even
 def namespace() -> dict[str, str]:
     """Subjects and streams that nobody else has."""
     return {"prefix": f"t{uuid4().hex[:8]}"}
+
+
+async def recorded(store: Store, outcomes: Sequence[Outcome]) -> Sequence[Any]:
+    """What the store says of outcomes, where what is SENT was begun, as it is by those who send."""
+    if sent := [outcome.key for outcome in outcomes if not outcome.failure]:
+        await store.begin_send(sent, SendTimes())
+    return await store.record(outcomes)

@@ -45,6 +45,9 @@ class Limits:
     ``weight`` is its part of what is sent, beside others with 1; ``concurrency`` how many of its
     rows may be PROCESSING at once, ``rate`` how many may be claimed per second (None: any number).
     A workflow has a ``concurrency``, and the ``priority`` of what states none.
+
+    Each recipient of an enterprise begins with its ``recipient_prefix``, and its overrides have no
+    other keys than those of ``overrides_allowed`` (None: any).
     """
 
     enterprise_id: str
@@ -53,6 +56,8 @@ class Limits:
     concurrency: int | None = None
     rate: float | None = None
     priority: int | None = None
+    recipient_prefix: str | None = None
+    overrides_allowed: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from xnovu.errors import Permanent
-from xnovu.events import KINDS, Event, Failure, Key, Rejected
+from xnovu.events import KINDS, Event, Failure, Hydrated, Key, Rejected
 
 NOBODY = "unknown"
 """Whose a message is that does not even say so in its headers."""
@@ -87,6 +87,8 @@ def decode(
         raise Permanent(reason, code="unreadable") from error
     if not f"{headers['id']}/".startswith(f"{kind}:{event.key}/"):
         raise _misaddressed("its id names another row than its body")
+    if isinstance(event, Hydrated) and event.key[:2] != event.notification.row:
+        raise _misaddressed("it carries the notification of another row")
     if address and not address.agrees(event):
         raise _misaddressed("its subject names another enterprise, kind or stage than its body")
     return Envelope(event, headers.get("traceparent", ""), is_express(headers))

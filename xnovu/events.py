@@ -63,6 +63,15 @@ class Locked(NamedTuple):
     key: Key
 
 
+class Unconfirmed(NamedTuple):
+    """A row that was told to be sent, and of which no send record says that anybody began to."""
+
+    key: Key
+
+
+UNCONFIRMED = "unconfirmed"
+"""The code of a message of which its row says otherwise: it ends no row."""
+
 TRANSACTION_ID = "1 to 255 of A-Z a-z 0-9 . _ : -, with a letter or digit among them"
 """What a transaction id is, in words: safe in a header and as one step of a URL's path."""
 
@@ -104,6 +113,19 @@ class Notification(_Frozen):
     channels: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     workflow_version: str | None = None
+
+    @property
+    def row(self) -> tuple[str, int]:
+        """Its enterprise's id and its own."""
+        return self.enterprise_id, self.id
+
+    def is_sent_as(self, other: "Notification") -> bool:
+        """Whether both go to the same people, by the same workflow, under the same name."""
+        return (self.transaction_id, self.workflow_key, self.recipients) == (
+            other.transaction_id,
+            other.workflow_key,
+            other.recipients,
+        )
 
 
 class Failure(_Frozen):
@@ -198,11 +220,16 @@ class StatusChanged(Event):
         return f"{self.key}/{self.status}"
 
 
+Recorded = StatusChanged | Locked | Unconfirmed
+"""What a store says of a row of which it was told that it has ended."""
+
+
 class Rejected(Event):
     """
     A stage gave the notification up; this is also the dead letter, with the original bytes.
 
-    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing.
+    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing. A
+    letter about what its row does not confirm is not the one that may end that row.
     """
 
     kind = "dead"
@@ -214,7 +241,8 @@ class Rejected(Event):
 
     @property
     def identity(self) -> str:
-        return f"{self.key}/{self.failure.stage}"
+        kept_apart = f"/{UNCONFIRMED}" if self.failure.code == UNCONFIRMED else ""
+        return f"{self.key}/{self.failure.stage}{kept_apart}"
 
 
 KINDS: dict[str, type[Event]] = {

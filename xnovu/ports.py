@@ -2,25 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Address, Envelope
 from xnovu.errors import Permanent, XNovuError
-from xnovu.events import (
-    Captured,
-    Event,
-    Failure,
-    Key,
-    Locked,
-    Notification,
-    StatusChanged,
-    Workflow,
-)
+from xnovu.events import Captured, Event, Failure, Key, Notification, Recorded, Workflow
 from xnovu.policy import Fate, Policy
 from xnovu.retraction import Recaller, Retractions
 from xnovu.sending import Sending, SendTimes
 
+NOTHING: Mapping[Key, Notification] = MappingProxyType({})
 HANDOVER = 10.0
 """Seconds within which claimed rows are handed over; after that their claimer is taken for dead."""
 
@@ -150,11 +143,18 @@ class WakeUps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row and its workflow as the database has them; ``workflow`` is None if there is none."""
+    """
+    A row and its workflow as the database has them; ``workflow`` is None if there is none.
+
+    Its enterprise is restricted to recipients that begin with ``recipient_prefix`` and to the keys
+    ``overrides_allowed`` in overrides; None: it is not.
+    """
 
     key: Key
     notification: Notification
     workflow: Workflow | None
+    recipient_prefix: str | None = None
+    overrides_allowed: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +225,14 @@ class Store(Retractions, Protocol):
         """
         ...
 
-    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
+    async def begin_send(
+        self, keys: Sequence[Key], times: SendTimes, said: Mapping[Key, Notification] = NOTHING
+    ) -> Sending:
         """
         Ask what may be done with rows in hand, and write who is about to send which.
+
+        Where the row goes otherwise than is ``said`` of it (to whom, by which workflow, under which
+        transaction id) it DIFFERS, and nothing is written of it.
 
         What is given to this call is nobody else's for ``times.lease`` seconds from before it:
         only then may it be sent. Claims are kept for ``times.hold`` seconds at least. Deadlines go
@@ -247,11 +252,12 @@ class Store(Retractions, Protocol):
         """
         ...
 
-    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged | Locked]:
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[Recorded]:
         """
         Write how notifications ended, by compare-and-set; return what is now so.
 
-        SENT needs the row PROCESSING in the same generation, FAILED also under the same claim.
+        SENT needs the row PROCESSING in the same generation, and its send record, without which it
+        is Unconfirmed; FAILED needs the row PROCESSING under the same claim.
         Told again what it has already written, it writes nothing and returns the same event, so
         that a crash between the two cannot swallow it. A row that has ended otherwise is left out.
         No lock is waited for: what is told as Locked is to be told again. What the database refuses

@@ -66,12 +66,14 @@ class Retracted:
 
     ``previous`` is its status when it was taken back, ``seconds`` how long it takes until all that
     was sent of it surely shows (0: it does by now), ``outcome`` what the retraction achieved, if
-    that is known: what nobody has begun to send is stopped.
+    that is known: what nobody has begun to send is stopped. It went to so many ``recipients``.
     """
 
     previous: Status
     seconds: float
     outcome: Retraction | None = None
+    transaction_id: str = ""
+    recipients: int = 0
 
 
 class Retractions(Protocol):

@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     """It is past its deadline, but may have been sent before: look it up, and do not send it."""
     FORGOTTEN = "forgotten"
     """It may have been sent so long ago that the provider may not know of it: never send it."""
+    DIFFERS = "differs"
+    """Its row says otherwise: never send what is in hand. The row comes again as it is now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.builders import recorded
 from tests.conformance.project import NAME, NEVER, WORKFLOW, Project
 from xnovu.desk import Search
 from xnovu.errors import Permanent
@@ -133,8 +134,8 @@ async def test_what_comes_too_late_is_not_sent(store: SqlStore) -> None:
 async def test_what_ended_is_written_once_and_told_again(store: SqlStore) -> None:
     sent, failed = await claimed(store, 2)
     outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
-    first = await store.record(outcomes)
-    assert await store.record(outcomes) == first
+    first = await recorded(store, outcomes)
+    assert await recorded(store, outcomes) == first
     assert {change.notification_id: change.status for change in first} == {
         sent.notification_id: Status.SENT,
         failed.notification_id: Status.FAILED,
@@ -172,7 +173,7 @@ async def test_what_is_taken_back_is_told_to_who_asks(
     assert stood == Retracted(Status.PROCESSING, 0.0, Retraction.STOPPED), "nobody had begun"
     (told,) = await store.record_retractions({asked.key: Retraction.STOPPED})
     assert (told.status, told.retraction) == (Status.RETRACTED, Retraction.STOPPED)
-    assert list(await store.record([Outcome(key)])) == [], "a retraction wins every race"
+    assert list(await recorded(store, [Outcome(key)])) == [], "a retraction wins every race"
 
 
 async def test_what_may_be_under_way_when_it_is_taken_back_is_not_said_to_be_stopped(
@@ -196,7 +197,7 @@ async def test_another_enterprises_rows_are_not_found(
         stolen = key._replace(enterprise_id=globex)
         assert await others.load([stolen]) == {}
         assert (await others.begin_send([stolen], TIMES)).verdicts == {}
-        assert list(await others.record([Outcome(stolen)])) == []
+        assert list(await recorded(others, [Outcome(stolen)])) == []
         assert list(await others.retract([stolen])) == []
     assert (await store.begin_send([key], TIMES)).verdicts == {key: Begun(Verdict.SEND)}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import recorded
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     ACME,
@@ -233,7 +234,7 @@ class TestRelease:
         stale = (key._replace(claims=0), key._replace(claims=2), key._replace(generation=1))
         await bench.store.release([others(key), *stale])
         assert list(await bench.store.claim(1, LONG)) == []
-        await bench.store.record([Outcome(key)])
+        await recorded(bench.store, [Outcome(key)])
         await bench.store.release([key])
         assert list(await bench.store.claim(1, LONG)) == []
 
@@ -307,7 +308,7 @@ class TestOneEnterprise:
         mine = bench.only(ACME)
         assert await mine.load([key]) == {}
         assert (await mine.begin_send([key], SendTimes())).verdicts == {}
-        assert list(await mine.record([Outcome(key)])) == []
+        assert list(await recorded(mine, [Outcome(key)])) == []
         assert list(await mine.retract([key])) == []
         assert await mine.history(key.notification_id) is None
         assert await mine.load([others(others(key))]) == {}
@@ -330,7 +331,7 @@ class TestFailed:
         (theirs,) = await claimed(bench, enterprise_id=GLOBEX)
         other = FAILURE.model_copy(update={"code": "expired"})
         await bench.store.record([Outcome(first, FAILURE)])
-        await bench.store.record([Outcome(second, other), Outcome(theirs, FAILURE)])
+        await recorded(bench.store, [Outcome(second, other), Outcome(theirs, FAILURE)])
         assert await found(bench) == [first, second, theirs]
         assert await found(bench, enterprise_id=ACME) == [first, second]
         assert await found(bench, enterprise_id=ACME, code="expired") == [second]

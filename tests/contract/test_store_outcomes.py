@@ -1,5 +1,6 @@
 """What every store promises of rows in hand: whole, ended once, of one enterprise."""
 
+from tests.builders import recorded
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     ACME,
@@ -9,11 +10,13 @@ from tests.contract.store_fixtures import (
     Bench,
     claimed,
     enterprise,
+    from_now,
     insert,
     others,
 )
-from xnovu.events import Failure, Key, Status, Workflow
+from xnovu.events import Failure, Key, Status, Unconfirmed, Workflow
 from xnovu.ports import Outcome
+from xnovu.sending import SendTimes
 
 bench = store_fixtures.bench
 
@@ -96,7 +99,7 @@ class TestLoad:
 class TestRecord:
     async def test_writes_sent(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
-        (event,) = await bench.store.record([Outcome(key)])
+        (event,) = await recorded(bench.store, [Outcome(key)])
         row = await bench.row(key.notification_id)
         assert str(row["notification_status"]) == "SENT"
         assert row["processed_at"]
@@ -118,60 +121,89 @@ class TestRecord:
     async def test_told_again_gives_the_same_event_and_writes_nothing(self, bench: Bench) -> None:
         sent, failed = await claimed(bench, 2)
         outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
-        first = await bench.store.record(outcomes)
+        first = await recorded(bench.store, outcomes)
         rows = [await bench.row(key.notification_id) for key in (sent, failed)]
-        assert list(await bench.store.record(outcomes)) == list(first)
+        assert list(await recorded(bench.store, outcomes)) == list(first)
         assert [await bench.row(key.notification_id) for key in (sent, failed)] == rows
 
     async def test_takes_sent_from_a_stale_claim(self, bench: Bench) -> None:
         (stale,) = await claimed(bench, lease=0.0)
+        await bench.store.begin_send([stale], SendTimes(1e-6, 0.0))
+        await bench.change(stale.notification_id, claimed_until=from_now(-1))
         (current,) = await bench.store.claim(1, LONG)
-        (event,) = await bench.store.record([Outcome(stale)])
+        (event,) = await recorded(bench.store, [Outcome(stale)])
         assert event.status is Status.SENT
         assert event.key == current.captured.key, "one fact has one name, whoever states it"
-        assert list(await bench.store.record([Outcome(current.captured.key)])) == [event]
+        assert list(await recorded(bench.store, [Outcome(current.captured.key)])) == [event]
+
+    async def test_does_not_believe_that_it_was_sent_where_nobody_has_begun(
+        self, bench: Bench
+    ) -> None:
+        """A forged word of success is told apart from what ended otherwise, and ends nothing."""
+        forged, ours, failed = await claimed(bench, 3)
+        await bench.store.begin_send([ours], SendTimes())
+        outcomes = [Outcome(forged), Outcome(ours), Outcome(failed), Outcome(failed, FAILURE)]
+        told = {each.key: each for each in await bench.store.record(outcomes)}
+        assert told[forged] == Unconfirmed(forged)
+        assert [told[key].status for key in (ours, failed)] == [Status.SENT, Status.FAILED]
+        row = await bench.row(forged.notification_id)
+        assert str(row["notification_status"]) == "PROCESSING"
+
+    async def test_does_not_take_the_record_of_an_earlier_generation_for_one(
+        self, bench: Bench
+    ) -> None:
+        (key,) = await claimed(bench)
+        await bench.store.begin_send([key], SendTimes(1e-6, 0.0))
+        await bench.store.record([Outcome(key, FAILURE)])
+        (again,) = await bench.store.redrive([key])
+        (claim,) = await bench.store.claim(1, LONG)
+        assert claim.captured.key == again._replace(claims=1)
+        assert list(await bench.store.record([Outcome(key)])) == []
+        [told] = await bench.store.record([Outcome(claim.captured.key)])
+        assert told == Unconfirmed(claim.captured.key)
 
     async def test_refuses_failed_from_a_stale_claim(self, bench: Bench) -> None:
         (stale,) = await claimed(bench, lease=0.0)
         (current,) = await bench.store.claim(1, LONG)
         assert list(await bench.store.record([Outcome(stale, FAILURE)])) == []
         batch = [Outcome(stale, FAILURE), Outcome(current.captured.key, FAILURE)]
-        (event,) = await bench.store.record(batch)
+        (event,) = await recorded(bench.store, batch)
         assert event.status is Status.FAILED
 
     async def test_refuses_another_generation_or_enterprise(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         strange = key._replace(enterprise_id="unknown")
         for wrong in (others(key), key._replace(generation=1), strange):
-            assert list(await bench.store.record([Outcome(wrong), Outcome(wrong, FAILURE)])) == []
+            told = [Outcome(wrong), Outcome(wrong, FAILURE)]
+            assert list(await recorded(bench.store, told)) == []
         assert str((await bench.row(key.notification_id))["notification_status"]) == "PROCESSING"
 
     async def test_never_undoes_a_retraction(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         await bench.store.retract([key])
-        assert list(await bench.store.record([Outcome(key), Outcome(key, FAILURE)])) == []
+        assert list(await recorded(bench.store, [Outcome(key), Outcome(key, FAILURE)])) == []
         row = await bench.row(key.notification_id)
         assert str(row["notification_status"]) == "RETRACTED"
 
     async def test_leaves_out_what_ended_otherwise(self, bench: Bench) -> None:
         sent, failed = await claimed(bench, 2)
-        await bench.store.record([Outcome(sent), Outcome(failed, FAILURE)])
-        assert list(await bench.store.record([Outcome(sent, FAILURE), Outcome(failed)])) == []
+        await recorded(bench.store, [Outcome(sent), Outcome(failed, FAILURE)])
+        assert list(await recorded(bench.store, [Outcome(sent, FAILURE), Outcome(failed)])) == []
 
     async def test_needs_the_row_claimed(self, bench: Bench) -> None:
         (row_id,) = await insert(bench)
-        assert list(await bench.store.record([Outcome(Key(ACME, row_id, 0, 0))])) == []
+        assert list(await recorded(bench.store, [Outcome(Key(ACME, row_id, 0, 0))])) == []
 
     async def test_prefers_sent_where_told_both(self, bench: Bench) -> None:
         (key,) = await claimed(bench)
         batch = [Outcome(key, FAILURE), Outcome(key), Outcome(key), Outcome(key, FAILURE)]
-        (event,) = await bench.store.record(batch)
+        (event,) = await recorded(bench.store, batch)
         assert event.status is Status.SENT
 
     async def test_finds_its_way_in_a_long_batch(self, bench: Bench) -> None:
         keys = await claimed(bench, 300)
         outcomes = [Outcome(key, FAILURE if key.notification_id % 3 else None) for key in keys]
-        events = {event.key: event.status for event in await bench.store.record(outcomes)}
+        events = {event.key: event.status for event in await recorded(bench.store, outcomes)}
         expected = {o.key: Status.FAILED if o.failure else Status.SENT for o in outcomes}
         assert events == expected
 
@@ -182,7 +214,7 @@ class TestRecord:
 class TestRedrive:
     async def test_may_bring_another_payload(self, bench: Bench) -> None:
         first, second = await claimed(bench, 2, payload={"n": 1})
-        await bench.store.record([Outcome(first, FAILURE), Outcome(second, FAILURE)])
+        await recorded(bench.store, [Outcome(first, FAILURE), Outcome(second, FAILURE)])
         await bench.store.redrive([first, second], who="ada", payloads={second: {"n": 2}})
         rows = [await bench.row(key.notification_id) for key in (first, second)]
         assert [row["payload"] for row in rows] == [{"n": 1}, {"n": 2}]
@@ -201,11 +233,11 @@ class TestRedrive:
         assert claim.captured.key == Key(ACME, old.notification_id, 1, 1)
         assert claim.captured.transaction_id != str(name)
         assert claim.captured.claims == 1
-        assert list(await bench.store.record([Outcome(old), Outcome(old, FAILURE)])) == []
+        assert list(await recorded(bench.store, [Outcome(old), Outcome(old, FAILURE)])) == []
 
     async def test_is_done_once_and_only_to_what_failed(self, bench: Bench) -> None:
         failed, sent, processing = await claimed(bench, 3)
-        await bench.store.record([Outcome(failed, FAILURE), Outcome(sent)])
+        await recorded(bench.store, [Outcome(failed, FAILURE), Outcome(sent)])
         assert list(await bench.store.redrive([others(failed), sent, processing])) == []
         assert len(await bench.store.redrive([failed])) == 1
         assert list(await bench.store.redrive([failed])) == []
@@ -225,7 +257,7 @@ class TestRetract:
     async def test_takes_back_from_any_status(self, bench: Bench) -> None:
         sent, failed, processing = await claimed(bench, 3)
         (pending,) = await insert(bench)
-        await bench.store.record([Outcome(sent), Outcome(failed, FAILURE)])
+        await recorded(bench.store, [Outcome(sent), Outcome(failed, FAILURE)])
         keys = [sent, failed, processing, Key(ACME, pending, 0, 0)]
         assert set(await bench.store.retract([*keys, sent], "a mistake")) == set(keys)
         for key in keys:

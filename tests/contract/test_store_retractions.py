@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders import recorded
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     ACME,
@@ -19,7 +20,6 @@ from tests.contract.store_fixtures import (
 )
 from xnovu.events import Key, Retraction, RetractRequested, Status
 from xnovu.ports import Outcome
-from xnovu.retraction import Retracted
 from xnovu.sending import SendTimes
 
 bench = store_fixtures.bench
@@ -51,7 +51,7 @@ class TestRetract:
 
     async def test_knows_nothing_yet_of_the_rest(self, bench: Bench) -> None:
         processing, sent, failed = keys = await claimed(bench, 3)
-        await bench.store.record([Outcome(sent), Outcome(failed, FAILURE)])
+        await recorded(bench.store, [Outcome(sent), Outcome(failed, FAILURE)])
         await retracted(bench, processing, sent, failed)
         rows = [await bench.row(key.notification_id) for key in keys]
         assert {row["retraction_outcome"] for row in rows} == {None}
@@ -140,7 +140,8 @@ class TestBeginRetraction:
         await retracted(bench, Key(ACME, row_id, 0, 0))
         (event,) = await bench.store.claim_retractions(9, LONG)
         stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
-        assert stands == Retracted(Status.PENDING, 0.0, Retraction.STOPPED)
+        found = (stands.previous, stands.seconds, stands.outcome)
+        assert found == (Status.PENDING, 0.0, Retraction.STOPPED)
 
     @pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED])
     async def test_stops_at_once_what_nobody_has_begun(self, bench: Bench, status: Status) -> None:
@@ -151,7 +152,19 @@ class TestBeginRetraction:
         (event,) = await bench.store.claim_retractions(9, LONG)
         for _ in range(2):
             stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
-            assert stands == Retracted(status, 0.0, Retraction.STOPPED)
+            found = (stands.previous, stands.seconds, stands.outcome)
+            assert found == (status, 0.0, Retraction.STOPPED)
+
+    async def test_tells_what_the_row_was_sent_as(self, bench: Bench) -> None:
+        """Whatever a message says of it."""
+        (key,) = await claimed(bench)
+        await bench.store.begin_send([key], TIMES)
+        await retracted(bench, key)
+        (event,) = await bench.store.claim_retractions(9, LONG)
+        stands = (await bench.store.begin_retraction([event.key], TIMES))[event.key]
+        sent_as = (stands.transaction_id, stands.recipients)
+        assert sent_as == (event.transaction_id, event.recipients)
+        assert all(sent_as)
 
     async def test_waits_until_what_was_begun_surely_shows(self, bench: Bench) -> None:
         over, open_ = await claimed(bench, 2)
@@ -274,7 +287,7 @@ class TestRecordRetractions:
         event = await taken(bench)
         await bench.store.record_retractions({event.key: Retraction.STOPPED})
         outcomes = [Outcome(event.key), Outcome(event.key, FAILURE)]
-        assert list(await bench.store.record(outcomes)) == []
+        assert list(await recorded(bench.store, outcomes)) == []
         assert list(await bench.store.redrive([event.key])) == []
         assert list(await bench.store.retract([event.key])) == []
         row = await bench.row(event.notification_id)

@@ -1,7 +1,11 @@
 """What every store promises of the send record: the proof of whether a row may have been sent."""
 
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
+from tests.builders import recorded
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import (
     FAILURE,
@@ -12,8 +16,8 @@ from tests.contract.store_fixtures import (
     from_now,
     others,
 )
-from xnovu.events import Key, Retraction
-from xnovu.ports import Outcome
+from xnovu.events import Key, Notification, Retraction
+from xnovu.ports import Outcome, Row
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
 
 bench = store_fixtures.bench
@@ -33,6 +37,13 @@ async def verdict(bench: Bench, key: Key, times: SendTimes = ALONE) -> Begun | N
     return (await bench.store.begin_send([key], times)).verdicts.get(key)
 
 
+async def said_of(bench: Bench, key: Key) -> Notification:
+    """What a message says of a row that was read."""
+    row = (await bench.store.load([key]))[key]
+    assert isinstance(row, Row)
+    return row.notification
+
+
 async def begun(bench: Bench, key: Key, times: SendTimes) -> Sending:
     """The record of somebody who was given the row."""
     sending = await bench.store.begin_send([key], times)
@@ -49,7 +60,7 @@ class TestBeginSend:
     async def test_has_no_word_on_what_is_not_processing(self, bench: Bench) -> None:
         keys = await claimed(bench, 4)
         await bench.store.retract(keys[:1])
-        await bench.store.record([Outcome(keys[1]), Outcome(keys[2], FAILURE)])
+        await recorded(bench.store, [Outcome(keys[1]), Outcome(keys[2], FAILURE)])
         sending = await bench.store.begin_send(keys, ALONE)
         assert set(sending.verdicts) == {keys[3]}
 
@@ -61,6 +72,41 @@ class TestBeginSend:
         assert (await bench.store.begin_send(asked, ALONE)).verdicts == {}
         assert (await bench.only(GLOBEX).begin_send([key], ALONE)).verdicts == {}
         assert (await bench.store.begin_send([*asked, key], ALONE)).verdicts == {key: SEND}
+
+    @pytest.mark.parametrize(
+        "claimed_by_the_message",
+        [
+            {"recipients": ("somebody else",)},
+            {"recipients": ()},
+            {"transaction_id": "another"},
+            {"workflow_key": "another"},
+        ],
+    )
+    async def test_a_row_that_says_otherwise_is_not_given(
+        self, bench: Bench, claimed_by_the_message: dict[str, Any]
+    ) -> None:
+        """Neither is anything written of it: who forges a message holds nobody up."""
+        keys = await claimed(bench, 2)
+        said = {key: await said_of(bench, key) for key in keys}
+        forged = {keys[0]: said[keys[0]].model_copy(update=claimed_by_the_message)}
+        for _ in range(2):
+            sending = await bench.store.begin_send(keys[:1], ALONE, forged)
+            assert sending.verdicts == {keys[0]: Begun(Verdict.DIFFERS)}
+        sending = await bench.store.begin_send(keys, ALONE, said | forged)
+        assert sending.verdicts == {keys[0]: Begun(Verdict.DIFFERS), keys[1]: SEND}
+        assert (await bench.store.begin_send(keys[:1], ALONE, said)).verdicts == {keys[0]: SEND}
+
+    async def test_a_row_that_was_edited_meanwhile_is_sent_as_it_is_now(self, bench: Bench) -> None:
+        """What was read of it before differs; its claim lapses, and it comes again."""
+        (key,) = await claimed(bench, lease=0.0)
+        before = await said_of(bench, key)
+        await bench.change(key.notification_id, transaction_id=str(uuid4()))
+        sending = await bench.store.begin_send([key], ALONE, {key: before})
+        assert sending.verdicts == {key: Begun(Verdict.DIFFERS)}
+        (again,) = await bench.store.claim(1, LONG)
+        key = again.captured.key
+        sending = await bench.store.begin_send([key], ALONE, {key: await said_of(bench, key)})
+        assert sending.verdicts == {key: SEND}
 
     async def test_gives_it_to_one_alone(self, bench: Bench) -> None:
         keys = await claimed(bench, 2)

@@ -2,6 +2,7 @@
 
 import psycopg
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract import wakeups_fixtures
 from tests.contract.store_fixtures import ACME, FAILURE
@@ -61,7 +62,7 @@ async def test_its_own_work_wakes_nobody(bench: Bench, store: SqlStore, ear: Ear
     await store.release([first])
     (again,) = [claim.captured.key for claim in await store.claim(9, 60.0)]
     await store.begin_send([again, second], SendTimes())
-    await store.record([Outcome(again), Outcome(second, FAILURE)])
+    await recorded(store, [Outcome(again), Outcome(second, FAILURE)])
     assert await bench.settled(ear) == 2
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME, FAILURE
 from tests.integration.test_supabase_store import claim, in_work
@@ -78,8 +79,8 @@ async def test_what_was_done_without_an_answer_is_not_done_again(
     outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
     supabase.faults.script(fault)
     with pytest.raises(Paused):
-        await store.record(outcomes)
-    assert [change.key for change in await store.record(outcomes)] == [sent, failed]
+        await recorded(store, outcomes)
+    assert [change.key for change in await recorded(store, outcomes)] == [sent, failed]
     supabase.faults.script(fault)
     with pytest.raises(Paused):
         await store.redrive([failed])
@@ -145,8 +146,8 @@ async def test_what_was_not_done_is_done_when_asked_again(
     keys = await claim(store)
     supabase.faults.script(fault)
     with pytest.raises(Paused):
-        await store.record([Outcome(key) for key in keys])
-    assert len(await store.record([Outcome(key) for key in keys])) == 3
+        await recorded(store, [Outcome(key) for key in keys])
+    assert len(await recorded(store, [Outcome(key) for key in keys])) == 3
 
 
 async def test_a_server_that_never_answers_pauses(supabase: RunningSupabase) -> None:
@@ -204,7 +205,7 @@ async def test_loses_and_doubles_no_row_among_many_faults(
     async def asked_again(keys: list[Key]) -> None:
         while True:
             try:
-                told = await store.record([Outcome(key) for key in keys])
+                told = await recorded(store, [Outcome(key) for key in keys])
             except Paused:
                 continue
             ended.update(change.notification_id for change in told)

@@ -11,6 +11,7 @@ from uuid import RFC_4122, UUID, uuid4
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
@@ -65,7 +66,7 @@ async def test_an_id_is_only_an_enterprises_own(database: str) -> None:
             await store.insert([{**row, "enterprise_id": ACME, "notification_status": "PENDING"}])
             [key] = await claim(store, 5)
             assert key.enterprise_id == ACME
-            await store.record([Outcome(key)])
+            await recorded(store, [Outcome(key)])
             await store.retract([key])
         rows = "SELECT notification_status, claims FROM notify.ent_notification ORDER BY claims"
         assert connection.execute(rows).fetchall() == [("SENT", 0), ("RETRACTED", 1)]
@@ -111,10 +112,10 @@ async def test_a_retraction_is_not_undone_by_a_record_that_came_while_it_was_mad
             retract = "SELECT previous FROM notify.retract(%s::jsonb, 'a mistake')"
             fields = {"id": key.notification_id, "enterprise_id": ACME}
             operator.execute(retract, [json.dumps([fields])])
-            (locked,) = await store.record([Outcome(key)])
+            (locked,) = await recorded(store, [Outcome(key)])
             assert isinstance(locked, Locked)
             operator.commit()
-        assert list(await store.record([Outcome(key)])) == []
+        assert list(await recorded(store, [Outcome(key)])) == []
         history = await store.history(key.notification_id)
         assert history
         assert history["notification"]["notification_status"] == "RETRACTED"
@@ -240,7 +241,7 @@ async def test_claimers_at_the_same_time_keep_to_limits(migrated: str) -> None:
                 assert counts.get(ACME, 0) <= 7
                 assert counts.get(GLOBEX, 0) <= 5
                 keys = [key for found in rounds for key in found]
-                await stores[0].record([Outcome(key) for key in keys])
+                await recorded(stores[0], [Outcome(key) for key in keys])
                 ended += len(keys)
     assert ended == 120
 

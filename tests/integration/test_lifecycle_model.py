@@ -154,7 +154,8 @@ class Life(RuleBasedStateMachine):
             outcome = Outcome(key, FAILURE if failed else None)
 
             async def recorded(store: MemoryStore | SqlStore) -> list[tuple[Key, str]]:
-                return [(change.key, change.status) for change in await store.record([outcome])]
+                told = await store.record([outcome])
+                return [(change.key, getattr(change, "status", None)) for change in told]
 
             assert not (self.both(recorded) and stranger)
 

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.contract.store_fixtures import ACME, FAILURE
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
@@ -142,8 +143,8 @@ async def test_an_outcome_told_again_says_the_same(functions: Forgetful, store: 
     outcomes = [Outcome(sent), Outcome(failed, FAILURE)]
     functions.loses = ["record"]
     with pytest.raises(Paused):
-        await store.record(outcomes)
-    told = await store.record(outcomes)
+        await recorded(store, outcomes)
+    told = await recorded(store, outcomes)
     assert [change.key for change in told] == [sent, failed]
     functions.loses = ["redrive"]
     with pytest.raises(Paused):

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.builders import recorded
 from tests.contract.store_fixtures import PLATFORM
 from xnovu.adapters.postgres import migrations as migrator
 from xnovu.adapters.postgres.migrations import Step, migrate, plan
@@ -150,7 +151,7 @@ async def lives_its_life(store: SqlStore, connection: Connection) -> None:
         {"code": "c", "stage": "s", "message": "m", "attempts": 1, "at": "2026-01-01T00:00:00Z"}
     )
     assert list(await store.retract(keys[:1], "a mistake")) == keys[:1]
-    events = await store.record([Outcome(keys[0]), Outcome(keys[1]), Outcome(keys[2], failure)])
+    events = await recorded(store, [Outcome(keys[0]), Outcome(keys[1]), Outcome(keys[2], failure)])
     assert {event.status for event in events} == {Status.SENT, Status.FAILED}
     old = loaded[keys[2]].notification.transaction_id
     await store.redrive(keys[2:])

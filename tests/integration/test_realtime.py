@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX
 from tests.realtime_fixtures import Listening, listening
@@ -65,7 +66,7 @@ async def test_its_own_work_wakes_nobody(supabase_realtime: Project, told: Liste
     first, second = [claim.captured.key for claim in await store.claim(9, 60.0)]
     await store.release([first])
     await store.claim(9, 60.0)
-    await store.record([Outcome(first), Outcome(second, FAILURE)])
+    await recorded(store, [Outcome(first), Outcome(second, FAILURE)])
     await woken(supabase_realtime, told, "INSERT", "INSERT")
 
 

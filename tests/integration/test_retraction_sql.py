@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.builders import recorded
 from tests.contract.store_fixtures import PLATFORM
 from tests.integration.test_claims import FEW_PAGES, pages
 from xnovu.adapters.postgres.migrations import migrate
@@ -112,7 +113,7 @@ async def test_it_counts_from_when_the_row_was_last_in_hand(
     await store.insert([{"enterprise_id": ACME}] * 2)
     sent, in_hand = [claim.captured.key for claim in await store.claim(2, LONG)]
     await store.begin_send([in_hand], TIMES)
-    await store.record([Outcome(sent)])
+    await recorded(store, [Outcome(sent)])
     age = "ALTER TABLE notify.ent_notification_audit DISABLE TRIGGER xnovu_append_only"
     sql.execute(age.encode())
     sql.execute("UPDATE notify.ent_notification_audit SET at = at - interval '1 hour'")

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME, LONG
 from xnovu.adapters.postgres.migrations import migrate
@@ -92,7 +93,7 @@ async def test_no_call_is_lost_while_keys_are_replaced(supabase: RunningSupabase
 
         async def worker() -> None:
             while keys := await claim(store, 3):
-                assert len(await store.record([Outcome(key) for key in keys])) == len(keys)
+                assert len(await recorded(store, [Outcome(key) for key in keys])) == len(keys)
                 taken.extend(keys)
                 known[0] = supabase.keys.add("service_role")
                 await store.renew()
@@ -130,7 +131,7 @@ async def test_a_claim_takes_no_more_than_an_answer_carries(
         assert len(found) == len(set(found)) == 12
         assert set((await store.begin_send(found, SendTimes())).verdicts) == set(found)
         assert len(await store.load(found)) == 12
-        assert len(await store.record([Outcome(key) for key in found])) == 12
+        assert len(await recorded(store, [Outcome(key) for key in found])) == 12
         assert len(await store.retract(found)) == 12
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu.adapters.postgres.migrations import migrate
@@ -170,7 +171,7 @@ async def test_what_a_trigger_keeps_from_being_written_is_set_aside(migrated: st
     keys = [claim.captured.key for claim in await store.claim(9, 600.0)]
     with psycopg.connect(migrated, autocommit=True) as connection:
         connection.execute(REFUSALS["a trigger that says nothing"])
-    told = await store.record([Outcome(key) for key in keys])
+    told = await recorded(store, [Outcome(key) for key in keys])
     assert [change.key for change in told] == keys[1:]
     assert [row.notification_id for row in await store.aside()] == [keys[0].notification_id]
     assert await store.refused()
@@ -187,9 +188,9 @@ async def test_a_table_that_is_locked_is_told_as_locked_and_not_waited_for_row_b
     with psycopg.connect(migrated) as other:
         other.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         async with asyncio.timeout(HOLDS):
-            told = await store.record([Outcome(key) for key in keys])
+            told = await recorded(store, [Outcome(key) for key in keys])
         assert told == [Locked(key) for key in keys]
-    assert len(await store.record([Outcome(key) for key in keys])) == 40
+    assert len(await recorded(store, [Outcome(key) for key in keys])) == 40
     await store.close()
 
 

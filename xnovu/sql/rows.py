@@ -19,14 +19,15 @@ from xnovu.events import (
     RetractRequested,
     Status,
     StatusChanged,
+    Unconfirmed,
     Workflow,
 )
 from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Begun, Verdict
 
-LOCKED = "LOCKED"
-"""What the functions say of a row that another session has locked."""
+LOCKED, UNBEGUN = "LOCKED", "UNCONFIRMED"
+"""What the functions say of a row that another session has locked, and of one nobody has begun."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 Record = Mapping[str, Any]
@@ -41,6 +42,11 @@ text, where the way to the database is JSON itself.
 def keys(wanted: Iterable[Key]) -> list[dict[str, Any]]:
     """Keys as the functions take them."""
     return [_fields(key) for key in wanted]
+
+
+def in_hand(wanted: Iterable[Key], said: Mapping[Key, Notification]) -> list[dict[str, Any]]:
+    """Keys as `notify.begin_send` takes them, each with what is said of its row."""
+    return [{**_fields(key), **(_said(said[key]) if key in said else {})} for key in wanted]
 
 
 def outcomes(told: Iterable[Outcome]) -> list[dict[str, Any]]:
@@ -88,7 +94,8 @@ def retraction(record: Record) -> RetractRequested:
 def retracted(record: Record) -> Retracted:
     """What `notify.begin_retraction` says of a row."""
     outcome = Retraction(record["outcome"]) if record["outcome"] else None
-    return Retracted(Status(record["previous"]), record["seconds"], outcome)
+    previous, seconds = Status(record["previous"]), record["seconds"]
+    return Retracted(previous, seconds, outcome, record["transaction_id"], record["recipients"])
 
 
 def begun(record: Record) -> Begun:
@@ -102,8 +109,13 @@ def rows(records: Iterable[Record]) -> Mapping[Key, Row | Permanent]:
     return {key(record): _row(record, workflows) for record in records}
 
 
-def recorded(record: Record) -> StatusChanged | Locked:
-    """What `notify.record` or `notify.record_retractions` says is now so."""
+def recorded(record: Record) -> StatusChanged | Locked | Unconfirmed:
+    """What `notify.record` says is now so."""
+    return Unconfirmed(key(record)) if record["status"] == UNBEGUN else retold(record)
+
+
+def retold(record: Record) -> StatusChanged | Locked:
+    """What `notify.record_retractions` says is now so."""
     return Locked(key(record)) if record["status"] == LOCKED else _change(record)
 
 
@@ -126,7 +138,8 @@ def _row(record: Record, workflows: dict[bytes, Workflow | None]) -> Row | Perma
         if isinstance(raw, bytes) and raw not in workflows:
             workflows[raw] = _workflow(record, raw)
         workflow = workflows[raw] if isinstance(raw, bytes) else _workflow(record, raw)
-        return Row(key(record), _notification(record), workflow)
+        restricted = record.get("recipient_prefix"), record.get("overrides_allowed")
+        return Row(key(record), _notification(record), workflow, *restricted)
     except Permanent as error:
         return error
 
@@ -176,6 +189,11 @@ def _fields(which: Key) -> dict[str, Any]:
         "generation": which.generation,
         "claims": which.claims,
     }
+
+
+def _said(notification: Notification) -> dict[str, Any]:
+    names = {"transaction_id", "recipients", "workflow_key"}
+    return notification.model_dump(mode="json", include=names)
 
 
 def _shared(record: Record) -> dict[str, Any]:

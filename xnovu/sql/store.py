@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 from xnovu.desk import Aside, Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.events import Key, Locked, Retraction, StatusChanged
-from xnovu.ports import Outcome, Row
+from xnovu.events import Key, Locked, Notification, Recorded, Retraction, StatusChanged
+from xnovu.ports import NOTHING, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
@@ -79,13 +79,16 @@ class SqlStore(SqlClaims):
     ) -> Mapping[Key, Row | Permanent]:
         return read.rows(await self._of_keys("load_rows", keys, max_bytes=most_bytes))
 
-    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
+    async def begin_send(
+        self, keys: Sequence[Key], times: SendTimes, said: Mapping[Key, Notification] = NOTHING
+    ) -> Sending:
         """An answer may be lost: its token, shown the next time, tells that nothing was sent."""
-        token = str(uuid4())
+        token, ours = str(uuid4()), [key for key in keys if self._ours(key.enterprise_id)]
         try:
-            found = await self._of_keys(
+            found = await self._in_parts(
                 "begin_send",
-                keys,
+                "keys",
+                read.in_hand(ours, said),
                 token=token,
                 lease_seconds=times.lease,
                 settle_seconds=times.settle,
@@ -124,9 +127,9 @@ class SqlStore(SqlClaims):
     ) -> Sequence[StatusChanged | Locked]:
         ours = {key: told for key, told in outcomes.items() if self._ours(key.enterprise_id)}
         told = read.retractions(ours)
-        return [read.recorded(row) for row in await self._written("record_retractions", told)]
+        return [read.retold(row) for row in await self._written("record_retractions", told)]
 
-    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged | Locked]:
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[Recorded]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
         # SENT wins over FAILED for the same row, also where the two fall into different calls.
         sent_first = sorted(outcomes, key=lambda outcome: outcome.failure is not None)

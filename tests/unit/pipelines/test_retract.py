@@ -1,5 +1,6 @@
 """Retract: asks until nothing more can come of it, writes it down, tells it once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -67,13 +68,13 @@ def requested(id=1, recipients=1, claims=1) -> Envelope:
     return Envelope(event)
 
 
-def was(previous=Status.SENT, seconds=OPEN_FOR, outcome=None) -> Retracted:
-    return Retracted(previous, seconds, outcome)
+def was(previous=Status.SENT, seconds=OPEN_FOR, outcome=None, recipients=1) -> Retracted:
+    return Retracted(previous, seconds, outcome, ROW_ID, recipients)
 
 
 async def answer(row, *answers, recipients=1):
     """What the stage says of one row, given what the provider says of its calls."""
-    stage = Retract(Book(row1=row), Post(*answers))
+    stage = Retract(Book(row1=replace(row, recipients=recipients)), Post(*answers))
     [result] = await stage.handle([requested(recipients=recipients)])
     return result
 
@@ -88,7 +89,7 @@ async def test_what_is_settled_is_written_down_and_told():
 
 async def test_each_part_is_taken_back_under_its_own_name():
     post = Post(SPARED, SPARED, SPARED)
-    await Retract(Book(row1=was()), post).handle([requested(recipients=250)])
+    await Retract(Book(row1=was(recipients=250)), post).handle([requested(recipients=250)])
     assert [call.people for call in post.calls] == [100, 100, 50]
     assert post.calls[0].transaction_id == ROW_ID
     assert len({call.transaction_id for call in post.calls}) == 3
@@ -163,7 +164,7 @@ async def test_trouble_with_one_is_no_concern_of_the_others():
 async def test_what_is_through_is_not_asked_for_again_while_the_rest_waits():
     """Else a rate limit would keep a row for many people from ever being told of."""
     busy = Paused("429", after=1.0)
-    book, post = Book(row1=was()), Post(SPARED, busy, SENT)
+    book, post = Book(row1=was(recipients=200)), Post(SPARED, busy, SENT)
     stage = Retract(book, post)
     [held] = await stage.handle([requested(recipients=200)])
     assert isinstance(held, Paused)
@@ -178,13 +179,26 @@ async def test_what_is_through_is_not_asked_for_again_while_the_rest_waits():
 
 
 async def test_what_is_not_there_is_asked_for_again_until_it_would_have_shown():
-    book, post = Book(row1=was(Status.PROCESSING)), Post(Recalled(), Recalled(), Paused("429"))
+    book = Book(row1=was(Status.PROCESSING, recipients=200))
+    post = Post(Recalled(), Recalled(), Paused("429"))
     stage = Retract(book, post)
     await stage.handle([requested(recipients=200)])
-    book.rows[1] = was(Status.PROCESSING, seconds=0.0)
+    book.rows[1] = was(Status.PROCESSING, seconds=0.0, recipients=200)
     post.answers = [Recalled(), Paused("429")]
     await stage.handle([requested(recipients=200)])
     post.answers = [Recalled()]
     [result] = await stage.handle([requested(recipients=200)])
     assert result.events[0].retraction is Retraction.STOPPED
     assert len(post.calls) == 5
+
+
+async def test_what_is_taken_back_is_the_rows_whatever_the_message_says():
+    """Else a forged one would have anybody's message deleted."""
+    post = Post(SPARED)
+    forged = requested()._replace(
+        event=requested().event.model_copy(
+            update={"transaction_id": "somebody-elses", "recipients": 900}
+        )
+    )
+    await Retract(Book(row1=was()), post).handle([forged])
+    assert [(call.transaction_id, call.people) for call in post.calls] == [(ROW_ID, 1)]

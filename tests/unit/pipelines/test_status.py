@@ -1,5 +1,6 @@
 """Status: one statement for a batch, and word of what is now so."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,18 @@ from pipelines.status import Record
 from tests.builders import captured
 from xnovu.compose.serve import STAGES
 from xnovu.envelope import Envelope, dead_letter
-from xnovu.events import KINDS, Failure, Rejected, Status, StatusChanged, Triggered
+from xnovu.errors import Permanent
+from xnovu.events import (
+    KINDS,
+    UNCONFIRMED,
+    Failure,
+    Key,
+    Rejected,
+    Status,
+    StatusChanged,
+    Triggered,
+    Unconfirmed,
+)
 from xnovu.policy import Done
 from xnovu.ports import Delivery
 
@@ -84,6 +96,53 @@ async def test_a_letter_that_names_no_row_is_only_a_letter():
     book, [nameless] = Book(), letters("hydrate", Delivery({}, b"?", 1))
     assert await Record(book).handle([nameless]) == [Done()]
     assert book.told == []
+
+
+async def test_a_letter_about_what_its_row_does_not_confirm_is_only_a_letter():
+    book, own = Book(), rejected(1, stage="trigger")
+    said = own.event.failure.model_copy(update={"code": UNCONFIRMED})
+    letter = Envelope(own.event.model_copy(update={"failure": said}))
+    assert await Record(book).handle([letter]) == [Done()]
+    assert book.told == []
+    assert letter.id != own.id, "or the true letter would be taken for a repeat"
+
+
+async def test_a_letter_about_another_rows_message_ends_none():
+    event = Rejected(
+        notification_id=1,
+        enterprise_id="acme",
+        failure=failure("trigger"),
+        original_id=f"hydrate:{Key('acme', 2)}",
+    )
+    book = Book()
+    assert await Record(book).handle([Envelope(event)]) == [Done()]
+    assert book.told == []
+
+
+async def test_a_word_of_success_that_nobody_began_is_a_letter():
+    class Doubting(Book):
+        async def record(self, outcomes):
+            return [Unconfirmed(outcome.key) for outcome in outcomes]
+
+    [result] = await Record(Doubting()).handle([triggered(1)])
+    assert isinstance(result, Permanent)
+    assert result.code == UNCONFIRMED
+
+
+@given(message=st.text(max_size=3000), code=st.text(max_size=99), lines=st.lists(st.text()))
+async def test_what_a_letter_says_is_short_when_it_is_written_to_the_row(message, code, lines):
+    said = Failure(
+        code=code, stage="trigger", message=message, attempts=1, at=NOW, violations=tuple(lines)
+    )
+    book = Book()
+    event = Rejected(notification_id=1, enterprise_id="acme", failure=said)
+    await Record(book).handle([Envelope(event)])
+    for outcome in book.told:
+        written = outcome.failure
+        assert len(written.message) <= 500
+        assert re.fullmatch("[a-z][a-z0-9_]{0,63}", written.code)
+        assert len(written.violations) <= 20
+        assert all(len(each) <= 500 for each in written.violations)
 
 
 @pytest.mark.parametrize("number", [0, 1, -1])

@@ -9,7 +9,7 @@ from pipelines.trigger import Trigger
 from tests.builders import a_notification
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear
-from xnovu.events import Hydrated
+from xnovu.events import UNCONFIRMED, Hydrated
 from xnovu.policy import Done
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
 
@@ -30,7 +30,7 @@ class Records:
         self.ended: dict[int, str] = {}
         self.tokens: set[str] = set()
 
-    async def begin_send(self, keys, times):
+    async def begin_send(self, keys, times, said):
         assert times == TIMES
         said = {key: self.verdicts.get(key.notification_id, SEND) for key in keys}
         return Sending("mine", {key: begun for key, begun in said.items() if begun})
@@ -264,7 +264,7 @@ async def test_a_row_refused_in_part_says_so():
 
 async def test_a_stale_claim_beside_the_current_one_is_told_apart():
     class Current(Records):
-        async def begin_send(self, keys, times):
+        async def begin_send(self, keys, times, said):
             return Sending("mine", {key: SEND for key in keys if key.claims == 2})
 
     post = Post()
@@ -306,3 +306,38 @@ async def test_a_look_up_that_fails_decides_nothing():
     assert ended == "unsent"
     failed, _ = await answer(Retryable("500", code="provider_unclear"), begun=CHECK)
     assert isinstance(failed, Retryable)
+
+
+DIFFERS = Begun(Verdict.DIFFERS)
+
+
+async def test_what_its_row_does_not_confirm_is_never_sent_and_writes_nothing():
+    store, post = Records({1: DIFFERS}), Post()
+    forged, own = await a_stage(store, post).handle([hydrated(1), hydrated(2)])
+    assert isinstance(forged, Permanent)
+    assert forged.code == UNCONFIRMED
+    assert isinstance(own, Done)
+    assert [call.notification.id for call in post.calls] == [2]
+    assert store.ended == {}
+
+
+async def test_a_forged_copy_in_the_batch_does_not_speak_for_the_true_one():
+    """Whichever comes first is asked about; the other comes again by itself."""
+    store, post = Records({1: DIFFERS}), Post()
+    forged = hydrated(1, recipients=("somebody else",))
+    results = await a_stage(store, post).handle([forged, hydrated(1), forged])
+    assert [getattr(result, "code", "") for result in results] == [UNCONFIRMED, "being_sent", ""]
+    assert post.calls == []
+
+
+async def test_the_store_is_told_what_the_message_says():
+    store, told = Records(), []
+
+    async def begin_send(keys, times, said):
+        told.append(said)
+        return Sending("mine", {})
+
+    store.begin_send = begin_send
+    envelope = hydrated(1)
+    await a_stage(store, Post()).handle([envelope])
+    assert told == [{envelope.event.key: envelope.event.notification}]

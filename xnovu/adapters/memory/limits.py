@@ -39,6 +39,10 @@ class Book:
         nothing = Limits(enterprise_id=enterprise_id, workflow_key=workflow_key)
         return self.lines.get((enterprise_id, workflow_key), nothing)
 
+    def limits_of(self, record: Record) -> Limits:
+        """Those of the row's enterprise."""
+        return self.of(record.enterprise_id)
+
     def weight(self, enterprise_id: str) -> int:
         return self.of(enterprise_id).weight or 1
 
@@ -58,7 +62,10 @@ class Book:
             if "rate" in changes:
                 self.buckets.pop(enterprise_id, None)
         self.lines[enterprise_id, workflow_key] = line
-        if not (line.concurrency or line.rate or line.priority) and line.weight in (None, 1):
+        nothing = Limits(enterprise_id=enterprise_id, workflow_key=workflow_key)
+        if replace(line, weight=None, priority=line.priority or None) == nothing and (
+            line.weight in (None, 1)
+        ):
             del self.lines[enterprise_id, workflow_key]
 
     def allowed(

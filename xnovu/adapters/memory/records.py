@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from xnovu.desk import Failed
+from xnovu.desk import Failed, Limits
 from xnovu.errors import Permanent
 from xnovu.events import (
     Failure,
@@ -17,6 +17,7 @@ from xnovu.events import (
     Retraction,
     Status,
     StatusChanged,
+    Unconfirmed,
     Workflow,
 )
 from xnovu.ports import Row
@@ -101,7 +102,7 @@ def owners(rows: Iterable[Record]) -> Mapping[str, int]:
 
 
 def as_row(
-    key: Key, record: Record, workflow: Workflow | None, owns: Mapping[str, int]
+    key: Key, record: Record, workflow: Workflow | None, owns: Mapping[str, int], limits: Limits
 ) -> Row | Permanent:
     """A row with its workflow, as the stages are given it, if no other has its transaction id."""
     if owns.get(record.transaction_id or "", record.id) != record.id:
@@ -111,7 +112,17 @@ def as_row(
     reference = record.notification_workflow_id or ""
     named = {"workflow_key": reference, "transaction_id": name_at_provider(record)}
     notification = Notification.model_validate({**columns, **named})
-    return Row(key, notification, workflow)
+    return Row(key, notification, workflow, limits.recipient_prefix, limits.overrides_allowed)
+
+
+def says(record: Record, notification: Notification) -> bool:
+    """Whether the row goes to whom, by what and under which name a message about it says."""
+    named = (name_at_provider(record), record.notification_workflow_id or "", record.recipients)
+    return named == (
+        notification.transaction_id,
+        notification.workflow_key,
+        notification.recipients,
+    )
 
 
 def as_history(
@@ -146,8 +157,10 @@ def name_at_provider(record: Record) -> str:
     return str(UUID(int=marked))
 
 
-def as_changed(record: Record) -> StatusChanged:
-    """A row that has ended, as the world is told."""
+def as_recorded(record: Record) -> StatusChanged | Unconfirmed:
+    """A row of which it was told that it has ended, as the world is told."""
+    if record.notification_status is Status.PROCESSING:
+        return Unconfirmed(record.key)
     return StatusChanged(
         **record.key._asdict(),
         status=record.notification_status,

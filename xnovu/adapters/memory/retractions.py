@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from xnovu.adapters.memory.records import Record, Transition
+from xnovu.adapters.memory.records import Record, Transition, name_at_provider
 from xnovu.events import Retraction, RetractRequested, Status, StatusChanged
 from xnovu.retraction import Retracted
 from xnovu.sending import SendTimes
@@ -46,14 +46,15 @@ def stands(
     times: SendTimes,
 ) -> Retracted:
     """Where it stands; ``shown_after`` is what its send record says."""
-    previous = _taken(trail).from_status
+    previous, outcome = _taken(trail).from_status, record.retraction_outcome
+    went = (name_at_provider(record), len(record.recipients))
     if previous is Status.SENT:
         sent = max(t.at for t in trail if t.to_status is Status.SENT)
         seconds = times.settle - (now - sent).total_seconds()
-        return Retracted(previous, max(0.0, seconds), record.retraction_outcome)
+        return Retracted(previous, max(0.0, seconds), outcome, *went)
     if shown_after is None:
-        return Retracted(previous, 0.0, record.retraction_outcome or Retraction.STOPPED)
-    return Retracted(previous, shown_after, record.retraction_outcome)
+        return Retracted(previous, 0.0, outcome or Retraction.STOPPED, *went)
+    return Retracted(previous, shown_after, outcome, *went)
 
 
 def changed(record: Record, trail: Sequence[Transition]) -> StatusChanged:

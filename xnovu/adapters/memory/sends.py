@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from xnovu.adapters.memory.records import Record
 from xnovu.sending import Begun, SendTimes, Verdict
 
+DIFFERS = Begun(Verdict.DIFFERS)
+
 
 @dataclass(slots=True)
 class SendRecord:
@@ -61,6 +63,11 @@ class SendRecords:
             held.until, held.sends = now, unclear
             if not (unclear or held.doubt):
                 del self.of[number]
+
+    def has_begun(self, row: Record) -> bool:
+        """Whether somebody may have begun to send it."""
+        held = self.of.get(row.id)
+        return held is not None and held.generation == row.generation
 
     def shown_after(self, row: Record, now: datetime, times: SendTimes) -> float | None:
         """Seconds until all that was sent of a row surely shows; None: nobody has begun."""

@@ -13,18 +13,19 @@ from xnovu.adapters.memory import retractions
 from xnovu.adapters.memory.records import (
     Record,
     Transition,
-    as_changed,
     as_failed,
     as_history,
+    as_recorded,
     as_row,
     falls_due,
     name_at_provider,
     owners,
     refusal,
+    says,
     told_of,
     transition,
 )
-from xnovu.adapters.memory.sends import SendRecords
+from xnovu.adapters.memory.sends import DIFFERS, SendRecords
 from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
 from xnovu.desk import Aside, Failed, Search
@@ -32,13 +33,15 @@ from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
     Key,
+    Notification,
     Retraction,
     RetractRequested,
     Status,
     StatusChanged,
+    Unconfirmed,
     Workflow,
 )
-from xnovu.ports import Claim, Outcome, Row
+from xnovu.ports import NOTHING, Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 
@@ -112,19 +115,23 @@ class MemoryStore(Limited):
     async def load(
         self, keys: Sequence[Key], most_bytes: int | None = None
     ) -> Mapping[Key, Row | Permanent]:
-        del most_bytes  # what is in memory was let in
+        del most_bytes
         found = ((key, self._find(key)) for key in keys)
         owns = owners(self.records.values())
-        return {key: as_row(key, r, self._workflow(r), owns) for key, r in found if r}
+        workflow, limits = self._workflow, self.book.limits_of
+        return {key: as_row(key, r, workflow(r), owns, limits(r)) for key, r in found if r}
 
     async def aside(self, most: int = 20) -> Sequence[Aside]:
         return ()[:most]  # nothing refuses a row here
 
-    async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
-        now, token = self._now(), str(uuid4())
-        rows = list(self._claimed(dict.fromkeys(keys)))
-        self._keep(rows, times)
-        return Sending(token, {r.key: self.sends.begin(r, token, now, times) for r in rows})
+    async def begin_send(
+        self, keys: Sequence[Key], times: SendTimes, said: Mapping[Key, Notification] = NOTHING
+    ) -> Sending:
+        now, token, rows = self._now(), str(uuid4()), list(self._claimed(dict.fromkeys(keys)))
+        agreeing = [row for row in rows if row.key not in said or says(row, said[row.key])]
+        self._keep(agreeing, times)
+        begun = {row.key: self.sends.begin(row, token, now, times) for row in agreeing}
+        return Sending(token, {row.key: DIFFERS for row in rows} | begun)
 
     async def end_send(
         self, sending: Sending, unsent: Sequence[Key], unclear: Sequence[Key]
@@ -153,11 +160,11 @@ class MemoryStore(Limited):
             self.sends.of.pop(record.id, None)
         return [retractions.changed(record, self._trail(record)) for record in told]
 
-    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged]:
+    async def record(self, outcomes: Sequence[Outcome]) -> Sequence[StatusChanged | Unconfirmed]:
         """As the port says; a returned event carries the row's ``claims``, whoever stated it."""
         told = sorted(outcomes, key=lambda outcome: outcome.failure is not None)  # SENT wins
         held = [record for outcome in told if (record := self._record(outcome))]
-        return [as_changed(record) for record in {record.id: record for record in held}.values()]
+        return [as_recorded(record) for record in {record.id: record for record in held}.values()]
 
     async def failed(self, search: Search, limit: int) -> Sequence[Failed]:
         failed = (r for r in self._ours() if r.notification_status is Status.FAILED)
@@ -217,12 +224,6 @@ class MemoryStore(Limited):
         others = busy(self.records.values()) if idle_only else frozenset[str]()
         return [record for _, _, record in found if record.enterprise_id not in others]
 
-    def _is_ours(self, record: Record) -> bool:
-        return self.enterprise_id in (None, record.enterprise_id)
-
-    def _ours(self) -> Iterator[Record]:
-        return filter(self._is_ours, self.records.values())
-
     def _find(self, key: Key, generation: int | None = None) -> Record | None:
         """The row, if it is this enterprise's, and of this generation where one is given."""
         record = self.records.get(key.notification_id)
@@ -254,17 +255,16 @@ class MemoryStore(Limited):
         captured = Captured(**record.key._asdict(), transaction_id=record.transaction_id)
         return Claim(captured, express and before is Status.PENDING)
 
-    def _workflow(self, record: Record) -> Workflow | None:
-        return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))
-
     def _record(self, outcome: Outcome) -> Record | None:
-        """Write this outcome if it may still be written; the row, if it is now as told."""
+        """Write it if it may still be written; the row, if it is now as told or unconfirmed."""
         key, failure = outcome.key, outcome.failure
         record = self._find(key, key.generation)
         if record is None or (failure and record.claims != key.claims):
             return None
         status = Status.FAILED if failure else Status.SENT
         if record.notification_status is Status.PROCESSING:
+            if not failure and not self.sends.has_begun(record):
+                return record
             record.processed_at, record.error_details = self._now(), failure
             self._move(record, status, "status", told_of(failure))
         return record if record.notification_status is status else None

@@ -1,6 +1,6 @@
 """What a notification waits for, in plain Python."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,15 @@ class Limited:
             return False
         self.book.change(enterprise_id, changes, workflow_key)
         return True
+
+    def _is_ours(self, record: Record) -> bool:
+        return self.enterprise_id in (None, record.enterprise_id)
+
+    def _ours(self) -> Iterator[Record]:
+        return filter(self._is_ours, self.records.values())
+
+    def _workflow(self, record: Record) -> Workflow | None:
+        return self.workflows.get((record.enterprise_id, record.notification_workflow_id or ""))
 
 
 def waits_for(

@@ -10,6 +10,8 @@ DROP FUNCTION IF EXISTS notify.begin_send(
 --   late_check  it is past its deadline, and somebody may have: look it up, as above, but do not send it
 --   forgotten   somebody may have, longer than `remembered_seconds` ago: look it up, and never send it, for the provider
 --               may know of it no more
+--   differs     the row says otherwise than `keys` do, where they say it: to whom it goes (`recipients`), by which
+--               workflow (`workflow_key`) and under which `transaction_id`. Nothing is written of it
 -- A row without an answer is not PROCESSING under this claim. `settle_seconds` after a request a look-up finds what
 -- became of it. Claims are kept for `hold_seconds`. `lost` are tokens of the caller's whose answers never came.
 --
@@ -23,13 +25,18 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+    differing constant text[] := notify.xnovu_differing(begin_send.keys);
+    agreeing constant jsonb := CASE WHEN differing = '{}' THEN begin_send.keys ELSE (
+        SELECT coalesce(jsonb_agg(k), '[]') FROM jsonb_array_elements(begin_send.keys) AS k
+        WHERE (k ->> 'id') || ' ' || (k ->> 'enterprise_id') <> ALL (differing)) END;
 BEGIN
-    PERFORM notify.xnovu_keep(begin_send.keys, 'PROCESSING', begin_send.hold_seconds);
+    PERFORM notify.xnovu_keep(agreeing, 'PROCESSING', begin_send.hold_seconds);
 
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends, begun_at)
     SELECT DISTINCT ON (key.id, key.enterprise_id) key.id, key.enterprise_id, key.generation, begin_send.token,
            now() + make_interval(secs => begin_send.lease_seconds), true, now()
-    FROM jsonb_to_recordset(begin_send.keys) AS key (id bigint, enterprise_id text, generation int, claims int)
+    FROM jsonb_to_recordset(agreeing) AS key (id bigint, enterprise_id text, generation int, claims int)
     JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
     WHERE coalesce(n.notification_status = 'PROCESSING', false)
       AND n.generation = key.generation AND n.claims = key.claims
@@ -46,7 +53,8 @@ BEGIN
 
     RETURN QUERY
     SELECT key.id, key.enterprise_id, key.generation, key.claims,
-           CASE WHEN s.token IS DISTINCT FROM begin_send.token THEN 'busy'
+           CASE WHEN key.id || ' ' || key.enterprise_id = ANY (differing) THEN 'differs'
+                WHEN s.token IS DISTINCT FROM begin_send.token THEN 'busy'
                 WHEN s.doubt IS NOT NULL
                      AND s.begun_at < now() - make_interval(secs => begin_send.remembered_seconds) THEN 'forgotten'
                 WHEN coalesce(n.expires_at > now(), true) THEN CASE WHEN s.doubt IS NULL THEN 'send' ELSE 'check' END

@@ -6,6 +6,8 @@ DROP FUNCTION IF EXISTS notify.record(jsonb);
 -- returned `claims` are the row's: the same fact, whoever states it.
 -- Row by row by its id: the condition is worded so that the planner does not see the index of what is being worked
 -- on in it, which it took for small and read as a whole for each row.
+-- With `patience` a row is SENT only if a send record says that somebody began to send it; else it stays as it is and is
+-- returned as UNCONFIRMED. Stages of 0.1 are believed.
 -- With `patience` a row that another session has locked is left as it is and returned as LOCKED, and other locks, such as
 -- of what a trigger touches, are waited for no longer than that; without, both are, as stages of 0.1 expect it.
 CREATE OR REPLACE FUNCTION notify.record(outcomes jsonb, patience text DEFAULT NULL)
@@ -18,6 +20,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET 
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
     free text[];
+    unbegun text[] := '{}';
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
     IF patience IS NOT NULL THEN
@@ -26,6 +29,7 @@ BEGIN
                       JOIN notify.xnovu_told(record.outcomes) AS told
                            ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
+        unbegun := notify.xnovu_unbegun(record.outcomes);
     END IF;
 
     -- By id, as all do who lock several rows: so two batches never wait for each other. The new
@@ -44,6 +48,7 @@ BEGIN
         WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
           AND (n.claims = told.claims OR NOT told.failed)
           AND (patience IS NULL OR n.id || ' ' || n.enterprise_id::text = ANY (free))
+          AND (told.failed OR told.id || ' ' || told.enterprise_id <> ALL (unbegun))
         ORDER BY n.id, n.enterprise_id, told.failed
     ) AS typed
     WHERE n.id = typed.id AND n.enterprise_id = typed.enterprise_id
@@ -53,7 +58,8 @@ BEGIN
     IF EXISTS (SELECT FROM notify.xnovu_told(record.outcomes) AS told
                JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
                WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
-                 AND (n.claims = told.claims OR NOT told.failed) AND n.id || ' ' || n.enterprise_id::text = ANY (free)) THEN
+                 AND (n.claims = told.claims OR NOT told.failed) AND n.id || ' ' || n.enterprise_id::text = ANY (free)
+                 AND (told.failed OR told.id || ' ' || told.enterprise_id <> ALL (unbegun))) THEN
         RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
     END IF;
 
@@ -62,7 +68,9 @@ BEGIN
     RETURN QUERY
     SELECT DISTINCT ON (n.id, n.enterprise_id)
            n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
-           CASE WHEN n.notification_status = 'PROCESSING' THEN 'LOCKED' ELSE n.notification_status::text END,
+           CASE WHEN n.notification_status <> 'PROCESSING' THEN n.notification_status::text
+                WHEN NOT told.failed AND told.id || ' ' || told.enterprise_id = ANY (unbegun) THEN 'UNCONFIRMED'
+                ELSE 'LOCKED' END,
            'PROCESSING', coalesce(n.processed_at, n.updated_at, now()),
            n.transaction_id::text, n.error_details::jsonb
     FROM notify.xnovu_told(record.outcomes) AS told
@@ -71,8 +79,10 @@ BEGIN
       AND (n.notification_status = 'SENT' AND NOT told.failed
            OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims
            OR n.notification_status = 'PROCESSING' AND (n.claims = told.claims OR NOT told.failed)
-              AND patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
-    ORDER BY n.id, n.enterprise_id;
+              AND patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free)
+           OR n.notification_status = 'PROCESSING' AND NOT told.failed
+              AND told.id || ' ' || told.enterprise_id = ANY (unbegun))
+    ORDER BY n.id, n.enterprise_id, told.failed DESC;
 
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;
