@@ -77,6 +77,7 @@ class Hydrate:
             workflow, notification = _active(row), row.notification
             payload = check_bounds(notification, self._bounds)
             _check_recipients(notification.recipients)
+            _check_restrictions(row)
             return self._payloads.begin(workflow, notification.payload, payload)
         except Permanent as error:
             return error
@@ -131,6 +132,23 @@ def _check_recipients(recipients: Sequence[str]) -> None:
             f"recipients: {'; '.join(violations[:20])}",
             code="recipients_invalid",
             violations=violations,
+        )
+
+
+def _check_restrictions(row: Row) -> None:
+    """What the row's enterprise may not do, whatever its users write."""
+    prefix, allowed = row.recipient_prefix, row.overrides_allowed
+    recipients = row.notification.recipients
+    if prefix and (strangers := [n for n, r in enumerate(recipients) if not r.startswith(prefix)]):
+        raise Permanent(
+            "recipients that do not begin with its enterprise's recipient_prefix:"
+            f" {', '.join(f'/{n}' for n in strangers[:20])}",
+            code="forbidden_recipient",
+        )
+    if allowed is not None and set(row.notification.overrides or ()) - set(allowed):
+        raise Permanent(
+            f"overrides may have no other keys than {', '.join(allowed) or 'none'} here",
+            code="forbidden_override",
         )
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract import store_fixtures
 from tests.contract.store_fixtures import ACME, GLOBEX, LONG, Bench, from_now, insert
 from xnovu.desk import Limits, Registered
 from xnovu.events import Key, Workflow
-from xnovu.ports import Outcome
+from xnovu.ports import Outcome, Row
 
 bench = store_fixtures.bench
 
@@ -21,7 +22,7 @@ async def claim(bench: Bench, limit: int = 100) -> list[Key]:
 
 
 async def end(bench: Bench, keys: Sequence[Key]) -> None:
-    await bench.store.record([Outcome(key) for key in keys])
+    await recorded(bench.store, [Outcome(key) for key in keys])
 
 
 async def workflow(bench: Bench, key: str) -> Any:
@@ -278,3 +279,41 @@ class TestWaiting:
         (row,) = await insert(bench, 1)
         assert await bench.store.waiting(row + 1000) is None
         assert await bench.only(GLOBEX).waiting(row) is None
+
+
+class TestRestrictions:
+    """Whom an enterprise's users may write to, and what they may override."""
+
+    async def test_come_with_each_row_of_the_enterprise_and_can_be_taken_back(
+        self, bench: Bench
+    ) -> None:
+        await insert(bench, 1)
+        await insert(bench, 1, enterprise_id=GLOBEX)
+        keys = await claim(bench)
+        restrictions = {"recipient_prefix": "acme:", "overrides_allowed": ["email", "sms"]}
+        await bench.store.limit(ACME, restrictions)
+        assert await restricted(bench, keys) == {
+            ACME: ("acme:", ["email", "sms"]),
+            GLOBEX: (None, None),
+        }
+        [line] = await bench.store.limits(ACME)
+        assert (line.recipient_prefix, list(line.overrides_allowed or ())) == (
+            "acme:",
+            ["email", "sms"],
+        )
+        await bench.store.limit(ACME, {"overrides_allowed": []})
+        assert (await restricted(bench, keys))[ACME] == ("acme:", [])
+        await bench.store.limit(ACME, dict.fromkeys(restrictions))
+        assert await bench.store.limits(ACME) == []
+
+
+async def restricted(bench: Bench, keys: Sequence[Key]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, row in (await bench.store.load(keys)).items():
+        assert isinstance(row, Row)
+        allowed = row.overrides_allowed
+        found[key.enterprise_id] = (
+            row.recipient_prefix,
+            None if allowed is None else list(allowed),
+        )
+    return found

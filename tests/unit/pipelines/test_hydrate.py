@@ -1,5 +1,7 @@
 """Hydrate: complete and right, or permanently wrong and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines.hydrate import Hydrate
@@ -128,3 +130,35 @@ async def test_recipients_that_are_wrong_are_told_by_their_place(recipients, tol
     error = await fault(a_row(recipients=recipients))
     assert error.code == "recipients_invalid"
     assert told in str(error)
+
+
+def restricted(prefix: str, **notification) -> Row:
+    return replace(a_row(**notification), recipient_prefix=prefix)
+
+
+async def test_an_enterprise_sends_to_its_own_recipients_only_where_it_is_restricted():
+    error = await fault(restricted("acme:", recipients=("acme:1", "globex:2", "x")))
+    assert error.code == "forbidden_recipient"
+    assert "/1, /2" in str(error)
+    assert "globex" not in str(error), "a recipient is a person"
+    [sent] = await hydrated(restricted("acme:", recipients=("acme:1", "acme:")))
+    assert isinstance(sent, Done)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "overrides", "refused"),
+    [
+        (["email"], {"email": {}}, False),
+        (["email"], {"email": {}, "sms": {}}, True),
+        ([], {"email": {}}, True),
+        ([], {}, False),
+        ([], None, False),
+        (None, {"anything": {}}, False),
+    ],
+)
+async def test_an_enterprise_overrides_what_it_may(allowed, overrides, refused):
+    [result] = await hydrated(replace(a_row(overrides=overrides), overrides_allowed=allowed))
+    assert isinstance(result, Permanent) == refused
+    if refused:
+        assert result.code == "forbidden_override"
+        assert "sms" not in str(result)

@@ -12,8 +12,6 @@ from xnovu.cli.help import examples
 limits = typer.Typer(help="What each enterprise may have.", no_args_is_help=True)
 dead = typer.Typer(help="Dead letters: what the stages gave up.", no_args_is_help=True)
 
-HEAVIEST = 1000
-"""The largest weight, as the database has it."""
 
 Numbers = Annotated[
     list[int] | None, typer.Argument(metavar="NUMBER", help="Of dead letters; none: see options.")
@@ -246,6 +244,7 @@ def list_limits(enterprise: Enterprise = None, as_json: Json = False) -> None:
         "xnovu limits set ENTERPRISE --concurrency 500 --rate 50",
         "xnovu limits set ENTERPRISE --workflow digest --concurrency 10 --priority -1",
         "xnovu limits set ENTERPRISE --rate none",
+        "xnovu limits set ENTERPRISE --recipient-prefix acme: --overrides email,sms",
     ),
 )
 def set_limits(
@@ -264,33 +263,28 @@ def set_limits(
         str | None,
         typer.Option("--priority", help="Of a workflow's rows that state none, or none."),
     ] = None,
+    recipient_prefix: Annotated[
+        str | None,
+        typer.Option("--recipient-prefix", help="What each recipient begins with, or none."),
+    ] = None,
+    overrides: Annotated[
+        str | None,
+        typer.Option("--overrides", help="Keys that overrides may have, by commas; none: any."),
+    ] = None,
     who: As = None,
 ) -> None:
     """Change limits; what is not named stays as it is, and `none` takes one back."""
-    from xnovu.cli.operate.limits import change
+    from xnovu.cli.operate.limits import change, value_of
 
     fields = {"concurrency": concurrency}
-    fields |= {"priority": priority} if workflow else {"weight": weight, "rate": rate}
-    if workflow and (weight or rate):
-        raise typer.BadParameter("a workflow has no weight and no rate of its own")
+    restrictions = {"recipient_prefix": recipient_prefix, "overrides_allowed": overrides}
+    whole = {"weight": weight, "rate": rate, **restrictions}
+    fields |= {"priority": priority} if workflow else whole
+    if workflow and any(text is not None for text in whole.values()):
+        raise typer.BadParameter("a workflow has no weight, rate or restriction of its own")
     if priority and not workflow:
         raise typer.BadParameter("--priority is a workflow's: name it with --workflow")
-    changes = {name: _number(name, text) for name, text in fields.items() if text is not None}
+    changes = {name: value_of(name, text) for name, text in fields.items() if text is not None}
     if not changes:
         raise typer.BadParameter("name what is to change, such as --weight 4")
     raise typer.Exit(asyncio.run(change(enterprise, changes, workflow, who)))
-
-
-def _number(name: str, text: str) -> float | None:
-    """A number of an option, or none."""
-    if text == "none":
-        return None
-    try:
-        number = float(text) if name == "rate" else int(text)
-    except ValueError:
-        raise typer.BadParameter(f"--{name} takes a number, or none") from None
-    if name != "priority" and not 0 < number < float("inf"):
-        raise typer.BadParameter(f"--{name} must be above 0")
-    if name == "weight" and number > HEAVIEST:
-        raise typer.BadParameter(f"--weight is {HEAVIEST} at the most")
-    return number

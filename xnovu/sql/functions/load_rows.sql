@@ -1,13 +1,17 @@
+DROP FUNCTION IF EXISTS notify.load_rows(jsonb, int);
+
 -- Complete rows with the workflow of their own enterprise, or one that serves every enterprise (its enterprise_id is
 -- null); `workflow` is null if there is none. Plain types, and empty for null, whatever the platform's columns are.
 -- `unusable` is why a row cannot be sent, and null else: as stored it is larger than `max_bytes`, a list is none, or its
 -- transaction id is another notification's. That is looked at here: no client reads what is too large.
+-- `recipient_prefix` and `overrides_allowed` are what its enterprise is restricted to; null: to nothing.
 -- VOLATILE, so that each statement has a snapshot of its own: one from before a column's type was changed sees no rows.
 CREATE OR REPLACE FUNCTION notify.load_rows(keys jsonb, max_bytes int DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, name text,
                workflow_key text, transaction_id text, recipients text[], payload jsonb,
                overrides jsonb, channels text[], tags text[], workflow_version text,
-               expires_at timestamptz, workflow jsonb, unusable text)
+               expires_at timestamptz, workflow jsonb, unusable text,
+               recipient_prefix text, overrides_allowed text[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -21,7 +25,8 @@ BEGIN
            CASE WHEN why.unusable IS NULL THEN nullif(n.overrides::jsonb, 'null') END,
            CASE WHEN why.unusable IS NULL THEN array_remove(coalesce(n.channels::text[], '{}'), NULL) END,
            CASE WHEN why.unusable IS NULL THEN array_remove(coalesce(n.tags::text[], '{}'), NULL) END,
-           n.workflow_version::text, notify.xnovu_deadline(n.expires_at), w.workflow, why.unusable
+           n.workflow_version::text, notify.xnovu_deadline(n.expires_at), w.workflow, why.unusable,
+           e.recipient_prefix, e.overrides_allowed
     FROM jsonb_to_recordset(load_rows.keys)
         AS key (id bigint, enterprise_id text, generation int, claims int)
     JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
@@ -48,6 +53,7 @@ BEGIN
               AND (o.notification_status = 'SENT'
                    OR (o.id, o.enterprise_id::text) < (n.id, n.enterprise_id::text)))
             THEN 'transaction_id_taken' END) AS why (unusable)
+    LEFT JOIN notify.xnovu_enterprise e ON e.enterprise_id = n.enterprise_id::text
     LEFT JOIN LATERAL (
         SELECT w.workflow_key, jsonb_build_object(
             'workflow_key', w.workflow_key, 'enterprise_id', n.enterprise_id::text,

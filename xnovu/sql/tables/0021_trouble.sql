@@ -57,6 +57,16 @@ ALTER TABLE notify.ent_notification ADD COLUMN IF NOT EXISTS unpublished boolean
 COMMENT ON COLUMN notify.ent_notification.unpublished IS
     'By the platform''s publish_status and deactivated: the row is not due before it is published. Null: it is.';
 
+-- To whom an enterprise may send, and what of a workflow it may override.
+ALTER TABLE notify.xnovu_enterprise
+    ADD COLUMN IF NOT EXISTS recipient_prefix text CHECK (recipient_prefix <> ''),
+    ADD COLUMN IF NOT EXISTS overrides_allowed text[];
+
+COMMENT ON COLUMN notify.xnovu_enterprise.recipient_prefix IS
+    'What each of its recipients begins with; null: anything.';
+COMMENT ON COLUMN notify.xnovu_enterprise.overrides_allowed IS
+    'The keys that its overrides may have, such as email; empty: none, null: any.';
+
 -- Rows of no enterprise are nobody's turn: they are found here. Also where the column refuses NULL: before Postgres 17
 -- the planner does not see that there are none.
 CREATE INDEX IF NOT EXISTS ent_notification_xnovu_nobodys ON notify.ent_notification (id)
