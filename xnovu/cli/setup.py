@@ -7,7 +7,7 @@ from xnovu.adapters.postgres import migrations
 from xnovu.cli.console import out
 from xnovu.cli.migration_files import migration_files
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import nats_url
+from xnovu.compose.kit import nats_access
 from xnovu.compose.secrets import DATABASE_URL, secret
 from xnovu.compose.settings import Settings, load
 
@@ -54,5 +54,5 @@ async def provisioned(settings: Settings) -> list[str]:
         for part in PARTS.values()
         if not part.from_table
     }
-    url = nats_url(settings)()
-    return [str(change) for change in await provision(url, settings.transport, mailboxes)]
+    access = nats_access(settings)
+    return [str(change) for change in await provision(access, settings.transport, mailboxes)]

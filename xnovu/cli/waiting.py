@@ -6,7 +6,7 @@ from typing import Any
 
 from xnovu.adapters.nats.pause import paused
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import nats_url
+from xnovu.compose.kit import nats_access
 from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
 
@@ -22,7 +22,7 @@ async def paused_stages(settings: Settings, waits_for: str) -> Mapping[str, str]
         return {}
     stages = {name: part.kinds for name, part in PARTS.items() if not part.from_table}
     try:
-        return await paused(nats_url(settings), settings.transport, stages)
+        return await paused(nats_access(settings), settings.transport, stages)
     except Paused as error:
         return {"?": f"whether a stage is paused is not known: {error}"}
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from xnovu.adapters.metrics import Metrics
-from xnovu.adapters.nats import NatsPeers, NatsTransport
+from xnovu.adapters.nats import Access, NatsPeers, NatsTransport
+from xnovu.adapters.nats.address import access_of, asked
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
@@ -16,7 +17,11 @@ from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.compose.secrets import (
     DATABASE_URL,
+    NATS_CREDS,
+    NATS_NKEY,
+    NATS_PASSWORD,
     NATS_URL,
+    NATS_USER,
     NOVU_KEY,
     SUPABASE_KEY,
     SUPABASE_URL,
@@ -41,9 +46,21 @@ def nats_url(settings: Settings) -> Secret:
     return secret(NATS_URL, settings.transport.url)
 
 
+def nats_access(settings: Settings) -> Access:
+    """
+    How these settings are let in at NATS.
+
+    Raises ConfigurationError: a secret that is named cannot be read, or is none.
+    """
+    names = {"creds": NATS_CREDS, "nkey": NATS_NKEY, "user": NATS_USER, "password": NATS_PASSWORD}
+    secrets = {name: secret(variable) for name, variable in names.items()}
+    told = {name: asked(each) for name, each in secrets.items() if each.is_set}
+    return replace(access_of(nats_url(settings), settings.transport), **told)
+
+
 def nats_transport(settings: Settings) -> NatsTransport:
     """The broker of these settings, not yet connected."""
-    return NatsTransport(settings.transport, nats_url(settings))
+    return NatsTransport(settings.transport, nats_access(settings))
 
 
 def peers_of(settings: Settings, transport: NatsTransport) -> NatsPeers:

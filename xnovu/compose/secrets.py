@@ -8,7 +8,11 @@ from pathlib import Path
 from xnovu.errors import ConfigurationError
 
 DATABASE_URL = "XNOVU_DATABASE_URL"
+NATS_CREDS = "XNOVU_NATS_CREDS"
+NATS_NKEY = "XNOVU_NATS_NKEY"
+NATS_PASSWORD = "XNOVU_NATS_PASSWORD"  # noqa: S105 - the name of it
 NATS_URL = "XNOVU_NATS_URL"
+NATS_USER = "XNOVU_NATS_USER"
 NOVU_KEY = "XNOVU_NOVU_KEY"
 SUPABASE_KEY = "XNOVU_SUPABASE_KEY"
 SUPABASE_URL = "XNOVU_SUPABASE_URL"
@@ -38,6 +42,12 @@ class Secret:
         if not value:
             raise ConfigurationError(f"{self.name} is not set; set it, or {self.name}_FILE")
         return value
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it, or its file, is named at all."""
+        names = (self.name, f"{self.name}_FILE")
+        return any(self.environment.get(name) for name in names)
 
     def _from_file(self) -> str | None:
         path = self.environment.get(f"{self.name}_FILE")

@@ -218,7 +218,11 @@ def _unknown(name: str, known: set[str], tables: set[str]) -> str:
 
 SECRETS = (
     secrets.DATABASE_URL,
+    secrets.NATS_CREDS,
+    secrets.NATS_NKEY,
+    secrets.NATS_PASSWORD,
     secrets.NATS_URL,
+    secrets.NATS_USER,
     secrets.NOVU_KEY,
     secrets.SUPABASE_KEY,
     secrets.SUPABASE_URL,

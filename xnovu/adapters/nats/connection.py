@@ -9,6 +9,7 @@ first.
 import asyncio
 import contextlib
 import logging
+import ssl
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -18,14 +19,15 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from xnovu.adapters.nats.address import Url, bare_servers, credentials
-from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied
+from xnovu.adapters.nats.address import Access
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted
+from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
 
 LEANS_ON: dict[type, tuple[str, ...]] = {
-    Client: ("_send_command",),
+    Client: ("_send_command", "_connect_command", "ssl_context"),
     NatsBroker: ("_connect", "stop", "connect"),
     BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
 }
@@ -60,27 +62,27 @@ class Broker(NatsBroker):
     """
     A NatsBroker that waits for its server at the start and after every loss, for ever.
 
-    ``url`` is asked again at each connection, so credentials can be changed without a restart.
+    ``access`` is asked again at each connection, so secrets can be changed without a restart.
     ``address`` is the same without them, to be shown. ``era`` counts the connections: what the
     server said in an earlier one may no longer hold. ``alone`` is for who handles a message that
     is to be the only one of its kind in this process.
     """
 
-    def __init__(self, url: Url, *, stop_timeout: float) -> None:
+    def __init__(self, access: Access, *, stop_timeout: float) -> None:
         for owner, names in LEANS_ON.items():
             _require(owner, *names)
-        self.address = ",".join(bare_servers(url))
+        self.address = ",".join(access.servers)
         self.era = 0
         self.denials: dict[str, str] = {}
         self.alone = asyncio.Lock()
-        self._url = url
+        self._access = access
         self._pullers: list[Puller] = []
         self._trouble = "not connected yet"
         self._stopping = False
         self._jetstream: JetStreamContext | None = None
         self._revival: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        super().__init__(bare_servers(url), logger=None, graceful_timeout=stop_timeout)
+        super().__init__(access.servers, logger=None, graceful_timeout=stop_timeout)
         _require(self, "_connection")
 
     @property
@@ -128,10 +130,10 @@ class Broker(NatsBroker):
 
     async def _connect(self) -> Client:
         self._stopping = False
-        client = Client()
+        client = GuardedClient(self._access)
         try:
             await client.connect(
-                bare_servers(self._url),
+                self._access.servers,
                 name="xnovu",
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
@@ -142,7 +144,7 @@ class Broker(NatsBroker):
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
                 closed_cb=self._on_closed,
-                **credentials(self._url),
+                **self._access.introduction(),
             )
             require_new_enough(client)
         except BaseException:
@@ -156,6 +158,8 @@ class Broker(NatsBroker):
 
     async def _on_error(self, error: Exception) -> None:
         said = _said(error)
+        if isinstance(error, Unencrypted) and not self._connection:
+            raise ConfigurationError(f"NATS at {self.address}: {said}")
         if any(word in said.lower() for word in REFUSED):
             self._on_refused(said)
         if subject := denied(said):
@@ -168,7 +172,7 @@ class Broker(NatsBroker):
         about = beginning(subject)
         if about in self.denials:
             return
-        self.denials[about] = said
+        self.denials[about] = said = way_out(said, self._access.who)
         if subject.endswith(PROBE):
             return
         log.warning("NATS at %s: %s", self.address, said)
@@ -194,7 +198,9 @@ class Broker(NatsBroker):
     def _on_refused(self, said: str) -> None:
         """A first connection fails for it; a later one is made anew, with credentials read anew."""
         if not self._connection:
-            raise ConfigurationError(f"NATS at {self.address} refuses the credentials: {said}")
+            raise ConfigurationError(
+                f"NATS at {self.address} refuses the credentials: {said} ({self._access.who})"
+            )
         self._closing = asyncio.create_task(self._close(self._connection), name="nats-close")
 
     async def _close(self, client: Client) -> None:
@@ -265,7 +271,23 @@ def _version(client: Client) -> tuple[int, int]:
 def _said(error: BaseException) -> str:
     """What the client or the server said; never a message, a subject or a secret."""
     known = isinstance(error, NatsError | OSError | ConfigurationError)
-    return (str(error) if known else "") or type(error).__name__
+    said = (str(error) if known else "") or type(error).__name__
+    return f"{said}: {_ABOUT_TLS[1 - _of_the_server(error)]}" if _is_tls(error) else said
+
+
+_ABOUT_TLS = (
+    "set transport.tls_ca to the certificate of who has signed the server's",
+    "set transport.tls_cert and transport.tls_key to a certificate that the server takes",
+)
+
+
+def _is_tls(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError)
+
+
+def _of_the_server(error: BaseException) -> bool:
+    """Whether it is the server's certificate that was refused, not ours."""
+    return isinstance(error, ssl.SSLCertVerificationError)
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:

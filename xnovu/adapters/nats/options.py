@@ -23,6 +23,10 @@ class NatsOptions(BaseModel):
     shows no sign of life, ``stop_timeout`` how long the batches in hand may take at shutdown
     (seconds). So long after a worker was killed the messages that it had in hand come again.
 
+    ``tls_ca`` is the certificate of who has signed the server's, ``tls_cert`` and ``tls_key`` are
+    the client's own (files). With any of them, or a ``tls://`` URL, nothing is said in the clear.
+    ``inbox_prefix`` begins the subjects on which answers come: a user of its own right only.
+
     The rest is the streams': how many days and bytes each keeps (``None``: as many as come), for
     how many seconds a repeated message is recognised, and on how many servers it lives.
     """
@@ -31,6 +35,10 @@ class NatsOptions(BaseModel):
 
     kind: Literal["nats"] = "nats"
     url: Annotated[str, AfterValidator(_open)] = "nats://localhost:4222"
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    inbox_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")] = "_INBOX"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
     publish_timeout: Seconds = 5.0
     lease: Annotated[float, Field(ge=0.1)] = 10.0

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.consumer import Consumer
@@ -85,14 +86,14 @@ async def reached() -> AsyncGenerator[None]:
 
 
 async def paused(
-    url: str | Callable[[], str], options: NatsOptions, stages: Mapping[str, Sequence[str]]
+    url: str | Callable[[], str] | Access, options: NatsOptions, stages: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
     """
     Those of the stages (with the kinds each accepts) that are paused in the whole fleet, and why.
 
     Raises Paused if NATS cannot be reached.
     """
-    async with visiting(url) as client, reached():
+    async with visiting(access_of(url, options)) as client, reached():
         jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
         found: dict[str, str] = {}
         for name, kinds in stages.items():

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
@@ -51,7 +52,7 @@ Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
 
 
 async def provision(
-    url: str | Callable[[], str], options: NatsOptions, mailboxes: Mailboxes
+    url: str | Callable[[], str] | Access, options: NatsOptions, mailboxes: Mailboxes
 ) -> list[str]:
     """
     Create what is missing, update what differs, and say of each what was done.
@@ -63,7 +64,7 @@ async def provision(
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
     ] + [UNDERTAKER]
-    async with visiting(url) as client:
+    async with visiting(access_of(url, options)) as client:
         require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         batches = takes_batches(client)

@@ -11,6 +11,10 @@ PROBE = ".0.0.0.0.0"
 """The end of an acknowledgement of no message: it tells whether one would be heard."""
 NO_JETSTREAM = {10039, 10076}
 """JetStream's error codes where the account, or the server, has none."""
+_SERVERS_OWN = re.compile(
+    r"\$js\.(ack|api\.(consumer\.(msg\.next|[a-z]+)|stream\.(msg\.[a-z]+|[a-z]+)|[a-z]+))(\.[\w-]+)?"
+)
+"""A call or an acknowledgement and its stream: nats-py tells them in lower case."""
 _DENIED = re.compile(r'permissions violation for .*?"(\S+)"')
 
 
@@ -21,9 +25,19 @@ def denied(said: str) -> str | None:
 
 
 def beginning(subject: str) -> str:
-    """What a denial is about: a consumer's acknowledgements, or a kind of messages."""
+    """What a denial is about: a call, a consumer's acknowledgements, or a kind of messages."""
     low = subject.lower()
-    return ".".join(low.split(".")[: 4 if low.startswith(ACKNOWLEDGEMENTS) else 2])
+    words = 4 if low.startswith(ACKNOWLEDGEMENTS) else 7 if low.startswith("$js.") else 2
+    return ".".join(low.split(".")[:words])
+
+
+def way_out(said: str, who: str) -> str:
+    """A denial with whom it is about, and what to do."""
+    spelled = _SERVERS_OWN.sub(lambda found: found[0].upper(), said)
+    return (
+        f"{spelled}: {who} has no such right; grant it in the server's configuration"
+        " (configs/nats-secure.conf has what each stage needs), then reload the server"
+    )
 
 
 def require_jetstream(error: BaseException) -> None:

@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.address import Url, asked
+from xnovu.adapters.nats.address import Access, Url, access_of
 from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import Broker
@@ -62,8 +62,9 @@ class NatsTransport:
 
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
 
-    def __init__(self, options: NatsOptions, url: str | Url | None = None) -> None:
-        self.broker = Broker(asked(url or options.url), stop_timeout=options.stop_timeout)
+    def __init__(self, options: NatsOptions, where: str | Url | Access | None = None) -> None:
+        access = access_of(where or options.url, options)
+        self.broker = Broker(access, stop_timeout=options.stop_timeout)
         self._options = options
         self._sender = Sender(self.broker, options.publish_timeout)
         self._streams = Streams(options)

@@ -8,7 +8,7 @@ from datetime import datetime
 from xnovu.adapters.nats.archive import Archive, Kept, Selection
 from xnovu.adapters.nats.topology import address_of
 from xnovu.adapters.nats.visit import visiting
-from xnovu.compose.kit import nats_url
+from xnovu.compose.kit import nats_access
 from xnovu.compose.settings import Settings
 from xnovu.envelope import decode
 from xnovu.errors import Permanent
@@ -46,7 +46,7 @@ class Letter:
 @asynccontextmanager
 async def archive(settings: Settings) -> AsyncGenerator[Archive]:
     """The streams of these settings, for a visit."""
-    async with visiting(nats_url(settings)) as client:
+    async with visiting(nats_access(settings)) as client:
         yield Archive(client, settings.transport)
 
 

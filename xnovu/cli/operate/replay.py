@@ -12,7 +12,7 @@ from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import err, out
 from xnovu.cli.operate.operator import agreed, operator
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import nats_url, opened_store
+from xnovu.compose.kit import nats_access, opened_store
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
 from xnovu.events import KINDS
@@ -34,7 +34,7 @@ async def replay(wanted: Wanted, *, yes: bool, who: str | None) -> int:
     """Show how many, ask, hand over; the exit code is 130 if it was stopped before its end."""
     settings = load()
     target = Target(subject=wanted.to) if wanted.to else Target(stage=consumer_of(wanted.kind))
-    async with visiting(nats_url(settings)) as client:
+    async with visiting(nats_access(settings)) as client:
         run = Replay(client, settings.transport, target, wanted.rate)
         count = await run.count(wanted)
         where = target.subject or f"stage {target.stage}"
