@@ -35,7 +35,7 @@ async def test_everything_is_created_once(options: NatsOptions, jetstream: JetSt
     assert first[:1] == [f"created stream {stream_name(options.prefix, 'ingest')}"]
     assert all(line.startswith("created ") for line in first)
     assert second == [line.replace("created", "unchanged") for line in first]
-    assert len(first) == len(KINDS) + 2 + 3 + 2 + 2 * 3 + 1
+    assert len(first) == len(KINDS) + 2 + 3 + 2 + 2 * (3 + 1)
     ingest = (await jetstream.stream_info(stream_name(options.prefix, "ingest"))).config
     assert ingest.subjects == [every_subject(options.prefix, "ingest")]
     assert ingest.retention == RetentionPolicy.LIMITS

@@ -91,7 +91,7 @@ async def test_who_may_not_acknowledge_takes_nothing_until_he_may(
         await transport.start()
 
     async def says_so() -> bool:
-        return "grant it $JS.ACK.>" in (await transport.ready() or "")
+        return "publish to $JS.ACK." in (await transport.ready() or "")
 
     await eventually(says_so, within=30)
     await owner.start()

@@ -52,9 +52,13 @@ async def wear_out(options: NatsOptions, consumer: str = "hydrate") -> None:
         await eventually(told)
 
 
+async def settle_all(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
+    return [Done()] * len(deliveries)
+
+
 @asynccontextmanager
-async def another_stage(options: NatsOptions):
-    """It is up, and the one whose workers vanished is not; here come the letters it writes."""
+async def the_stage_again(options: NatsOptions):
+    """A process of the stage whose workers vanished; here come the letters it writes."""
     letters: list[Rejected] = []
 
     async def read(deliveries: Sequence[Delivery]) -> Sequence[Fate]:
@@ -63,6 +67,7 @@ async def another_stage(options: NatsOptions):
 
     transport = NatsTransport(options)
     transport.subscribe("status", ["dead"], POLICY, read)
+    transport.subscribe("hydrate", ["ingest"], POLICY, settle_all)
     await transport.start()
     try:
         yield letters
@@ -72,13 +77,13 @@ async def another_stage(options: NatsOptions):
 
 async def all_dealt_with(options: NatsOptions) -> bool:
     async with looking(options.url) as jetstream:
-        info = await jetstream.consumer_info(stream_name(options.prefix, ADVISORY), "undertaker")
+        info = await jetstream.consumer_info(stream_name(options.prefix, ADVISORY), "hydrate")
         return bool(info.delivered.consumer_seq and not (info.num_pending or info.num_ack_pending))
 
 
-async def test_a_process_of_any_stage_tells_of_it(options: NatsOptions):
+async def test_a_process_of_the_stage_tells_of_it(options: NatsOptions):
     await wear_out(options)
-    async with another_stage(options) as letters:
+    async with the_stage_again(options) as letters:
         await eventually(lambda: letters)
     [letter] = letters
     assert letter.key == captured(1).event.key
@@ -93,7 +98,7 @@ async def test_several_and_the_stage_itself_write_one_letter(options: NatsOption
     async with publishing(options) as publisher:
         await publish_all(publisher, [dead_letter(headers, body, said)])
     await wear_out(options)
-    async with another_stage(options) as letters, another_stage(options):
+    async with the_stage_again(options) as letters, the_stage_again(options):
         await eventually(lambda: all_dealt_with(options))
         await eventually(lambda: letters)
     async with looking(options.url) as jetstream:
@@ -107,7 +112,7 @@ async def test_a_message_that_is_gone_is_told_of_in_the_log(
     await wear_out(options)
     async with looking(options.url) as jetstream:
         await jetstream.purge_stream(stream_name(options.prefix, "ingest"))
-    async with another_stage(options) as letters:
+    async with the_stage_again(options) as letters:
         await eventually(lambda: all_dealt_with(options))
     assert letters == []
     assert "and is gone" in caplog.text
@@ -124,22 +129,24 @@ async def test_what_others_consumers_give_up_is_theirs(options: NatsOptions):
     async with looking(options.url) as jetstream:
         await jetstream.add_consumer(stream, theirs)
     await wear_out(options, "theirs")
-    async with another_stage(options) as letters:
+    await wear_out(options)
+    async with the_stage_again(options) as letters:
         await eventually(lambda: all_dealt_with(options))
-    assert letters == []
+        await eventually(lambda: letters)
+    assert [letter.failure.stage for letter in letters] == ["hydrate"]
 
 
 async def test_an_advisory_that_cannot_be_read_is_passed_over(options: NatsOptions):
     stream = stream_name(options.prefix, "ingest")
     async with looking(options.url) as jetstream:
         await jetstream.publish(f"{ADVISORIES}.{stream}.hydrate", b"{")
-    async with another_stage(options) as letters:
+    async with the_stage_again(options) as letters:
         await eventually(lambda: all_dealt_with(options))
     assert letters == []
 
 
 async def test_its_row_ends_failed(migrated, nats_server, monkeypatch):
-    """Though the stage itself never comes up again."""
+    """Once a process of the stage is back."""
     async with world(migrated, nats_server, monkeypatch) as here:
         here.register()
         notification = here.insert()
@@ -150,7 +157,7 @@ async def test_its_row_ends_failed(migrated, nats_server, monkeypatch):
         async with looking(here.nats_url) as jetstream:
             subject = f"{ADVISORIES}.{stream}.hydrate"
             await jetstream.publish(subject, json.dumps(said).encode())
-        async with stages(here, "status"):
+        async with stages(here, "hydrate", "status"):
             row = await here.ended(notification)
         details = row["error_details"]
         assert (row["notification_status"], details["code"]) == ("FAILED", "crashed")

@@ -9,6 +9,7 @@ from tests.builders import captured
 from xnovu.adapters.nats.address import asked, bare_servers, credentials
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    ADVISORIES,
     boxes_of,
     consumer_config,
     mailbox_of,
@@ -101,6 +102,10 @@ def test_a_mailbox_has_a_consumer_for_each_kind_and_for_its_own_copies():
         ("box+at", "xnovu.later.at.box.>"),
         ("box", "xnovu.later.due.box.>"),
         ("box+alone", "xnovu.later.alone.box.>"),
+        ("box", None),
+    ]
+    assert configs[-1].filter_subjects == [
+        f"{ADVISORIES}.*.{durable}" for durable in ("box", "box+express", "box+alone")
     ]
     assert {config.backoff for config in configs} == {None}
     assert (configs[0].max_ack_pending or 0) > 20_000

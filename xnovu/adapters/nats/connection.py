@@ -9,7 +9,6 @@ first.
 import asyncio
 import contextlib
 import logging
-import ssl
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
-from xnovu.adapters.nats.client import GuardedClient, Unencrypted
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted, said_of
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.errors import ConfigurationError, Paused
 
@@ -86,6 +85,11 @@ class Broker(NatsBroker):
         _require(self, "_connection")
 
     @property
+    def who(self) -> str:
+        """As whom it asks to be let in; no secret."""
+        return self._access.who
+
+    @property
     def client(self) -> Client | None:
         """The connection, if it is up."""
         client = self._connection
@@ -122,7 +126,7 @@ class Broker(NatsBroker):
         try:
             await super().stop(*args, **kwargs)
         except (NatsError, OSError, TimeoutError) as error:
-            log.warning("left NATS without a farewell: %s", _said(error))
+            log.warning("left NATS without a farewell: %s", said_of(error))
         finally:
             await self._forget()
             if self._closing:
@@ -157,7 +161,7 @@ class Broker(NatsBroker):
         return client
 
     async def _on_error(self, error: Exception) -> None:
-        said = _said(error)
+        said = said_of(error)
         if isinstance(error, Unencrypted) and not self._connection:
             raise ConfigurationError(f"NATS at {self.address}: {said}")
         if any(word in said.lower() for word in REFUSED):
@@ -232,7 +236,7 @@ class Broker(NatsBroker):
             try:
                 await self.connect()
             except (ConfigurationError, NatsError, OSError, TimeoutError) as error:
-                self._note(_said(error))
+                self._note(said_of(error))
                 await asyncio.sleep(RECONNECT_WAIT)
             else:
                 break
@@ -266,28 +270,6 @@ def takes_batches(client: Client) -> bool:
 def _version(client: Client) -> tuple[int, int]:
     version = client.connected_server_version
     return version.major, version.minor
-
-
-def _said(error: BaseException) -> str:
-    """What the client or the server said; never a message, a subject or a secret."""
-    known = isinstance(error, NatsError | OSError | ConfigurationError)
-    said = (str(error) if known else "") or type(error).__name__
-    return f"{said}: {_ABOUT_TLS[1 - _of_the_server(error)]}" if _is_tls(error) else said
-
-
-_ABOUT_TLS = (
-    "set transport.tls_ca to the certificate of who has signed the server's",
-    "set transport.tls_cert and transport.tls_key to a certificate that the server takes",
-)
-
-
-def _is_tls(error: BaseException) -> bool:
-    return isinstance(error, ssl.SSLError)
-
-
-def _of_the_server(error: BaseException) -> bool:
-    """Whether it is the server's certificate that was refused, not ours."""
-    return isinstance(error, ssl.SSLCertVerificationError)
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:

@@ -11,6 +11,7 @@ from nats.js.errors import NotFoundError
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.declare import Streams, declare_consumer, missing_stream
 from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.rights import GRANT
 from xnovu.adapters.nats.topology import (
     LATER,
     Lane,
@@ -107,7 +108,7 @@ class Consumer:
 
     async def _look_at_rights(self, broker: Broker) -> None:
         subject = acknowledgements(self.stream, self.mailbox.durable)
-        said = f"NATS does not let this user publish to {subject}.>: grant it $JS.ACK.>"
+        said = f"NATS does not let {broker.who} publish to {subject}.>: {GRANT}"
         self.unheard = "" if await broker.lets_acknowledge(subject) else said
         if self.unheard:
             raise Paused(said, code="broker_permission")

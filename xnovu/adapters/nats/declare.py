@@ -66,7 +66,8 @@ class Streams:
 
 async def declare_consumer(client: Client, stream: str, config: ConsumerConfig) -> None:
     """Make a consumer, unless there is one by now; nats-py's own way would change that one."""
-    subject = f"$JS.API.CONSUMER.CREATE.{stream}.{config.name}.{config.filter_subject}"
+    filtered = f".{config.filter_subject}" if config.filter_subject else ""
+    subject = f"$JS.API.CONSUMER.CREATE.{stream}.{config.name}{filtered}"
     request = {"stream_name": stream, "config": config.as_dict(), "action": "create"}
     answer = await client.request(subject, json.dumps(request).encode(), timeout=ANSWER_WITHIN)
     error = json.loads(answer.data).get("error")

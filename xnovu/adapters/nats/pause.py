@@ -107,7 +107,8 @@ async def paused(
 
 async def _reason(jetstream: JetStreamContext, prefix: str, name: str) -> str:
     try:
-        told = await jetstream.get_last_msg(stream_name(prefix, LATER), _subject(prefix, name))
+        subject = _subject(prefix, name)
+        told = await jetstream.get_last_msg(stream_name(prefix, LATER), subject, direct=True)
     except NotFoundError:
         return "nobody says why"
     return (told.data or b"").decode(errors="replace")

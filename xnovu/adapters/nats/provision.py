@@ -17,7 +17,6 @@ from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
-    UNDERTAKER,
     Mailbox,
     boxes_of,
     consumer_config,
@@ -41,6 +40,7 @@ STREAM_FIXED = ("retention", "storage")
 CONSUMER_FIELDS = (
     "description",
     "filter_subject",
+    "filter_subjects",
     "ack_wait",
     "max_deliver",
     "max_ack_pending",
@@ -63,7 +63,7 @@ async def provision(
     """
     boxes = [
         box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
-    ] + [UNDERTAKER]
+    ]
     async with visiting(access_of(url, options)) as client:
         require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]

@@ -12,10 +12,16 @@ PROBE = ".0.0.0.0.0"
 NO_JETSTREAM = {10039, 10076}
 """JetStream's error codes where the account, or the server, has none."""
 _SERVERS_OWN = re.compile(
-    r"\$js\.(ack|api\.(consumer\.(msg\.next|[a-z]+)|stream\.(msg\.[a-z]+|[a-z]+)|[a-z]+))(\.[\w-]+)?"
+    r"(?<=\")_inbox|\$js\.(ack|api\.(consumer\.(msg\.next|[a-z]+)|stream\.(msg\.[a-z]+|[a-z]+)|[a-z]+))(\.[\w-]+)?"
 )
 """A call or an acknowledgement and its stream: nats-py tells them in lower case."""
 _DENIED = re.compile(r'permissions violation for .*?"(\S+)"')
+
+
+GRANT = (
+    "grant it in the server's configuration (configs/nats-secure.conf has what each stage needs)"
+    " and reload the server"
+)
 
 
 def denied(said: str) -> str | None:
@@ -34,10 +40,8 @@ def beginning(subject: str) -> str:
 def way_out(said: str, who: str) -> str:
     """A denial with whom it is about, and what to do."""
     spelled = _SERVERS_OWN.sub(lambda found: found[0].upper(), said)
-    return (
-        f"{spelled}: {who} has no such right; grant it in the server's configuration"
-        " (configs/nats-secure.conf has what each stage needs), then reload the server"
-    )
+    inbox = " or set transport.inbox_prefix to the one it has;" if '"_INBOX' in spelled else ""
+    return f"{spelled}: {who} has no such right;{inbox} {GRANT}"
 
 
 def require_jetstream(error: BaseException) -> None:

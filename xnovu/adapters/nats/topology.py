@@ -56,7 +56,7 @@ class Lane(StrEnum):
     ALONE = "alone"
     """Those that were in hand more than once when their worker vanished: one of them may be why."""
     ADVICE = "advice"
-    """Not messages, but the server's words on them; one mailbox of the whole fleet's."""
+    """Not messages, but the server's words on those of this mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Mailbox:
         return f"{self.name}+{self.lane}" if beside else self.name
 
 
-UNDERTAKER = Mailbox("undertaker", ADVISORY, Policy(batch=20, slots=1, linger=0.0), Lane.ADVICE)
+UNDERTAKING = Policy(batch=20, slots=1, linger=0.0)
 
 
 def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
@@ -89,6 +89,7 @@ def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
         *(Mailbox(name, kind, policy) for kind in kinds),
         *(Mailbox(name, kind, express, Lane.EXPRESS) for kind in kinds if kind in FLOWING),
         *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
+        Mailbox(name, ADVISORY, UNDERTAKING, Lane.ADVICE),
     ]
 
 
@@ -126,15 +127,23 @@ def acknowledgements(stream: str, durable: str) -> str:
     return f"$JS.ACK.{stream}.{durable}"
 
 
+def filters_of(prefix: str, mailbox: Mailbox) -> list[str]:
+    """The subjects that a consumer takes in: of the server's words, those on its own lanes."""
+    if mailbox.lane is Lane.ADVICE:
+        lanes = ("", f"+{Lane.EXPRESS}", f"+{Lane.ALONE}")
+        return [f"{ADVISORIES}.*.{mailbox.name}{lane}" for lane in lanes]
+    return [filter_of(prefix, mailbox)]
+
+
 def filter_of(prefix: str, mailbox: Mailbox) -> str:
-    """The subjects that a consumer takes in."""
+    """The subjects of messages that a consumer takes in."""
     match mailbox.lane:
         case Lane.KIND:
             return f"{prefix}.{mailbox.kind}.{'*' if mailbox.kind in FLOWING else '>'}"
         case Lane.EXPRESS:
             return f"{prefix}.{mailbox.kind}.*.{Lane.EXPRESS}"
         case Lane.ADVICE:
-            return f"{ADVISORIES}.>"
+            return f"{ADVISORIES}.*.{mailbox.name}"
         case lane:
             return every_subject(prefix, f"{LATER}.{lane}.{mailbox.name}")
 
@@ -214,11 +223,13 @@ def stream_config(options: NatsOptions, kind: str, *, batches: bool) -> StreamCo
 
 def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
     """How a mailbox's messages are given out."""
+    filters = filters_of(options.prefix, mailbox)
     config = ConsumerConfig(
         name=mailbox.durable,
         durable_name=mailbox.durable,
         description=OURS,
-        filter_subject=filter_of(options.prefix, mailbox),
+        filter_subject=filters[0] if len(filters) == 1 else None,
+        filter_subjects=filters if len(filters) > 1 else None,
         deliver_policy=DeliverPolicy.ALL,
         ack_policy=AckPolicy.NONE,
         max_deliver=-1,

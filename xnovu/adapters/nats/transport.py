@@ -26,7 +26,7 @@ from xnovu.adapters.nats.pull import PullLoop
 from xnovu.adapters.nats.send import Sender
 from xnovu.adapters.nats.settle import settle
 from xnovu.adapters.nats.topology import (
-    UNDERTAKER,
+    ADVISORY,
     Lane,
     Mailbox,
     boxes_of,
@@ -75,11 +75,14 @@ class NatsTransport:
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
-        if not self._consumers:
-            self._serve(UNDERTAKER, lambda _: _burying(Undertaker(self.broker, self)))
         for mailbox in boxes_of(name, kinds, policy):
-            if mailbox.lane is not Lane.AT:
-                self._serve(mailbox, lambda copies: _settling(handler, copies))
+            match mailbox.lane:
+                case Lane.ADVICE:
+                    self._serve(mailbox, lambda _: _burying(Undertaker(self.broker, self)))
+                case lane if lane is not Lane.AT:
+                    self._serve(mailbox, lambda copies: _settling(handler, copies))
+                case _:
+                    pass  # nobody takes these
 
     def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
         consumer = Consumer(self._options, mailbox, self._streams)
@@ -122,7 +125,8 @@ class NatsTransport:
         """Raises Paused while NATS is away, ConfigurationError where it has no JetStream."""
         async with reached():
             jetstream = self.broker.jetstream
-            counts = [self._backlog(jetstream, kind, names) for kind in self._kinds()]
+            kinds = [kind for kind in self._kinds() if kind != ADVISORY]
+            counts = [self._backlog(jetstream, kind, names) for kind in kinds]
             return sum(await asyncio.gather(*counts), Backlog())
 
     async def pause(self, name: str, seconds: float, reason: str) -> None:
@@ -136,7 +140,7 @@ class NatsTransport:
 
     def _of(self, name: str) -> list[Consumer]:
         theirs = [each for each in self._consumers if each.mailbox.name == name]
-        return [each for each in theirs if each.mailbox is not UNDERTAKER]
+        return [each for each in theirs if each.mailbox.lane is not Lane.ADVICE]
 
     def _kinds(self) -> Sequence[str]:
         return kinds_of(consumer.mailbox for consumer in self._consumers)
@@ -147,7 +151,8 @@ class NatsTransport:
             return unheard
         checks = [self._missing_stream(jetstream, kind) for kind in self._kinds()]
         checks += [self._trouble_of(consumer) for consumer in self._consumers]
-        return next(filter(None, await asyncio.gather(*checks)), None)
+        told = [*await asyncio.gather(*checks), *self.broker.denials.values()]
+        return next(filter(None, told), None)
 
     async def _trouble_of(self, consumer: Consumer) -> str | None:
         match await consumer.found(self.broker.jetstream):

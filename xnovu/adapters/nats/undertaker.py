@@ -44,10 +44,11 @@ class Advisory(BaseModel, frozen=True, extra="ignore"):
 @dataclass(frozen=True, slots=True)
 class Undertaker:
     """
-    Buries what the advisories tell of; any number may do so side by side.
+    Buries what the advisories tell of; any number of one mailbox's may do so side by side.
 
-    A letter has the same id as the stage's own would have, so however many are written, by whom
-    ever, the broker keeps one, and the database counts one.
+    Each buries its own mailbox's only: whoever buried others' had to read what is theirs, and to
+    speak in their name. A letter has the same id as the stage's own would have, so however many are
+    written, by whom ever, the broker keeps one, and the database counts one.
     """
 
     broker: Broker

@@ -1,0 +1,287 @@
+"""
+configs/nats-secure.conf on a real server: each stage can do its work, and nothing of the others'.
+
+Where a right is missing, the stage says which subject, which user, and what to do.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nats
+import psycopg
+import pytest
+from nats.aio.client import Client
+
+from pipelines import analytics
+from tests.builders import a_notification
+from tests.conftest import eventually
+from tests.integration.pipeline import World
+from xnovu.adapters.nats import Access, NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.address import access_of
+from xnovu.adapters.novu import NovuOptions
+from xnovu.cli.run import PARTS
+from xnovu.compose import Kit, Settings
+from xnovu.compose.kit import peers_of
+from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
+from xnovu.compose.serve import House
+from xnovu.compose.settings import HealthOptions
+from xnovu.envelope import Envelope
+from xnovu.events import Hydrated
+from xnovu.local.nats import EmbeddedNats
+from xnovu.local.novu import running_novu
+
+CONF = Path(__file__).parents[2] / "configs/nats-secure.conf"
+EVERYBODY = PARTS | {analytics.part.name: analytics.part}
+USERS = (*EVERYBODY, "setup", "operator")
+WRITES = {
+    "ingest": ["ingest", "retract"],
+    "hydrate": ["hydrate", "dead.hydrate"],
+    "trigger": ["trigger", "dead.trigger"],
+    "status": ["status", "dead.status"],
+    "retract": ["status", "dead.retract"],
+    "analytics": ["dead.analytics"],
+}
+SUBJECTS = sorted({subject for subjects in WRITES.values() for subject in subjects})
+
+
+def accounts() -> str:
+    return CONF.read_text().partition("\naccounts ")[2]
+
+
+@pytest.fixture
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    for user in USERS:
+        monkeypatch.setenv(f"XNOVU_NATS_{user.upper()}_PASSWORD", f"word-of-{user}")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A server with the users of the file, and their ways in."""
+
+    server: EmbeddedNats
+
+    def options(self, user: str) -> NatsOptions:
+        return NatsOptions(url=self.server.url, inbox_prefix=f"_INBOX_{user}")
+
+    def access(self, user: str) -> Access:
+        reached = access_of(self.server.url, self.options(user))
+        return replace(reached, user=lambda: user, password=lambda: f"word-of-{user}")
+
+    async def provision(self) -> None:
+        policies = {
+            part.name: (part.kinds, Settings().policy(part.name))
+            for part in EVERYBODY.values()
+            if not part.from_table
+        }
+        await provision(self.access("setup"), self.options("setup"), policies)
+
+    @asynccontextmanager
+    async def client(self, user: str) -> AsyncIterator[tuple[Client, list[str]]]:
+        """As that user, with what the server has refused it."""
+        refused: list[str] = []
+
+        async def heard(error: Exception) -> None:
+            refused.append(str(error))
+
+        client = await nats.connect(
+            self.server.url,
+            user=user,
+            password=f"word-of-{user}",
+            inbox_prefix=f"_INBOX_{user}",
+            error_cb=heard,
+        )
+        try:
+            yield client, refused
+        finally:
+            await client.close()
+
+
+@pytest.fixture
+def secure(tmp_path: Path, passwords: None) -> Iterator[Callable[..., Guarded]]:
+    """A server with the file as it is, or as ``changed``."""
+    del passwords
+    started: list[EmbeddedNats] = []
+
+    def start(changed: Callable[[str], str] = str) -> Guarded:
+        server = EmbeddedNats(tmp_path / "nats", settings={"accounts": changed(accounts())})
+        server.start()
+        started.append(server)
+        return Guarded(server)
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@asynccontextmanager
+async def house_of(guarded: Guarded, name: str, around: Settings) -> AsyncIterator[House]:
+    """One stage in a process of its own, as far as NATS can tell."""
+    settings = around.model_copy(update={"transport": guarded.options(name)})
+    transport = NatsTransport(settings.transport, guarded.access(name))
+    kit = Kit(settings, name, peers=peers_of(settings, transport))
+    house = House((EVERYBODY[name],), kit, transport)
+    await house.open()
+    await transport.start()
+    await house.begin()
+    try:
+        yield house
+    finally:
+        await house.finish()
+        await transport.stop()
+        await house.close()
+
+
+async def test_the_whole_pipeline_with_a_user_for_each_stage(
+    migrated: str, secure: Callable[..., Guarded], monkeypatch: pytest.MonkeyPatch
+):
+    """Sent, refused, tried again, held, and taken back; and nobody is ever refused a right."""
+    guarded = secure()
+    await guarded.provision()
+    monkeypatch.setenv(DATABASE_URL, migrated)
+    monkeypatch.setenv(NOVU_KEY, "local")
+    async with AsyncExitStack() as stack:
+        novu = await stack.enter_async_context(running_novu())
+        around = Settings(
+            provider=NovuOptions(url=novu.url, settle=0.1, timeout=5.0),
+            health=HealthOptions(enabled=False),
+        )
+        here = World(migrated, guarded.server.url, novu.novu, around)
+        here.register()
+        houses = [
+            await stack.enter_async_context(house_of(guarded, name, around)) for name in EVERYBODY
+        ]
+        sent, refused = here.insert(), here.insert(workflow="unknown")
+        assert (await here.ended(sent))["notification_status"] == "SENT"
+        assert (await here.ended(refused))["error_details"]["code"] == "workflow_not_found"
+        novu.novu.change(api_key="another")
+        held = here.insert()
+        trigger = houses[list(EVERYBODY).index("trigger")].transport
+        await eventually(lambda: trigger.paused("trigger"))
+        assert "paused in the whole fleet" in str(await trigger.ready())
+        novu.novu.change(api_key="local")
+        assert (await here.ended(held))["notification_status"] == "SENT"
+        await eventually(lambda: not_paused(trigger))
+        with psycopg.connect(migrated, autocommit=True) as connection:
+            query = "UPDATE notify.ent_notification SET notification_status = 'RETRACTED'"
+            connection.execute(f"{query} WHERE id = {sent}".encode())
+        await eventually(lambda: here.row(sent)["retraction_outcome"], 60.0)
+        for house in houses:
+            assert (house.kit.name, await house.transport.ready()) == (house.kit.name, None)
+            assert house.transport.broker.denials == {}  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+async def not_paused(transport: NatsTransport) -> bool:
+    return not await transport.paused("trigger")
+
+
+@pytest.mark.parametrize("name", EVERYBODY)
+async def test_a_stage_speaks_for_itself_alone(name: str, secure: Callable[..., Guarded]):
+    """Whatever another stage says, or whatever is to come again to another, is refused."""
+    guarded = secure()
+    await guarded.provision()
+    others = [subject for subject in SUBJECTS if subject not in WRITES[name]]
+    aimed = [f"xnovu.{subject}.acme" for subject in others]
+    aimed += [f"xnovu.later.due.{other}.acme.x" for other in EVERYBODY if other != name]
+    aimed += ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.XNOVU_INGEST.hydrate"]
+    async with guarded.client(name) as (client, refused):
+        for subject in aimed:
+            await client.publish(subject, b"forged")
+        await client.flush()
+        assert len(refused) == len(aimed)
+        for subject in WRITES[name]:
+            await client.publish(f"xnovu.{subject}.acme", b"its own")
+        await client.flush()
+        assert len(refused) == len(aimed)
+
+
+@pytest.mark.parametrize("name", EVERYBODY)
+async def test_a_stage_hears_what_is_its_own_alone(name: str, secure: Callable[..., Guarded]):
+    """Neither from others' consumers, nor at their addresses, nor by one of its own making."""
+    guarded = secure()
+    await guarded.provision()
+    other = [each for each in EVERYBODY.values() if each.name not in (name, "ingest")]
+    asked = [
+        f"$JS.API.CONSUMER.MSG.NEXT.XNOVU_{kind.upper()}.{part.name}"
+        for part in other
+        for kind in (*part.kinds, "later", "advisory")
+    ]
+    asked += [f"$JS.ACK.XNOVU_{part.kinds[0].upper()}.{part.name}.1.1.1.1.1" for part in other]
+    asked += [
+        "$JS.API.CONSUMER.CREATE.XNOVU_HYDRATE",
+        "$JS.API.STREAM.DELETE.XNOVU_HYDRATE",
+        "$JS.API.STREAM.PURGE.XNOVU_HYDRATE",
+        "$JS.API.STREAM.MSG.DELETE.XNOVU_HYDRATE",
+    ]
+    read = "hydrate" if name != "trigger" else "ingest"
+    asked += [f"$JS.API.STREAM.MSG.GET.XNOVU_{read.upper()}"]
+    asked += ["$JS.API.CONSUMER.PAUSE.XNOVU_LATER.analytics"] * (name != "analytics")
+    heard = ["xnovu.>", "xnovu.hydrate.>", "_INBOX.>", "_INBOX_setup.>", "$JS.EVENT.>"]
+    async with guarded.client(name) as (client, refused):
+        for subject in asked:
+            await client.publish(subject, b"{}")
+        for subject in heard:
+            await client.subscribe(subject)  # pyright: ignore[reportUnknownMemberType]
+        await client.flush()
+        await eventually(lambda: len(refused) == len(asked) + len(heard))
+
+
+MISSING = (
+    '"xnovu.hydrate.*"',
+    '"$JS.API.CONSUMER.MSG.NEXT.XNOVU_INGEST.hydrate"',
+    '"$JS.ACK.XNOVU_INGEST.hydrate.>"',
+    '"$JS.API.CONSUMER.INFO.XNOVU_INGEST.hydrate"',
+    '"$JS.API.STREAM.INFO.*"',
+    '"_INBOX_hydrate.>"',
+)
+
+
+def without(right: str, text: str) -> str:
+    """The file, where hydrate lacks that right."""
+    before, rest = text.split("user: hydrate,")
+    block, after = re.split(r"(?=      # Reads what is to be sent)", rest, maxsplit=1)
+    assert right in block
+    return f"{before}user: hydrate,{block.replace(right, chr(34) + 'nothing' + chr(34), 1)}{after}"
+
+
+@pytest.mark.parametrize("right", MISSING)
+async def test_a_right_that_is_missing_is_named_with_who_lacks_it_and_what_to_do(
+    right: str,
+    migrated: str,
+    secure: Callable[..., Guarded],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    guarded = secure(lambda text: without(right, text))
+    await guarded.provision()
+    monkeypatch.setenv(DATABASE_URL, migrated)
+    around = Settings(health=HealthOptions(enabled=False))
+    said = Hydrated(notification_id=1, enterprise_id="acme", notification=a_notification(1))
+    async with house_of(guarded, "hydrate", around) as house:
+        publishing = asyncio.create_task(house.transport.publish([Envelope(said)]))
+        await eventually(lambda: named(right, caplog.text), within=30.0)
+        assert await house.transport.ready()
+        await asyncio.wait([publishing])
+    assert "word-of" not in caplog.text
+
+
+def named(right: str, said: str) -> bool:
+    """Whether the log says which subject, who lacks it, and the way out."""
+    subject = right.strip('"').removesuffix(".>").removesuffix(".*")
+    lines = [line for line in said.splitlines() if subject in line]
+    return any("user 'hydrate'" in line and "nats-secure.conf" in line for line in lines)
+
+
+def rights(user: str) -> Sequence[str]:
+    block = accounts().split(f"user: {user},")[1].partition("subscribe")[0]
+    return re.findall(r'"(.+)"', block)
+
+
+@pytest.mark.parametrize("name", EVERYBODY)
+def test_nobody_has_a_right_that_reaches_further_than_a_stream(name: str):
+    for right in rights(name):
+        assert right != ">"
+        assert not right.startswith(("$JS.API.>", "$JS.ACK.>", "xnovu.>", "$SYS"))
