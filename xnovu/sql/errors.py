@@ -1,11 +1,24 @@
 """What Postgres complains of, in XNovu's words: SQLSTATE and column, never a value or a detail."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
 from xnovu.sql.schema import functions
 
+_DENIED = re.compile(r"permission denied for (function|table|schema|sequence) (\S+)")
+_READ = {
+    *("ent_notification_audit", "ent_notification_workflow"),
+    *("xnovu_migration", "xnovu_function"),
+}
+"""Tables that stages only read."""
+_RIGHTS = {
+    "SCHEMA": "USAGE",
+    "FUNCTION": "EXECUTE",
+    "TABLE": "SELECT, INSERT, UPDATE",
+    "SEQUENCE": "USAGE",
+}
 UNAVAILABLE = "store_unavailable"
 LOCKED = "store_locked"
 """What others have locked was waited for in vain."""
@@ -29,6 +42,7 @@ class Complaint:
     constraint: str | None = None
     table: str | None = None
     routine: str | None = None
+    role: str | None = None
 
 
 def translate(complaint: Complaint) -> XNovuError:
@@ -75,7 +89,25 @@ def _full(said: Complaint) -> XNovuError:
 
 def _forbidden(said: Complaint) -> XNovuError:
     # "permission denied for table …": names an object, never a value.
-    return Paused(f"the database refuses: {said.message}", code="store_forbidden")
+    told = f"the database refuses role {said.role or 'of this connection'}: {said.message}"
+    return Paused(f"{told}{_grant(said)}", code="store_forbidden")
+
+
+def _grant(said: Complaint) -> str:
+    """The way out, where the message names what is missing."""
+    found = _DENIED.search(said.message or "")
+    if not found:
+        return ""
+    kind, name = found[1].upper(), found[2]
+    thing = "ALL FUNCTIONS IN SCHEMA notify" if kind == "FUNCTION" else f"{kind} {_of(kind, name)}"
+    role = f'"{said.role}"' if said.role else "it"
+    rights = "SELECT" if name in _READ else _RIGHTS[kind]
+    grant = f"GRANT {rights} ON {thing} TO {role}"
+    return f": {grant}; `xnovu config check --connect` names all that it needs"
+
+
+def _of(kind: str, name: str) -> str:
+    return name if kind == "SCHEMA" else f"notify.{name}"
 
 
 def _busy(said: Complaint) -> XNovuError:

@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Url, bare_servers, credentials
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied
+from xnovu.adapters.nats.said import REFUSED, cause, refused
 from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ LEANS_ON: dict[type, tuple[str, ...]] = {
     NatsBroker: ("_connect", "stop", "connect"),
     BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
 }
-REFUSED = ("authorization violation", "user authentication")
-"""What the server says of credentials it does not know, or no longer."""
 RECONNECT_WAIT = 0.5
 PING_EVERY = 10
 FLUSH_TIMEOUT = 1.0
@@ -120,7 +119,7 @@ class Broker(NatsBroker):
         try:
             await super().stop(*args, **kwargs)
         except (NatsError, OSError, TimeoutError) as error:
-            log.warning("left NATS without a farewell: %s", _said(error))
+            log.warning("left NATS without a farewell: %s", cause(error))
         finally:
             await self._forget()
             if self._closing:
@@ -155,7 +154,7 @@ class Broker(NatsBroker):
         return client
 
     async def _on_error(self, error: Exception) -> None:
-        said = _said(error)
+        said = cause(error)
         if any(word in said.lower() for word in REFUSED):
             self._on_refused(said)
         if subject := denied(said):
@@ -194,7 +193,7 @@ class Broker(NatsBroker):
     def _on_refused(self, said: str) -> None:
         """A first connection fails for it; a later one is made anew, with credentials read anew."""
         if not self._connection:
-            raise ConfigurationError(f"NATS at {self.address} refuses the credentials: {said}")
+            raise refused(said, self.address, as_somebody=bool(credentials(self._url)))
         self._closing = asyncio.create_task(self._close(self._connection), name="nats-close")
 
     async def _close(self, client: Client) -> None:
@@ -226,7 +225,7 @@ class Broker(NatsBroker):
             try:
                 await self.connect()
             except (ConfigurationError, NatsError, OSError, TimeoutError) as error:
-                self._note(_said(error))
+                self._note(cause(error))
                 await asyncio.sleep(RECONNECT_WAIT)
             else:
                 break
@@ -260,12 +259,6 @@ def takes_batches(client: Client) -> bool:
 def _version(client: Client) -> tuple[int, int]:
     version = client.connected_server_version
     return version.major, version.minor
-
-
-def _said(error: BaseException) -> str:
-    """What the client or the server said; never a message, a subject or a secret."""
-    known = isinstance(error, NatsError | OSError | ConfigurationError)
-    return (str(error) if known else "") or type(error).__name__
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:

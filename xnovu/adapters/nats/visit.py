@@ -5,52 +5,60 @@ from contextlib import asynccontextmanager
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError
 
+from xnovu.adapters.nats import said
 from xnovu.adapters.nats.address import Url, asked, bare_servers, credentials
-from xnovu.errors import ConfigurationError, Paused
+from xnovu.adapters.nats.rights import denied
 
 CONNECT_TIMEOUT = 5
 
 
+class Visitor(Client):
+    """A connection that takes note of what the server does not let it do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.denials: dict[str, str] = {}
+        """What the server said, by the subject that it said it of."""
+
+    async def heard(self, error: Exception) -> None:
+        """What the server says on the side, once the connection stands."""
+        if not self.is_connected:
+            raise error
+        if subject := denied(str(error)):
+            self.denials[subject] = str(error)
+
+
 @asynccontextmanager
-async def visiting(url: str | Url) -> AsyncGenerator[Client]:
+async def visiting(url: str | Url) -> AsyncGenerator[Visitor]:
     """
     A connection for as long as the visit lasts.
 
     Raises:
-        ConfigurationError: NATS refuses what is asked, or the credentials.
+        ConfigurationError: NATS refuses what is asked, or the credentials, or has no JetStream.
         Paused: it cannot be reached.
     """
-    client = await _connected(asked(url))
+    client, address = await _connected(asked(url))
     try:
         yield client
-    except APIError as error:
-        raise ConfigurationError(f"NATS refuses: {error.description} ({error.err_code})") from error
     except (NatsError, OSError, TimeoutError) as error:
-        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+        raise said.unanswered(error, address, list(client.denials.values())) from error
     finally:
         await client.close()
 
 
-async def _connected(url: Url) -> Client:
-    client, servers = Client(), bare_servers(url)
-
-    async def give_up(error: Exception) -> None:
-        raise error
-
+async def _connected(url: Url) -> tuple[Visitor, str]:
+    client, servers, known = Visitor(), bare_servers(url), credentials(url)
+    address = ", ".join(servers)
     try:
         await client.connect(
             servers,
             allow_reconnect=False,
             connect_timeout=CONNECT_TIMEOUT,
-            error_cb=give_up,
-            **credentials(url),
+            error_cb=client.heard,
+            **known,
         )
     except (NatsError, OSError, TimeoutError) as error:
         await client.close()
-        where = f"cannot connect to NATS at {', '.join(servers)}"
-        raise Paused(
-            f"{where}: {error or type(error).__name__}", code="broker_unavailable"
-        ) from error
-    return client
+        raise said.not_connected(error, address, as_somebody=bool(known)) from error
+    return client, address
