@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import TypedDict
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from xnovu.errors import ConfigurationError
+
 Url = Callable[[], str]
 """One address or several, comma-separated; the first one's credentials are for all."""
 
@@ -15,6 +17,24 @@ class Credentials(TypedDict, total=False):
     user: Url
     password: Url
     token: Url
+
+
+SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+def require_url(text: str) -> None:
+    """Raises ConfigurationError, without the text, where it names no server."""
+    for part in text.split(","):
+        try:
+            url = urlsplit(part.strip() if "://" in part else f"nats://{part.strip()}")
+            fits = url.scheme in SCHEMES and url.hostname and url.port != 0
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ConfigurationError(
+                "is no address of NATS, such as nats://host:4222 or tls://user:password@host:4222"
+                " (several: with commas between)"
+            )
 
 
 def bare_servers(url: Url) -> list[str]:
