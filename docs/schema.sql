@@ -121,9 +121,12 @@ CREATE TABLE notify.xnovu_enterprise (
     rate double precision  -- Its rows that may be claimed in a second; null: any number.
     tokens double precision  -- How many it might have claimed at once when it last did.
     refilled_at timestamp with time zone
+    recipient_prefix text  -- What each of its recipients begins with; null: anything.
+    overrides_allowed text[]  -- The keys that its overrides may have, such as email; empty: none, null: any.
     CONSTRAINT xnovu_enterprise_concurrency_check CHECK ((concurrency > 0))
     CONSTRAINT xnovu_enterprise_pkey PRIMARY KEY (enterprise_id)
     CONSTRAINT xnovu_enterprise_rate_check CHECK (((rate > (0)::double precision) AND (rate < 'Infinity'::double precision)))
+    CONSTRAINT xnovu_enterprise_recipient_prefix_check CHECK ((recipient_prefix <> ''::text))
     CONSTRAINT xnovu_enterprise_weight_check CHECK (((weight >= 1) AND (weight <= 1000)))
 );
 CREATE INDEX xnovu_enterprise_limited ON notify.xnovu_enterprise USING btree (enterprise_id) WHERE ((concurrency IS NOT NULL) OR (rate IS NOT NULL));
@@ -178,7 +181,7 @@ CREATE FUNCTION notify.aside(most integer DEFAULT 20, of_enterprise text DEFAULT
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.begin_retraction(keys jsonb, settle_seconds double precision, hold_seconds double precision)
-    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, seconds double precision, outcome text)
+    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, previous text, seconds double precision, outcome text, transaction_id text, recipients integer)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.begin_send(keys jsonb, token uuid, lease_seconds double precision, settle_seconds double precision, hold_seconds double precision, lost jsonb DEFAULT '[]'::jsonb, remembered_seconds double precision DEFAULT NULL::double precision)
@@ -230,7 +233,7 @@ CREATE FUNCTION notify.limit_workflow(of_enterprise text, workflow text, changes
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.limits(of_enterprise text DEFAULT NULL::text)
-    RETURNS TABLE(enterprise_id text, workflow_key text, weight integer, concurrency integer, rate double precision, priority integer)
+    RETURNS TABLE(enterprise_id text, workflow_key text, weight integer, concurrency integer, rate double precision, priority integer, recipient_prefix text, overrides_allowed text[])
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.load(keys jsonb)
@@ -238,7 +241,7 @@ CREATE FUNCTION notify.load(keys jsonb)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.load_rows(keys jsonb, max_bytes integer DEFAULT NULL::integer)
-    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text)
+    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text, recipient_prefix text, overrides_allowed text[])
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL::text, handed_over jsonb DEFAULT '[]'::jsonb)
@@ -336,6 +339,10 @@ CREATE FUNCTION notify.xnovu_deadline(expires_at timestamp with time zone)
 CREATE FUNCTION notify.xnovu_deleted()
     RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.xnovu_differing(keys jsonb)
+    RETURNS text[]
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_doubt(s notify.xnovu_sending, generation integer, settle_seconds double precision, lost jsonb)
     RETURNS timestamp with time zone
@@ -480,6 +487,10 @@ CREATE FUNCTION notify.xnovu_told(outcomes jsonb)
 CREATE FUNCTION notify.xnovu_transaction_id(chosen text, enterprise_id text, which bigint, generation integer)
     RETURNS text
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.xnovu_unbegun(outcomes jsonb)
+    RETURNS text[]
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_wake()
     RETURNS trigger

@@ -6,8 +6,13 @@ that holds no payload, recipient or key; ``Policy.judge`` turns them into a fate
 between catches them.
 """
 
+import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import walk_tb
 
+_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
+_LIBRARIES = tuple({*(sysconfig.get_paths()[name] for name in _PATHS), "<frozen"})
 LOCKED = 0.5
 """Seconds after which a row is tried again that another session had locked."""
 
@@ -99,5 +104,22 @@ class ConfigurationError(Paused):
 
 
 def describe(error: BaseException) -> str:
-    """What an error says, safe to log: our own message, or of a stranger only its type."""
-    return str(error) if isinstance(error, XNovuError) else type(error).__qualname__
+    """What an error says, safe to log: our own message, or of a stranger its type and its place."""
+    if isinstance(error, XNovuError):
+        return str(error)
+    place = place_in_code(error)
+    return f"{type(error).__qualname__} at {place}" if place else type(error).__qualname__
+
+
+def place_in_code(error: BaseException) -> str:
+    """
+    Where an error was raised, as ``folder/file.py:line``; empty if that is not known.
+
+    The innermost line that is no library's is where to look; else the innermost.
+    """
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [each for each in frames if not each[0].startswith(_LIBRARIES)]
+    if not frames:
+        return ""
+    file, line = (own or frames)[-1]
+    return f"{'/'.join(Path(file).parts[-2:])}:{line}"

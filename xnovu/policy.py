@@ -4,15 +4,20 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
 from xnovu.errors import Expired, Paused, Permanent, Retryable, XNovuError, describe
 from xnovu.events import Event, Failure
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+UNEXPECTED = "unexpected"
+"""The code of an error that is none of ours: a bug."""
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Batch = Annotated[int, Field(ge=1, le=10_000)]
+"""More in one batch than a stage works on within its time-out, and a broker hands out."""
+Slots = Annotated[int, Field(ge=1, le=256)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 LEAST = 100
 """Messages that are worth taking together, however slowly the work goes."""
@@ -98,20 +103,21 @@ class Policy:
     side said, else after ``backoff`` seconds doubling up to ``pause_max``.
     """
 
-    batch: Count = 100
-    linger: Annotated[float, Field(ge=0)] = 0.002
-    slots: Count = 2
+    batch: Batch = 100
+    linger: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0.002
+    slots: Slots = 2
     timeout: Seconds = 30.0
     attempts: Count = 8
     backoff: Seconds = 1.0
     backoff_max: Seconds = 300.0
     pause_max: Seconds = 15.0
     rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    start_from: Literal["all", "new"] = "all"
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     def judge(self, error: Exception, attempt: int) -> Retry | Dead | Hold:
         """The single place where a failure becomes a fate."""
-        code = error.code if isinstance(error, XNovuError) else "unexpected"
+        code = error.code if isinstance(error, XNovuError) else UNEXPECTED
         allowed = self._ruled(code)
         match error:
             case Expired() | Permanent():

@@ -178,8 +178,8 @@ async def test_a_replay_of_what_was_sent_sends_nothing_twice(at_work, servers, d
     done = at_work.xnovu(*only, "--yes", "--as", "zoe")
     assert "20 messages of xnovu.hydrate for stage trigger" in done.stdout, done.stderr
     assert "replayed: 20" in done.stdout
-    elsewhere = at_work.xnovu("replay", "status", "-e", str(enterprise), "--to", "mine", "--yes")
-    assert "replayed: 20" in elsewhere.stdout, elsewhere.stderr
+    nobodys = at_work.xnovu("replay", "status", "-e", str(enterprise), "--to", "mine.own", "--yes")
+    assert "nobody listens at mine.own" in nobodys.stderr
     assert states(at_work, enterprise) == {"SENT": 20}
     assert ledger(servers.novu_url)["totals"]["accepted"] == accepted
     assert operations(database, "zoe") == [("replay", 20)]

@@ -1,6 +1,9 @@
 """Provisioning: repeatable, says what it does, and loses nothing."""
 
+from pathlib import Path
+
 import pytest
+from faststream.nats import JStream, NatsBroker
 from nats.aio.client import Client, ServerVersion
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
@@ -59,7 +62,7 @@ async def test_a_consumer_allows_for_crashes_and_for_every_rule(
 async def test_drift_is_applied_and_told(options: NatsOptions, jetstream: JetStreamContext):
     await provision(options.url, options, MAILBOXES)
     await publish(options, 3)
-    wider = options.model_copy(update={"retention_days": 14, "lease": 60, "max_bytes": 10_000_000})
+    wider = options.model_copy(update={"retention_days": 14, "lease": 60, "max_bytes": 1_000_000})
     longer = options.model_copy(update={"retention_days": 14, "lease": 60})
     name = stream_name(options.prefix, "ingest")
     told = await provision(options.url, longer, MAILBOXES)
@@ -68,8 +71,51 @@ async def test_drift_is_applied_and_told(options: NatsOptions, jetstream: JetStr
     info = await jetstream.stream_info(name)
     assert (info.config.max_age, info.state.messages) == (14 * 86400, 3)
     assert (await jetstream.consumer_info(name, "hydrate")).config.ack_wait == 60
-    with pytest.raises(ConfigurationError, match="3 of its messages are not settled"):
+    for _ in range(2):
+        await jetstream.publish(f"{options.prefix}.ingest.large", b"x" * 600_000)
+    with pytest.raises(ConfigurationError, match="5 of its messages are not settled"):
         await provision(options.url, wider, MAILBOXES)
+
+
+async def test_what_a_subscriber_has_made_of_a_stream_is_mended_while_consumers_lag(
+    options: NatsOptions, jetstream: JetStreamContext
+):
+    """A plain FastStream subscriber rewrites the stream that it names, and its retention."""
+    await provision(options.url, options, MAILBOXES)
+    await publish(options, 3)
+    name, narrow = stream_name(options.prefix, "ingest"), f"{options.prefix}.ingest.*"
+    broker = NatsBroker(options.url)
+    broker.subscriber(narrow, stream=name, durable="mine", pull_sub=True)(nothing)
+    await broker.start()
+    await broker.stop()
+    assert not (await jetstream.stream_info(name)).config.max_age
+    told = await provision(options.url, options, MAILBOXES)
+    assert any(line.startswith(f"updated stream {name}") for line in told)
+    config = (await jetstream.stream_info(name)).config
+    assert config.max_age == 7 * 86400
+    assert config.subjects == [every_subject(options.prefix, "ingest")]
+
+
+async def test_the_subscriber_of_the_docs_leaves_the_stream_as_it_is(
+    options: NatsOptions, jetstream: JetStreamContext
+):
+    text = (Path(__file__).parents[2] / "docs/pipeline.md").read_text()
+    assert 'JStream("XNOVU_STATUS", declare=False)' in text
+    await provision(options.url, options, MAILBOXES)
+    name = stream_name(options.prefix, "status")
+    before = (await jetstream.stream_info(name)).config
+    broker = NatsBroker(options.url)
+    subject = every_subject(options.prefix, "status")
+    stream = JStream(name, declare=False)
+    broker.subscriber(subject, stream=stream, durable="mine", pull_sub=True)(nothing)
+    await broker.start()
+    await broker.stop()
+    assert (await jetstream.stream_info(name)).config == before
+    assert (await jetstream.consumer_info(name, "mine")).name == "mine"
+
+
+async def nothing(event: dict[str, str]) -> None:
+    """A subscriber of somebody's own."""
 
 
 async def test_a_stream_is_cut_once_all_is_settled(options: NatsOptions):
@@ -108,7 +154,7 @@ async def test_another_starting_point_is_refused(options: NatsOptions, jetstream
 
 async def test_what_the_server_refuses_is_said(options: NatsOptions):
     many = options.model_copy(update={"replicas": 3})
-    with pytest.raises(ConfigurationError, match="NATS refuses: replicas"):
+    with pytest.raises(ConfigurationError, match=r"NATS at nats://.* refuses: replicas"):
         await provision(options.url, many, {})
 
 

@@ -309,6 +309,12 @@ async def test_it_stops_while_the_database_is_away(own_server: EmbeddedPostgres,
         }
 
 
+LAPSE = """
+UPDATE notify.ent_notification SET claimed_until = now()
+WHERE notification_status = 'PROCESSING' AND claimed_until > now() + interval '200 s'
+"""
+"""What nobody has begun to send is claimed for 300 s, and what somebody has, for 120."""
+
 KILLED = """
 import asyncio
 from xnovu import QueueConfig, SubscriptionManager
@@ -330,10 +336,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_a_killed_process_had_comes_again_when_its_claims_lapse(
-    here: World, monkeypatch
-):
-    monkeypatch.setenv("XNOVU_INGEST__LEASE", "1")
+async def test_what_a_killed_process_had_comes_again_when_its_claims_lapse(here: World):
     numbers = [here.insert() for _ in range(5)]
     code = KILLED.format(enterprise=str(ACME))
     process = await asyncio.create_subprocess_exec(
@@ -346,6 +349,7 @@ async def test_what_a_killed_process_had_comes_again_when_its_claims_lapse(
         process.kill()
         await process.wait()
     assert count(here, "PROCESSING") == 5
+    here.execute(LAPSE)
     async with a_manager(here):
         await eventually(lambda: count(here, "SENT") >= 4, within=60)
     in_hand = [number for number in numbers if here.row(number)["notification_status"] != "SENT"]

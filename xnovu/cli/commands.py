@@ -9,6 +9,15 @@ import typer
 from xnovu.cli.help import examples
 from xnovu.cli.operate import commands as operate
 
+
+def _told_version(asked: bool) -> None:
+    if asked:
+        from xnovu.version import installed
+
+        typer.echo(f"xnovu {installed()}")
+        raise typer.Exit
+
+
 cli = typer.Typer(
     name="xnovu",
     help="Insert a row, and someone is notified.",
@@ -21,15 +30,25 @@ config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
 cli.add_typer(operate.limits, name="limits")
+cli.add_typer(operate.consumers, name="consumers")
 workflows = typer.Typer(help="Look at the workflows that are registered.", no_args_is_help=True)
 cli.add_typer(workflows, name="workflows")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 cli.command(
-    epilog=examples(
-        "xnovu replay hydrate --since 2h", "xnovu replay status --to analytics.rebuild --yes"
-    )
+    epilog=examples("xnovu replay hydrate --since 2h", "xnovu replay status --to analytics --yes")
 )(operate.replay)
+
+
+@cli.callback()
+def every(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_told_version, help="Which XNovu."),
+    ] = False,
+) -> None:
+    """Insert a row, and someone is notified."""
+    del version
 
 
 @cli.command(epilog=examples("xnovu demo", "xnovu demo --rows 5000 --plain"))
@@ -108,6 +127,7 @@ def migrate(
             " and nothing else. To be granted to logins.",
         ),
     ] = False,
+    as_json: operate.Json = False,
 ) -> None:
     """Bring the database's `notify` schema up to date; on what is there it only adds."""
     from xnovu.cli.setup import migrate_database, write_migrations
@@ -117,17 +137,17 @@ def migrate(
             "--supabase reaches no database: make the roles by `--roles` alone"
         )
     if supabase:
-        write_migrations(supabase, plan_only=plan)
+        write_migrations(supabase, plan_only=plan, as_json=as_json)
     else:
-        migrate_database(plan_only=plan, roles=roles)
+        migrate_database(plan_only=plan, roles=roles, as_json=as_json)
 
 
 @cli.command(epilog=examples("xnovu provision"))
-def provision() -> None:
+def provision(as_json: operate.Json = False) -> None:
     """Create or update the streams and consumers in NATS; does nothing where nothing differs."""
     from xnovu.cli.setup import provision_broker
 
-    asyncio.run(provision_broker())
+    asyncio.run(provision_broker(as_json=as_json))
 
 
 @cli.command(
@@ -145,6 +165,7 @@ def send(
     recipient: Annotated[
         list[str] | None, typer.Option("-r", "--recipient", help="Repeat for several.")
     ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What it is called.")] = None,
     payload: Annotated[
         str | None, typer.Option("-p", "--payload", help="JSON, or @FILE, or - for stdin.")
     ] = None,
@@ -159,12 +180,15 @@ def send(
     wait: Annotated[
         float, typer.Option("--wait", min=0, help="Wait so many seconds for the end, and tell it.")
     ] = 0.0,
+    as_json: Annotated[
+        bool, typer.Option("--json-out", help="Print JSON: the ids, and how each ended.")
+    ] = False,
 ) -> None:
     """Insert notifications, from options or from JSON with the table's column names."""
     from xnovu.cli.send import Flags, insert
 
-    flags = Flags(enterprise, workflow, recipient, payload, at, expires, tag)
-    raise typer.Exit(asyncio.run(insert(flags, rows, wait)))
+    flags = Flags(enterprise, workflow, recipient, name, payload, at, expires, tag)
+    raise typer.Exit(asyncio.run(insert(flags, rows, wait, as_json=as_json)))
 
 
 @cli.command(epilog=examples("xnovu show 42", "xnovu show 42 --json | jq .transitions"))
@@ -196,16 +220,26 @@ def novu(
     asyncio.run(serve_novu(host, port, rate))
 
 
-@config.command(epilog=examples("xnovu config check", "xnovu config check --connect"))
+@config.command(
+    epilog=examples(
+        "xnovu config check", "xnovu config check --connect", "xnovu config check trigger --connect"
+    )
+)
 def check(
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="What these need; none: what all of them do.")
+    ] = None,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Also reach the database, NATS and Novu.")
+        bool,
+        typer.Option("--connect", help="Also try what each stage will need of the servers."),
     ] = False,
+    as_json: operate.Json = False,
 ) -> None:
     """Read the configuration, say what is wrong with it, and show what is in force."""
     from xnovu.cli.config import check_configuration
 
-    raise typer.Exit(asyncio.run(check_configuration(connect=connect)))
+    done = check_configuration(stages or ["all"], connect=connect, as_json=as_json)
+    raise typer.Exit(asyncio.run(done))
 
 
 @workflows.command(

@@ -1,71 +1,157 @@
-"""Checks the configuration, and on request what it points at."""
+"""Checks the configuration, and on request tries what it points at."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from secrets import token_urlsafe
+from typing import Any, cast
 
 from rich.text import Text
 
+from xnovu.adapters.nats.address import bare_servers
+from xnovu.adapters.nats.preflight import preflight as broker_preflight
 from xnovu.adapters.novu import NovuProvider
-from xnovu.cli.console import out
+from xnovu.adapters.postgres.connection import Door
+from xnovu.adapters.postgres.preflight import preflight as database_preflight
+from xnovu.cli.console import out, print_json
 from xnovu.cli.operate.operator import operator
-from xnovu.compose.kit import nats_transport, nats_url, opened_store, store_secrets, wakeup_secrets
-from xnovu.compose.secrets import NOVU_KEY, Secret, secret
-from xnovu.compose.serve import DOWNSTREAM
-from xnovu.compose.settings import Settings, load
+from xnovu.cli.run import chosen
+from xnovu.cli.setup import mailboxes
+from xnovu.compose import Part
+from xnovu.compose.kit import nats_url, opened_store, store_secrets, wakeup_secrets
+from xnovu.compose.promises import costly
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_URL, Secret, secret
+from xnovu.compose.settings import Settings, config_file, load
+from xnovu.compose.variables import variable
 from xnovu.errors import XNovuError
+from xnovu.finding import Finding
+from xnovu.reaching import place_of
+from xnovu.sql.needs import NEEDS
 from xnovu.sql.store import SqlStore
 
-Check = Callable[[Settings], Awaitable[str | None]]
+Check = Callable[[Settings, Sequence[Part]], Awaitable[Sequence[Finding]]]
 
 WITHIN = 20.0
 """Seconds that each server has to answer; a stage would wait for it for ever."""
-
-
 ROOM = 9000
 """Bytes that fit on no page of Postgres: they need new room on its disk."""
+AT_NOVU = ("trigger", "retract")
+"""The stages that ask Novu."""
 
 
-async def check_configuration(*, connect: bool) -> int:
+async def check_configuration(names: Sequence[str], *, connect: bool, as_json: bool = False) -> int:
     """Print what is in force and what is wrong; the exit code is 1 if anything is."""
-    settings = load()
-    out.print_json(json.dumps(settings.model_dump(mode="json")))
-    database = {each.name: each for each in (*store_secrets(settings), *wakeup_secrets(settings))}
-    secrets = (*database.values(), nats_url(settings), secret(NOVU_KEY))
-    faults = {each.name: _unset(each) for each in secrets}
-    if connect and not any(faults.values()):
-        faults |= {name: await _tried(check, settings) for name, check in CHECKS.items()}
-    _print(faults)
-    return 1 if any(faults.values()) else 0
+    settings, parts = load(), chosen(names)
+    findings = [Finding("settings", note="; ".join(costly(settings)))]
+    findings += [_unset(each) for each in _secrets(settings, parts)]
+    if connect and not any(each.fault for each in findings):
+        for name, check in CHECKS.items():
+            findings += await _tried(name, check, settings, parts)
+    told: dict[str, Any] = {"file": _file(), "places": _places(settings)}
+    if as_json:
+        in_force = settings.model_dump(mode="json")
+        in_force["transport"]["url"] = told["places"].get(NATS_URL)
+        checks = [asdict(finding) for finding in findings]
+        print_json({**told, "settings": in_force, "checks": checks})
+    else:
+        _print(settings, told, findings)
+    return 1 if any(each.fault for each in findings) else 0
 
 
-def _print(faults: Mapping[str, str | None]) -> None:
-    for name, fault in faults.items():
-        out.print(f"{name:<20}", Text(fault, "red") if fault else Text("ok", "green"))
+def _print(settings: Settings, told: Mapping[str, Any], findings: Sequence[Finding]) -> None:
+    out.print(f"read from {told['file'] or 'no file'}, and the environment")
+    for name, place in told["places"].items():
+        out.print(f"{name} = {place}")
+    for path, value in _leaves(settings.model_dump(mode="json")):
+        named = variable(*path)
+        origin = f"  # {named}" if named in os.environ else ""
+        out.print(f"{'.'.join(path)} = {json.dumps(value, ensure_ascii=False)}{origin}")
+    width = max((len(each.name) for each in findings), default=0)
+    for each in findings:
+        verdict = Text(each.fault, "red") if each.fault else Text("ok", "green")
+        if each.note and not each.fault:
+            verdict.append(f": {each.note}", "default")
+        out.print(f"{each.name:<{width}}", verdict)
 
 
-def _unset(needed: Secret) -> str | None:
+def _file() -> str | None:
+    file = config_file()
+    return str(file) if file else None
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    """Where each server is, in truth, without passwords; what is not set is told elsewhere."""
+    places: dict[str, Callable[[], str]] = {
+        NATS_URL: lambda: ", ".join(bare_servers(nats_url(settings))),
+        "provider.url": lambda: place_of(settings.provider.url),
+    }
+    if settings.store.kind == "supabase":
+        places[SUPABASE_URL] = lambda: place_of(secret(SUPABASE_URL)())
+    if settings.store.kind == "postgres" or os.environ.get(DATABASE_URL):
+        places[DATABASE_URL] = _database_place
+    return {name: place for name, tell in places.items() if (place := _if_known(tell))}
+
+
+def _database_place() -> str:
+    return Door(secret(DATABASE_URL)()).place()
+
+
+def _if_known(tell: Callable[[], str]) -> str | None:
+    try:
+        return tell()
+    except XNovuError:
+        return None
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each setting by its path; the broker's address is told as it is in force."""
+    if isinstance(value, dict) and value:
+        for name, inner in cast("dict[str, Any]", value).items():
+            yield from _leaves(inner, (*path, name))
+    elif path not in (("transport", "url"), ("provider", "url")):
+        yield path, value
+
+
+def _secrets(settings: Settings, parts: Sequence[Part]) -> Sequence[Secret]:
+    needed = [*store_secrets(settings), *wakeup_secrets(settings), nats_url(settings)]
+    if any(part.name in AT_NOVU for part in parts):
+        needed.append(secret(NOVU_KEY))
+    return list({each.name: each for each in needed}.values())
+
+
+def _unset(needed: Secret) -> Finding:
     try:
         needed()
     except XNovuError as error:
-        return str(error)
-    return None
+        return Finding(needed.name, str(error))
+    return Finding(needed.name)
 
 
-async def _tried(check: Check, settings: Settings) -> str | None:
+async def _tried(
+    name: str, check: Check, settings: Settings, parts: Sequence[Part]
+) -> Sequence[Finding]:
     try:
         async with asyncio.timeout(WITHIN):
-            return await check(settings)
+            return await check(settings, parts)
     except XNovuError as error:
-        return str(error)
+        return [Finding(name, str(error))]
     except TimeoutError:
-        return f"does not answer within {WITHIN:g} s"
+        return [Finding(name, f"does not answer within {WITHIN:g} s")]
 
 
-async def _database(settings: Settings) -> str | None:
+async def _database(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
+    needing = [part.name for part in parts if part.name in NEEDS]
+    found: list[Finding] = []
+    if settings.store.kind == "postgres":
+        found += await database_preflight(secret(DATABASE_URL)(), [*needing, "command"])
     async with opened_store(settings, "check") as store:
-        return await store.ready() or await _unwritable(store) or await store.refused()
+        found.append(Finding("database schema", await store.ready()))
+        if not found[-1].fault:
+            found.append(Finding("database writes", await _unwritable(store)))
+            found.append(Finding("database rows", await store.refused()))
+    return found
 
 
 async def _unwritable(store: SqlStore) -> str | None:
@@ -78,21 +164,18 @@ async def _unwritable(store: SqlStore) -> str | None:
     return None
 
 
-async def _broker(settings: Settings) -> str | None:
-    transport = nats_transport(settings)
-    await transport.start()
-    try:
-        await transport.backlog(DOWNSTREAM)
-    finally:
-        await transport.stop()
-    return None
+async def _broker(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
+    needed = mailboxes(settings, parts)
+    return await broker_preflight(nats_url(settings), settings.transport, needed)
 
 
-async def _novu(settings: Settings) -> str | None:
+async def _novu(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
+    if not any(part.name in AT_NOVU for part in parts):
+        return []
     provider = NovuProvider(settings.provider, secret(NOVU_KEY))
     await provider.open()
     try:
-        return await provider.ready()
+        return [Finding("Novu", await provider.ready())]
     finally:
         await provider.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pipelines import analytics, hydrate, ingest, retract, status, trigger
 from xnovu.compose import Part, serve
 from xnovu.compose.settings import Settings, load
+from xnovu.compose.variables import did_you_mean
 from xnovu.errors import ConfigurationError
 
 PARTS: dict[str, Part] = {
@@ -36,7 +37,9 @@ def chosen(names: Sequence[str]) -> list[Part]:
     """
     known = PARTS | BESIDE
     if unknown := sorted(set(names) - known.keys() - {"all"}):
-        raise ConfigurationError(f"no stage {unknown[0]!r}; there are {', '.join(known)}, and all")
+        meant = did_you_mean(unknown[0], known)
+        there = f"there are {', '.join(known)}, and all"
+        raise ConfigurationError(f"no stage {unknown[0]!r}{meant}; {there}")
     return [known[name] for name in known if name in names or ("all" in names and name in PARTS)]
 
 

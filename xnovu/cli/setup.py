@@ -1,58 +1,81 @@
 """Prepares the database and the broker."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xnovu.adapters.nats import provision
+from xnovu.adapters.nats.provision import Mailboxes
 from xnovu.adapters.postgres import migrations
-from xnovu.cli.console import out
+from xnovu.cli.console import out, print_json
 from xnovu.cli.migration_files import migration_files
 from xnovu.cli.run import PARTS
+from xnovu.compose import Part
 from xnovu.compose.kit import nats_access
 from xnovu.compose.secrets import DATABASE_URL, secret
 from xnovu.compose.settings import Settings, load
 
 
-def migrate_database(*, plan_only: bool, roles: bool = False) -> None:
+def migrate_database(*, plan_only: bool, roles: bool = False, as_json: bool = False) -> None:
     """Show all that there is and, unless only the plan was asked for, apply what is pending."""
     url = secret(DATABASE_URL)()
-    for step in migrations.plan(url):
-        done = f"applied {step.applied_at:%Y-%m-%d %H:%M}" if step.applied_at else "pending"
-        newer = ", by a newer version: nothing is changed" if step.newer else ""
-        out.print(f"{step.name:<24} {done}{newer}")
-    if plan_only:
-        return
-    applied = migrations.migrate(url)
-    if roles:
+    steps = migrations.plan(url)
+    if not as_json:
+        for step in steps:
+            out.print(f"{step.name:<24} {_done(step)}")
+    applied: Sequence[str] = () if plan_only else migrations.migrate(url)
+    if roles and not plan_only:
         migrations.make_roles(url)
+    if as_json:
+        told = [{"name": it.name, "applied_at": it.applied_at, "newer": it.newer} for it in steps]
+        print_json({"steps": told, "applied": applied})
+        return
+    if roles and not plan_only:
         out.print("roles xnovu_stage and xnovu_sender may be granted to logins")
-    if applied or not roles:
+    if not plan_only and (applied or not roles):
         out.print(f"applied {len(applied)} migrations" if applied else "nothing to do")
 
 
-def write_migrations(project: Path, *, plan_only: bool) -> None:
+def _done(step: migrations.Step) -> str:
+    done = f"applied {step.applied_at:%Y-%m-%d %H:%M}" if step.applied_at else "pending"
+    return f"{done}{', by a newer version: nothing is changed' if step.newer else ''}"
+
+
+def write_migrations(project: Path, *, plan_only: bool, as_json: bool = False) -> None:
     """Show XNovu's files and, unless only the plan was asked for, write new ones."""
     files = migration_files(project)
+    told: list[dict[str, str]] = []
     for file in files:
         done = "there" if file.written else "pending" if plan_only else "written"
         if not file.written and not plan_only:
             file.write()
-        out.print(f"{file.path} {done}")
-    if not plan_only and all(file.written for file in files):
+        told.append({"file": str(file.path), "state": done})
+        if not as_json:
+            out.print(f"{file.path} {done}")
+    if as_json:
+        print_json(told)
+    elif not plan_only and all(file.written for file in files):
         out.print("nothing to do")
 
 
-async def provision_broker() -> None:
+async def provision_broker(*, as_json: bool = False) -> None:
     """Create and update streams and consumers, and tell what was done."""
-    for line in await provisioned(load()):
+    done = await provisioned(load())
+    if as_json:
+        print_json(done)
+        return
+    for line in done:
         out.print(line)
 
 
 async def provisioned(settings: Settings) -> list[str]:
     """What provisioning did, a line each."""
-    mailboxes = {
-        part.name: (part.kinds, settings.policy(part.name))
-        for part in PARTS.values()
-        if not part.from_table
-    }
     access = nats_access(settings)
-    return [str(change) for change in await provision(access, settings.transport, mailboxes)]
+    needed = mailboxes(settings, PARTS.values())
+    return [str(change) for change in await provision(access, settings.transport, needed)]
+
+
+def mailboxes(settings: Settings, parts: Iterable[Part]) -> Mailboxes:
+    """What the stages and consumers among these read, and how."""
+    return {
+        part.name: (part.kinds, settings.policy(part.name)) for part in parts if not part.from_table
+    }

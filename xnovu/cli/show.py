@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from xnovu.cli.console import colored, err, out
+from xnovu.cli.console import Cell, colored, err, out, print_json, print_table
 from xnovu.cli.waiting import paused_stages, reason_of
 from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
+from xnovu.errors import ConfigurationError
 
 PRIVATE = ("payload", "overrides", "recipients")
 """Shown only on request: whoever looks at an operator's screen is not their recipient."""
@@ -22,10 +22,14 @@ FIRST = (
     *("created_at", "scheduled_for", "expires_at", "processed_at"),
 )
 """The columns that most people look for; the others follow by name."""
+HEAD = ("at", "from", "to", "by", "claim", "why")
+LARGEST = 2**63 - 1
+"""As a notification's id is a bigint."""
 
 
 async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     """Print it; the exit code is 1 if there is none."""
+    require_id(notification)
     settings = load()
     async with opened_store(settings, "show") as store:
         history = await store.history(notification)
@@ -37,10 +41,16 @@ async def tell(notification: int, *, as_json: bool, private: bool) -> int:
     row = _shown(history["notification"], private=private)
     history = {**history, "notification": row, "waiting": waits}
     if as_json:
-        out.print_json(json.dumps(history, default=str))
+        print_json(history)
     else:
         _print(history)
     return 0
+
+
+def require_id(number: int) -> None:
+    """Raises ConfigurationError for what can be no notification's id."""
+    if not -LARGEST - 1 <= number <= LARGEST:
+        raise ConfigurationError(f"{number} is no notification's id: {LARGEST} at the most")
 
 
 def _shown(row: Mapping[str, Any], *, private: bool) -> Mapping[str, Any]:
@@ -58,16 +68,15 @@ def _size(value: Any) -> str:
 
 def _print(history: Mapping[str, Any]) -> None:
     row = history["notification"]
-    fields = Table.grid(padding=(0, 2))
-    for name in (*FIRST, *sorted(row.keys() - set(FIRST))):
-        if row.get(name) not in (None, [], {}):
-            fields.add_row(Text(name, "dim"), _text(name, row[name]))
-    out.print(fields)
+    names = [*FIRST, *sorted(row.keys() - set(FIRST))]
+    given = [name for name in names if row.get(name) not in (None, [], {})]
+    print_table((), [(Text(name, "dim"), _text(name, row[name])) for name in given])
     if history["waiting"]:
         out.print(f"\nwaits for {reason_of(history['waiting'])}")
     out.print(_workflow(history["workflow"]))
     if history["transitions"]:
-        out.print(_transitions(history["transitions"]))
+        out.print("\nwhat happened to it")
+        print_table(HEAD, _transitions(history["transitions"]))
     else:
         out.print("\nnothing has happened to it yet")
 
@@ -87,25 +96,25 @@ def _workflow(workflow: Mapping[str, Any] | None) -> Text | str:
     return f"\nworkflow {workflow['workflow_key']} ({state})"
 
 
-def _transitions(lines: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("at", "from", "to", "by", "claim", "why", box=None, padding=(0, 1, 0, 0))
-    table.title, table.title_justify = "\nwhat happened to it", "left"
-    for line in lines:
-        table.add_row(
+def _transitions(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Cell]]:
+    return [
+        (
             f"{datetime.fromisoformat(line['at']):%Y-%m-%d %H:%M:%S}",
-            colored(line["from_status"]),
-            colored(line["to_status"]),
+            colored(line["from_status"] or ""),
+            colored(line["to_status"] or ""),
             _who(line),
             _claim(line, lines[0]["generation"]),
             _why(line["details"]),
         )
-    return table
+        for line in lines
+    ]
 
 
 def _who(line: Mapping[str, Any]) -> str:
     """The actor, by its own word, and where that differs the role or login, by the database's."""
     known = line.get("role") or line.get("login")
-    return line["actor"] if known in (None, line["actor"]) else f"{line['actor']} (as {known})"
+    actor = line["actor"] or ""
+    return actor if known in (None, actor) else f"{actor} (as {known})"
 
 
 def _claim(line: Mapping[str, Any], first: int) -> str:

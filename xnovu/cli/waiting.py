@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from xnovu.adapters.nats.pause import paused
@@ -75,11 +76,15 @@ def _how_long(waits: Mapping[str, Any]) -> str:
     seconds = waits.get("seconds")
     if seconds is None:
         return ""
+    if isinstance(seconds, str):  # of JSON, which has no infinity
+        seconds = float(seconds)
     least = "at least " if (waits.get("ahead") or 0) >= MANY else "roughly "
     return f"{least}{_span(seconds)}"
 
 
 def _span(seconds: float) -> str:
+    if not isfinite(seconds):
+        return "for ever"
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {name}"
@@ -87,5 +92,9 @@ def _span(seconds: float) -> str:
 
 
 def _time(text: str | datetime) -> str:
-    moment = datetime.fromisoformat(text) if isinstance(text, str) else text
+    """In words; what Postgres has and Python has not (infinity, before year 1) as it is told."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else text
+    except ValueError:
+        return str(text)
     return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -8,13 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.text import Text
 
-from xnovu.cli.console import err, out
+from xnovu.cli.console import err, out, print_json
 from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import load
 from xnovu.desk import Registered
 from xnovu.errors import ConfigurationError
 from xnovu.events import Workflow
 from xnovu.payloads import PayloadChecker, RowOptions
+from xnovu.sql.rows import misfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,12 @@ async def check_file(file: Path, *, as_json: bool) -> int:
 def _read(file: Path) -> object:
     try:
         return json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ConfigurationError(f"{file} is no JSON: {error.msg} ({place})") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file} is no JSON: {type(error).__name__}") from None
+        why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        raise ConfigurationError(f"{file} cannot be read: {why}") from None
 
 
 async def _checked(found: Iterable[Registered], bounds: RowOptions, *, as_json: bool) -> int:
@@ -59,7 +64,7 @@ async def _checked(found: Iterable[Registered], bounds: RowOptions, *, as_json: 
     finally:
         await checker.close()
     if as_json:
-        out.print_json(json.dumps([asdict(finding) for finding in findings]))
+        print_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
     return 1 if any(finding.code for finding in findings) else 0
@@ -71,8 +76,8 @@ async def _finding(checker: PayloadChecker, of: Registered) -> Finding:
         workflow = Workflow(
             enterprise_id=name[0], workflow_key=name[1], payload_schema=of.payload_schema
         )
-    except ValidationError:
-        return Finding(*name, "schema_invalid", "payload_schema is neither object nor boolean")
+    except ValidationError as error:
+        return Finding(*name, "schema_invalid", misfit(error))
     wrong = await checker.examine(workflow)
     return Finding(*name, wrong.code, str(wrong)) if wrong else Finding(*name)
 

@@ -7,6 +7,8 @@ TOML first (``XNOVU_CONFIG``, else ``configs/xnovu.toml`` if there is one), then
 """
 
 import os
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -33,13 +35,14 @@ from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
-from xnovu.compose import secrets
+from xnovu.compose.faults import every_setting, told
+from xnovu.compose.promises import broken
+from xnovu.compose.variables import CONFIG, LOG_LEVEL, refuse_unknown, variable
 from xnovu.errors import ConfigurationError
 from xnovu.payloads import RowOptions
 from xnovu.policy import Policy
 
-CONFIG = "XNOVU_CONFIG"
-LOG_LEVEL = "XNOVU_LOG_LEVEL"
+STORE_KIND = variable("store", "kind")
 DEFAULT_PATH = Path("configs/xnovu.toml")
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -69,6 +72,12 @@ class LogOptions(BaseModel, extra="forbid", frozen=True):
     @classmethod
     def _lower(cls, given: Any) -> Any:
         return given.lower() if isinstance(given, str) else given
+
+
+STORES: Mapping[str, type[BaseModel]] = {
+    "postgres": PostgresOptions,
+    "supabase": SupabaseOptions,
+}
 
 
 def _kind(given: Any) -> Any:
@@ -158,7 +167,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        toml = TomlConfigSettingsSource(settings_cls, _path())
+        toml = _File(settings_cls, config_file())
         level = os.environ.get(LOG_LEVEL)
         short = InitSettingsSource(settings_cls, {"log": {"level": level}} if level else {})
         return init_settings, env_settings, short, toml
@@ -170,66 +179,62 @@ class Settings(BaseSettings):
             return policy
         return self.consumers.get(name, Policy())
 
+    def policies(self) -> Iterator[tuple[str, Policy]]:
+        """Every policy, and the table that it stands in."""
+        yield from ((f"stages.{name}", self.policy(name)) for name in Stages.model_fields)
+        yield from ((f"consumers.{name}", policy) for name, policy in self.consumers.items())
+
 
 def load() -> Settings:
     """
     Read the configuration.
 
     Raises:
-        ConfigurationError: with every wrong table, key and value by name.
+        ConfigurationError: with every wrong table, key and value by name, and where it stands; or
+            with what breaks what docs/reliability.md promises.
     """
-    _refuse_unknown_variables()
+    refuse_unknown(Settings.model_fields, (variable(*path) for path in every_setting(Settings)))
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        raise ConfigurationError(_told(error)) from None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{_path()}: {error}") from None
+        raise ConfigurationError(told(error, Settings, config_file())) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{config_file()} is no TOML: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{config_file()} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a table that should be JSON
+        raise ConfigurationError(f"the environment: {error}") from None
+    if faults := list(broken(settings)):
+        raise ConfigurationError("\n  ".join(("these settings cannot work together:", *faults)))
+    return settings
 
 
-def _path() -> Path | None:
+def config_file() -> Path | None:
+    """
+    The file that is read, if there is one.
+
+    Raises:
+        ConfigurationError: one is named that is not there.
+    """
     named = os.environ.get(CONFIG)
     if named and not Path(named).is_file():
         raise ConfigurationError(f"{CONFIG} names {named}, which is no file")
     return Path(named) if named else (DEFAULT_PATH if DEFAULT_PATH.is_file() else None)
 
 
-def _told(error: ValidationError) -> str:
-    """Which keys are wrong and why, without the values: one may be a secret in the wrong place."""
-    faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    return "the configuration is wrong:\n" + "\n".join(faults)
+class _File(TomlConfigSettingsSource):
+    """
+    The file; of its store only what the environment's store has, where that is of another kind.
 
+    So XNOVU_STORE__KIND is enough to change it, whatever a file says of the other one.
+    """
 
-def _refuse_unknown_variables() -> None:
-    tables = {name.upper() for name in Settings.model_fields}
-    known = {CONFIG, LOG_LEVEL, *(n for s in SECRETS for n in (s, f"{s}_FILE"))}
-    known |= LOCAL | CONFORMANCE
-    for name in os.environ:
-        if name.startswith("XNOVU_") and name not in known:
-            table = name.removeprefix("XNOVU_").split("__")[0]
-            if table not in tables or "__" not in name:
-                raise ConfigurationError(_unknown(name, known, tables))
-
-
-def _unknown(name: str, known: set[str], tables: set[str]) -> str:
-    tables_told = ", ".join(f"XNOVU_{table}__…" for table in sorted(tables))
-    return f"unknown variable {name}; there are {', '.join(sorted(known))}, and {tables_told}"
-
-
-SECRETS = (
-    secrets.DATABASE_URL,
-    secrets.NATS_CREDS,
-    secrets.NATS_NKEY,
-    secrets.NATS_PASSWORD,
-    secrets.NATS_URL,
-    secrets.NATS_USER,
-    secrets.NOVU_KEY,
-    secrets.SUPABASE_KEY,
-    secrets.SUPABASE_URL,
-)
-
-CONFORMANCE = {"XNOVU_SUPABASE_ANON_KEY", "XNOVU_SUPABASE_JWT_SECRET"}
-"""Variables of `./run conformance` alone."""
-
-LOCAL = {"XNOVU_PG_BIN", "XNOVU_PG_USER", "XNOVU_NATS_BIN", "XNOVU_POSTGREST_BIN"}
-"""Variables of the embedded servers."""
+    def __call__(self) -> dict[str, Any]:
+        read = super().__call__()
+        store, kind = read.get("store"), os.environ.get(STORE_KIND, "")
+        if isinstance(store, dict) and kind in STORES and kind != _kind(store):
+            own, other = STORES[kind].model_fields, STORES[_kind(store)].model_fields
+            given = cast("dict[str, Any]", store)
+            kept = {key: given[key] for key in given if key in own or key not in other}
+            read["store"] = {**kept, "kind": kind}
+        return read

@@ -83,16 +83,20 @@ def _full(said: Complaint) -> XNovuError:
 
 def _forbidden(said: Complaint) -> XNovuError:
     # "permission denied for table …": names an object, never a value.
-    return Paused(f"the database refuses: {said.message}{_way_in(said)}", code="store_forbidden")
+    told = f"the database refuses role {said.role or 'of this connection'}: {said.message}"
+    return Paused(f"{told}{_way_in(said)}", code="store_forbidden")
 
 
 def _way_in(said: Complaint) -> str:
     """Which role of XNovu's is missing, where Postgres says that a right is."""
-    if not said.role or not _DENIED.match(said.message or ""):
+    if not _DENIED.match(said.message or ""):
         return ""
     group = "xnovu_sender" if _OF_SENDERS.search(said.message or "") else "xnovu_stage"
-    grant = f'GRANT {group} TO "{said.role}"'
-    return f' to role "{said.role}": {grant} (`xnovu migrate --roles` makes {group})'
+    grant = f"GRANT {group} TO " + (f'"{said.role}"' if said.role else "it")
+    return (
+        f": {grant} (`xnovu migrate --roles` makes {group});"
+        " `xnovu config check --connect` names all that is needed"
+    )
 
 
 def _busy(said: Complaint) -> XNovuError:

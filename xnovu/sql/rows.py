@@ -70,7 +70,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return from_json(to_json([dict(row) for row in rows]))
     except (PydanticSerializationError, ValueError):
         culprit = next((name for row in rows for name in row if not _fits(row[name])), "?")
-        message = f'the value of column "{culprit}" cannot be written as JSON'
+        message = f'column "{culprit}": expected a value that JSON has, found one that it has not'
         raise Permanent(message, code="invalid_row") from None
 
 
@@ -152,7 +152,8 @@ def _unusable(record: Record) -> Permanent:
             message = "another notification has the same transaction_id"
             return Permanent(message, code="transaction_id_taken")
         case column:
-            return Permanent(f"{column} is a list of lists, not a list", code="invalid_row")
+            message = f"{column}: expected a list, found a list of lists"
+            return Permanent(message, code="invalid_row")
 
 
 def _change(record: Record) -> StatusChanged:
@@ -222,14 +223,14 @@ def _notification(record: Record) -> Notification:
     try:
         return Notification.model_validate(complete)
     except ValidationError as error:
-        raise _misfit(f"notification {record['id']}", error) from None
+        raise Permanent(misfit(error), code="invalid_row") from None
 
 
 def _json(record: Record, column: str) -> Any:
     try:
         return json_of(record[column])
     except ValueError:  # nested too deeply
-        message = f"notification {record['id']} has an unusable {column}"
+        message = f"{column}: expected JSON that can be read, found it nested too deeply"
         raise Permanent(message, code="invalid_row") from None
 
 
@@ -240,12 +241,58 @@ def _workflow(record: Record, raw: Any) -> Workflow | None:
         read = Workflow.model_validate_json if isinstance(raw, bytes) else Workflow.model_validate
         return read(raw)
     except ValidationError as error:
-        raise _misfit(f"the workflow of notification {record['id']}", error) from None
+        schema = any(each["loc"][:1] == ("payload_schema",) for each in error.errors())
+        code = "schema_invalid" if schema else "invalid_row"
+        told = f"its workflow in notify.ent_notification_workflow: {misfit(error)}"
+        raise Permanent(told, code=code) from None
 
 
-def _misfit(what: str, error: ValidationError) -> Permanent:
-    columns = sorted({str(next(iter(problem["loc"]), "JSON")) for problem in error.errors()})
-    return Permanent(f"{what} has an unusable {', '.join(columns)}", code="invalid_row")
+def misfit(error: ValidationError) -> str:
+    """Which columns were refused and where in them, what was expected, and what was found."""
+    faults = [_fault(each) for each in error.errors(include_url=False, include_context=False)]
+    return "; ".join(dict.fromkeys(faults))
+
+
+def _fault(fault: Any) -> str:
+    column, *place = fault["loc"] or ("JSON",)
+    steps = [str(step) for step in place if step not in _SCHEMA_KINDS]
+    where = f"{column}{''.join(f'/{step}' for step in steps)}"
+    if column == "payload_schema":
+        return f"{where}: expected an object, true or false, found {kind_of(fault['input'])}"
+    expected = _EXPECTED.get(fault["type"], "something else")
+    return f"{where}: expected {expected}, found {kind_of(fault['input'])}"
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in JSON's words; never the value."""
+    for kinds, said in _KINDS:
+        if isinstance(value, kinds):
+            return said
+    return type(value).__name__
+
+
+_SCHEMA_KINDS = ("dict[str,any]", "bool")
+"""What pydantic adds to the path of what may be either."""
+_EXPECTED = {
+    "dict_type": "an object",
+    "string_type": "a text",
+    "string_unicode": "a text in UTF-8",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "missing": "it to be there",
+    "json_invalid": "JSON",
+}
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (type(None), "null"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (str, "a text"),
+    ((list, tuple), "a list"),
+    (dict, "an object"),
+)
 
 
 def _fits(value: object) -> bool:

@@ -77,8 +77,20 @@ def test_the_level_of_the_log_has_a_short_name_too(tmp_path, monkeypatch):
         ("[stages.trigger]\nbatch = 0\n", "batch"),
         ("[transport]\nurl = 'nats://me:hidden@host'\n", "XNOVU_NATS_URL"),
         ("[store]\nkind = 'mysql'\n", "postgres or supabase"),
-        ("[store]\nkind = 'supabase'\npool_max = 3\n", "supabase.pool_max"),
-        ("[store]\nmax_rows = 3\n", "postgres.max_rows"),
+        (
+            "[store]\nkind = 'supabase'\npool_max = 3\n",
+            "store.pool_max is no setting where kind is",
+        ),
+        ("[store]\nmax_rows = 3\n", "store.max_rows is no setting where kind is postgres"),
+        (
+            "[provider]\nrat = 5\n",
+            "my.toml: provider.rat is no setting: did you mean provider.rate",
+        ),
+        ("[stages.trigger]\nbach = 5\n", "did you mean stages.trigger.batch"),
+        ("[stages.triger]\nbatch = 5\n", "did you mean stages.trigger"),
+        ("[stages.trigger.rules.timeout]\nattemps = 5\n", "rules.timeout.attempts"),
+        ("[consumers.mine]\nslot = 5\n", "did you mean consumers.mine.slots"),
+        ("[provder]\nrate = 5\n", "did you mean provider"),
         ("store = 3\n", "postgres or supabase"),
         ("[wakeups]\nkind = 'wal'\n", "use notify, or auto"),
         ("[wakeups]\nkind = 'loud'\n", "'notify', 'realtime' or 'sweep'"),
@@ -107,11 +119,48 @@ def test_a_store_is_of_the_kind_that_is_named(tmp_path, monkeypatch):
     assert settings.load().store == SupabaseOptions(timeout=3.0)
 
 
+def test_the_environment_may_choose_another_store_than_the_file(monkeypatch):
+    """The shipped file names the other one with all its keys, and one word is to be enough."""
+    monkeypatch.setenv("XNOVU_CONFIG", str(Path(__file__).parents[3] / "configs/xnovu.toml"))
+    monkeypatch.setenv("XNOVU_STORE__KIND", "supabase")
+    assert settings.load().store == SupabaseOptions()
+
+
+def test_what_neither_store_has_is_refused_whichever_is_chosen(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[store]\nkind = 'postgres'\npool_max = 3\npool_min = 3\n")
+    monkeypatch.setenv("XNOVU_STORE__KIND", "supabase")
+    with pytest.raises(ConfigurationError, match=r"store\.pool_min"):
+        settings.load()
+
+
+def test_a_variable_is_named_where_it_is_the_variable_that_is_wrong(tmp_path, monkeypatch):
+    written(tmp_path, monkeypatch, "[provider]\nrate = 5\n")
+    monkeypatch.setenv("XNOVU_PROVIDER__RATE", "fast")
+    with pytest.raises(ConfigurationError, match=r"XNOVU_PROVIDER__RATE: provider\.rate"):
+        settings.load()
+
+
 @pytest.mark.parametrize("name", ["XNOVU_NOVU_KYE", "XNOVU_PROVIDR__RATE", "XNOVU_PROVIDER"])
 def test_an_unknown_variable_is_named(monkeypatch, name):
     monkeypatch.setenv(name, "1")
     with pytest.raises(ConfigurationError, match=name):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("XNOVU_NOVU_KYE", "XNOVU_NOVU_KEY"),
+        ("XNOVU_DATABSE_URL", "XNOVU_DATABASE_URL"),
+        ("XNOVU_PROVIDR__RATE", "XNOVU_PROVIDER__RATE"),
+        ("XNOVU_PROVIDER_RATE", "XNOVU_PROVIDER__RATE"),
+    ],
+)
+def test_what_was_meant_by_an_unknown_variable_is_said(monkeypatch, name, meant):
+    monkeypatch.setenv(name, "hidden")
+    with pytest.raises(ConfigurationError, match=f"did you mean {meant}") as caught:
+        settings.load()
+    assert "hidden" not in str(caught.value)
 
 
 def test_variables_that_no_stage_asks_for_do_no_harm(monkeypatch):

@@ -12,7 +12,7 @@ from xnovu.adapters.logs.speech import logger
 from xnovu.envelope import NOBODY
 from xnovu.events import Key
 from xnovu.observer import Report, outcome
-from xnovu.policy import Dead, Hold
+from xnovu.policy import UNEXPECTED, Dead, Hold, Retry
 
 INTERVAL = 5.0
 """Seconds that are summed up together."""
@@ -21,7 +21,7 @@ LINES = 20
 """Lines at most for single enterprises in one interval; the rest of them share one per outcome."""
 
 EXAMPLES = 3
-"""Dead messages of a stage, in one interval, that are told of one by one."""
+"""Dead messages of a stage, in one interval, that are told of one by one; and as many bugs."""
 
 _LEVELS = {"dead": logging.ERROR, "retry": logging.WARNING, "done": logging.INFO}
 
@@ -79,7 +79,7 @@ class LogObserver:
         self._log = logger()
         self._timer: asyncio.TimerHandle | None = None
         self._sums: dict[_Group, _Sum] = {}
-        self._examples: Counter[str] = Counter()
+        self._examples: Counter[tuple[str, str]] = Counter()
         self._holdings: dict[str, _Holding] = {}
 
     def began(self, stage: str, size: int) -> None:
@@ -105,7 +105,7 @@ class LogObserver:
             counts[what] += 1
             if counts[what] == 1:
                 self._sums.setdefault(_Group(report.stage, *what), _Sum(_number(key)))
-            if isinstance(fate, Dead):
+            if isinstance(fate, Dead) or (isinstance(fate, Retry) and fate.code == UNEXPECTED):
                 self._give_example(report.stage, key, fate)
         for what, count in counts.items():
             self._sums[_Group(report.stage, *what)].add(count, report.seconds)
@@ -123,11 +123,12 @@ class LogObserver:
             self._tell(group, total)
         self._tell_others(sums[LINES:])
 
-    def _give_example(self, stage: str, key: Key | None, fate: Dead) -> None:
-        self._examples[stage] += 1
-        if self._examples[stage] <= EXAMPLES:
+    def _give_example(self, stage: str, key: Key | None, fate: Dead | Retry) -> None:
+        event = "dead" if isinstance(fate, Dead) else UNEXPECTED
+        self._examples[stage, event] += 1
+        if self._examples[stage, event] <= EXAMPLES:
             self._log.error(
-                "dead",
+                event,
                 stage=stage,
                 enterprise=key.enterprise_id if key else NOBODY,
                 notification=_number(key),

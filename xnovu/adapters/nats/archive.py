@@ -1,6 +1,7 @@
 """The streams as an archive: what they still hold is counted, read again, and taken out."""
 
-from collections.abc import AsyncGenerator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
@@ -94,16 +95,25 @@ class Archive:
             await page.unsubscribe()
             await self._jetstream.delete_consumer(stream, name)
 
-    async def remove(self, kind: str, numbers: Iterable[int]) -> int:
-        """Take messages out for good; says how many there were."""
-        removed = 0
-        for number in numbers:
-            try:
-                removed += await self._jetstream.delete_msg(stream_name(self._prefix, kind), number)
-            except APIError as error:
-                if error.err_code != NO_MESSAGE:
-                    raise
+    async def remove(
+        self, kind: str, numbers: Iterable[int], tell: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Take messages out for good; says how many there were, and ``tell`` how many are done."""
+        removed, stream = 0, stream_name(self._prefix, kind)
+        left = list(numbers)
+        for at in range(0, len(left), PAGE):
+            gone = [self._remove(stream, number) for number in left[at : at + PAGE]]
+            removed += sum(await asyncio.gather(*gone))
+            tell(at + len(gone))
         return removed
+
+    async def _remove(self, stream: str, number: int) -> bool:
+        try:
+            return await self._jetstream.delete_msg(stream, number)
+        except APIError as error:
+            if error.err_code != NO_MESSAGE:
+                raise
+        return False
 
     async def _pending(self, selection: Selection, since: datetime | None) -> int:
         name, pending = await self._reader(selection, since)

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.address import Access
-from xnovu.errors import ConfigurationError, XNovuError
+from xnovu.errors import XNovuError
 
 
 class Unencrypted(NatsError):
@@ -52,17 +52,3 @@ def _as_the_clients() -> Generator[None]:
         yield
     except XNovuError as error:
         raise NatsError(str(error)) from error
-
-
-def said_of(error: BaseException) -> str:
-    """What the client or the server said; never a message or a secret."""
-    known = isinstance(error, NatsError | OSError | ConfigurationError)
-    said = (str(error) if known else "") or type(error).__name__
-    match error:
-        case ssl.SSLCertVerificationError():
-            named = "transport.tls_ca to the certificate of who has signed the server's"
-        case ssl.SSLError():
-            named = "transport.tls_cert and transport.tls_key to a certificate the server takes"
-        case _:
-            return said
-    return f"{said}: set {named}"

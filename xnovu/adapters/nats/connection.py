@@ -19,8 +19,9 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
-from xnovu.adapters.nats.client import GuardedClient, Unencrypted, said_of
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
+from xnovu.adapters.nats.said import REFUSED, cause, refused
 from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,6 @@ LEANS_ON: dict[type, tuple[str, ...]] = {
     NatsBroker: ("_connect", "stop", "connect"),
     BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
 }
-REFUSED = ("authorization violation", "user authentication")
-"""What the server says of credentials it does not know, or no longer."""
 RECONNECT_WAIT = 0.5
 PING_EVERY = 10
 FLUSH_TIMEOUT = 1.0
@@ -126,7 +125,7 @@ class Broker(NatsBroker):
         try:
             await super().stop(*args, **kwargs)
         except (NatsError, OSError, TimeoutError) as error:
-            log.warning("left NATS without a farewell: %s", said_of(error))
+            log.warning("left NATS without a farewell: %s", cause(error))
         finally:
             await self._forget()
             if self._closing:
@@ -161,7 +160,7 @@ class Broker(NatsBroker):
         return client
 
     async def _on_error(self, error: Exception) -> None:
-        said = said_of(error)
+        said = cause(error)
         if isinstance(error, Unencrypted) and not self._connection:
             raise ConfigurationError(f"NATS at {self.address}: {said}")
         if any(word in said.lower() for word in REFUSED):
@@ -202,9 +201,7 @@ class Broker(NatsBroker):
     def _on_refused(self, said: str) -> None:
         """A first connection fails for it; a later one is made anew, with credentials read anew."""
         if not self._connection:
-            raise ConfigurationError(
-                f"NATS at {self.address} refuses the credentials: {said} ({self._access.who})"
-            )
+            raise refused(said, self.address, self._access.who)
         self._closing = asyncio.create_task(self._close(self._connection), name="nats-close")
 
     async def _close(self, client: Client) -> None:
@@ -236,7 +233,7 @@ class Broker(NatsBroker):
             try:
                 await self.connect()
             except (ConfigurationError, NatsError, OSError, TimeoutError) as error:
-                self._note(said_of(error))
+                self._note(cause(error))
                 await asyncio.sleep(RECONNECT_WAIT)
             else:
                 break

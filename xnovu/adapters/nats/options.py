@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 def _open(url: str) -> str:
@@ -41,9 +41,9 @@ class NatsOptions(BaseModel):
     inbox_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")] = "_INBOX"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
     publish_timeout: Seconds = 5.0
-    lease: Annotated[float, Field(ge=0.1)] = 10.0
+    lease: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)] = 10.0
     stop_timeout: Seconds = 35.0
-    retention_days: Annotated[float, Field(ge=0.01)] = 7.0
+    retention_days: Annotated[float, Field(ge=0.01, le=3650, allow_inf_nan=False)] = 7.0
     max_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
-    duplicate_window: Annotated[float, Field(ge=120)] = 120.0
+    duplicate_window: Annotated[float, Field(ge=120, le=86_400, allow_inf_nan=False)] = 120.0
     replicas: Annotated[int, Field(ge=1, le=5)] = 1

@@ -19,6 +19,7 @@ from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.inbox import NANOSECONDS
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.rights import require_jetstream
+from xnovu.adapters.nats.said import cause
 from xnovu.adapters.nats.topology import LATER, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import Paused
@@ -82,7 +83,7 @@ async def reached() -> AsyncGenerator[None]:
         yield
     except (NatsError, OSError, TimeoutError) as error:
         require_jetstream(error)
-        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+        raise Paused(f"NATS: {cause(error)}", code="broker_unavailable") from error
 
 
 async def paused(
@@ -91,9 +92,9 @@ async def paused(
     """
     Those of the stages (with the kinds each accepts) that are paused in the whole fleet, and why.
 
-    Raises Paused if NATS cannot be reached.
+    Raises Paused if NATS cannot be reached, or does not say.
     """
-    async with visiting(access_of(url, options)) as client, reached():
+    async with visiting(access_of(url, options)) as client:
         jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
         found: dict[str, str] = {}
         for name, kinds in stages.items():

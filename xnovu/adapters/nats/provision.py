@@ -6,6 +6,7 @@ the same configurations). Nothing that has not been settled is ever thrown away 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from nats.js import JetStreamContext
@@ -20,6 +21,7 @@ from xnovu.adapters.nats.topology import (
     Mailbox,
     boxes_of,
     consumer_config,
+    covers,
     kinds_of,
     stream_config,
     stream_name,
@@ -106,6 +108,11 @@ async def _consumer(jetstream: JetStreamContext, options: NatsOptions, box: Mail
     return f"updated {title}: {_spoken(drift)}"
 
 
+def stream_drift(found: StreamConfig, wanted: StreamConfig) -> str:
+    """In what a stream is not as it is wanted, in words; empty if in nothing."""
+    return _spoken(_drift(found, wanted, (*STREAM_FIXED, *STREAM_FIELDS)))
+
+
 Drift = dict[str, tuple[Any, Any]]
 
 
@@ -131,28 +138,43 @@ def _refuse(title: str, found: Any, wanted: Any, fixed: Sequence[str]) -> None:
     if drift := _drift(found, wanted, fixed):
         raise ConfigurationError(
             f"{title} was made otherwise ({_spoken(drift)});"
-            " that can only be changed by deleting it, which is not done here"
+            " that can only be changed by deleting it, which is not done here: stop the stages,"
+            " delete it (`nats stream rm`, `nats consumer rm`), and provision; rows are fed anew"
         )
 
 
 async def _refuse_loss(jetstream: JetStreamContext, info: StreamInfo, wanted: StreamConfig) -> None:
-    """Less room is only made where every consumer has settled all that is there."""
+    """Less room is only made where nothing falls out, or every consumer has settled all."""
     found = info.config
-    if given_up := set(found.subjects or ()) - set(wanted.subjects or ()):
-        raise ConfigurationError(f"stream {found.name} also takes {', '.join(sorted(given_up))}")
-    if not (_less(wanted.max_age, found.max_age) or _less(wanted.max_bytes, found.max_bytes)):
+    ours = wanted.subjects or ()
+    given_up = {s for s in found.subjects or () if not any(covers(each, s) for each in ours)}
+    if given_up:
+        raise ConfigurationError(
+            f"stream {found.name} also takes {', '.join(sorted(given_up))}: give these a stream of"
+            " their own"
+        )
+    if not await _would_be_cut(jetstream, info, wanted):
         return
     consumers = await jetstream.consumers_info(found.name or "")
     left = max(map(unsettled, consumers), default=0)
     if left:
         raise ConfigurationError(
-            f"stream {found.name} would be cut, and {left} of its messages are not settled yet"
+            f"stream {found.name} would be cut, and {left} of its messages are not settled yet:"
+            " let the stages run until they are, or keep more (transport.retention_days, max_bytes)"
         )
 
 
-def _less(wanted: float | None, found: float | None) -> bool:
-    """Whether a limit gets tighter; none, 0 and -1 are no limit."""
-    unlimited = float("inf")
-    return (wanted if wanted and wanted > 0 else unlimited) < (
-        found if found and found > 0 else unlimited
-    )
+async def _would_be_cut(
+    jetstream: JetStreamContext, info: StreamInfo, wanted: StreamConfig
+) -> bool:
+    """Whether messages that are there now do not fit into what is wanted."""
+    state = info.state
+    if wanted.max_bytes and 0 < wanted.max_bytes < state.bytes:
+        return True
+    if not wanted.max_age or not state.messages:
+        return False
+    try:
+        oldest = await jetstream.get_msg(wanted.name or "", seq=state.first_seq)
+    except NotFoundError:  # it went just now
+        return True
+    return not oldest.time or (datetime.now(UTC) - oldest.time).total_seconds() > wanted.max_age

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -12,7 +13,12 @@ from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import LATER, Lane, stream_name
+from xnovu.errors import ConfigurationError
 
+PIPELINE = ("hydrate", "trigger", "status", "retract")
+"""Mailboxes that are stages'."""
+NO_RESPONDERS = "503"
+"""What the server answers where nobody listens."""
 WINDOW = 200
 """Messages sent before their answers are waited for, and the backlog is looked at again."""
 LOOK_AGAIN = 0.2
@@ -26,6 +32,11 @@ class Target:
     stage: str | None = None
     subject: str | None = None
     room: int = 5000
+
+    def __str__(self) -> str:
+        if self.subject:
+            return self.subject
+        return f"{'stage' if self.stage in PIPELINE else 'consumer'} {self.stage}"
 
 
 class Replay:
@@ -44,6 +55,7 @@ class Replay:
         self._target = target
         self._rate = rate
         self._run = uuid4().hex[:12]
+        self._first, self._is_heard = asyncio.Lock(), False
         self.stopping = asyncio.Event()
         self.last = 0
 
@@ -54,26 +66,28 @@ class Replay:
     async def run(self, selection: Selection, progress: Callable[[int], None]) -> int:
         """Hand all over; says how many it were, also as it goes on."""
         done, began = 0, asyncio.get_running_loop().time()
-        async for window in self._windows(selection):
-            await self._have_room()
-            await asyncio.gather(*map(self._hand_over, window))
-            done, self.last = done + len(window), window[-1].number
-            progress(done)
-            if self._rate:
-                due = began + done / self._rate - asyncio.get_running_loop().time()
-                await self._rest(due)
-            if self.stopping.is_set():
-                break
+        async with aclosing(self._windows(selection)) as windows:
+            async for window in windows:
+                await self._have_room()
+                await asyncio.gather(*map(self._hand_over, window))
+                done, self.last = done + len(window), window[-1].number
+                progress(done)
+                if self._rate:
+                    due = began + done / self._rate - asyncio.get_running_loop().time()
+                    await self._rest(due)
+                if self.stopping.is_set():
+                    break
         return done
 
     async def _windows(self, selection: Selection) -> AsyncGenerator[list[Kept]]:
         size = min(WINDOW, max(1, int(self._rate))) if self._rate else WINDOW
         window: list[Kept] = []
-        async for kept in self._archive.read(selection):
-            window.append(kept)
-            if len(window) == size:
-                yield window
-                window = []
+        async with aclosing(self._archive.read(selection)) as reading:
+            async for kept in reading:
+                window.append(kept)
+                if len(window) == size:
+                    yield window
+                    window = []
         if window:
             yield window
 
@@ -93,12 +107,28 @@ class Replay:
     async def _hand_over(self, kept: Kept) -> None:
         """To a stage it is confirmed; a subject of one's own need not be a stream's."""
         headers = {name: value for name, value in kept.headers.items() if name != ATTEMPTS}
-        if self._target.subject:
-            await self._client.publish(self._target.subject, kept.body, headers=headers)
+        if subject := self._target.subject:
+            await self._publish(subject, kept.body, headers)
         else:
             headers[ATTEMPTS] = "0"
             subject = self._copy_of(kept)
             await self._jetstream.publish(subject, kept.body, headers=headers)
+
+    async def _publish(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
+        """The first one asks for an answer: without listeners, the server itself gives one."""
+        async with self._first:
+            if self._is_heard:
+                await self._client.publish(subject, body, headers=headers)
+                return
+            inbox = self._client.new_inbox()
+            answers = await self._client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
+            await self._client.publish(subject, body, reply=inbox, headers=headers)
+            await self._client.flush()  # by then the server has said that nobody is there
+            answer = await answers.next_msg() if answers.pending_msgs else None
+            await answers.unsubscribe()
+            if answer and (answer.headers or {}).get("Status") == NO_RESPONDERS:
+                raise ConfigurationError(f"nobody listens at {subject}: nothing was sent")
+            self._is_heard = True
 
     def _copy_of(self, kept: Kept) -> str:
         enterprise = kept.subject.rpartition(".")[2]

@@ -9,6 +9,8 @@ from xnovu.errors import ConfigurationError
 ACKNOWLEDGEMENTS = "$js.ack."
 PROBE = ".0.0.0.0.0"
 """The end of an acknowledgement of no message: it tells whether one would be heard."""
+JETSTREAM_IS = "start nats-server with `jetstream { }`, and give the account `jetstream: enabled`"
+"""The way out, where there is none."""
 NO_JETSTREAM = {10039, 10076}
 """JetStream's error codes where the account, or the server, has none."""
 _SERVERS_OWN = re.compile(
@@ -47,4 +49,5 @@ def way_out(said: str, who: str) -> str:
 def require_jetstream(error: BaseException) -> None:
     """Raises ConfigurationError where an error says that this account, or the server, has none."""
     if isinstance(error, APIError) and error.err_code in NO_JETSTREAM:
-        raise ConfigurationError(f"NATS: {error.description} ({error.err_code})") from error
+        said = f"NATS: {error.description} ({error.err_code})"
+        raise ConfigurationError(f"{said}: {JETSTREAM_IS}") from error

@@ -230,11 +230,18 @@ def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
         description=OURS,
         filter_subject=filters[0] if len(filters) == 1 else None,
         filter_subjects=filters if len(filters) > 1 else None,
-        deliver_policy=DeliverPolicy.ALL,
+        deliver_policy=_start(mailbox),
         ack_policy=AckPolicy.NONE,
         max_deliver=-1,
     )
     return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox)
+
+
+def _start(mailbox: Mailbox) -> DeliverPolicy:
+    """Copies are its own: none of those is too old."""
+    events = mailbox.lane in {Lane.KIND, Lane.EXPRESS}
+    new = events and mailbox.policy.start_from == "new"
+    return DeliverPolicy.NEW if new else DeliverPolicy.ALL
 
 
 def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
@@ -259,3 +266,14 @@ def _deliveries(mailbox: Mailbox) -> int:
             rules = mailbox.policy.rules.values()
             attempts = [mailbox.policy.attempts, *(rule.attempts or 0 for rule in rules)]
             return max(attempts) + CRASH_ALLOWANCE
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether a subject filter takes in all that another one does."""
+    ours, theirs = wide.split("."), narrow.split(".")
+    for at, word in enumerate(ours):
+        if word == ">":
+            return len(theirs) > at
+        if at >= len(theirs) or theirs[at] == ">" or word not in ("*", theirs[at]):
+            return False
+    return len(ours) == len(theirs)

@@ -23,6 +23,7 @@ from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.pause import Pauses, reached
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.pull import PullLoop
+from xnovu.adapters.nats.said import cause
 from xnovu.adapters.nats.send import Sender
 from xnovu.adapters.nats.settle import settle
 from xnovu.adapters.nats.topology import (
@@ -118,7 +119,7 @@ class NatsTransport:
         except Paused as error:
             return str(error)
         except (NatsError, OSError, TimeoutError) as error:
-            said = f"NATS at {self.broker.address} does not answer: {type(error).__name__}"
+            said = f"NATS at {self.broker.address} does not answer: {cause(error)}"
             return "; ".join([said, *self.broker.denials.values()])
 
     async def backlog(self, names: Sequence[str]) -> Backlog:

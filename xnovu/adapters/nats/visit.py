@@ -1,70 +1,72 @@
-"""A short visit to the broker: what commands do there and then leave."""
+"""A connection of an operator's command: short, and not kept when it is lost."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError
 
+from xnovu.adapters.nats import said
 from xnovu.adapters.nats.address import Access, Url, access_of
 from xnovu.adapters.nats.client import GuardedClient
 from xnovu.adapters.nats.rights import denied, way_out
-from xnovu.errors import ConfigurationError, Paused
-
-log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5
 
 
+class Visitor(GuardedClient):
+    """A connection that takes note of what the server does not let it do."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access)
+        self.denials: dict[str, str] = {}
+        """What the server said, with the way out, by the subject that it said it of."""
+
+    async def heard(self, error: Exception) -> None:
+        """What the server says on the side, once the connection stands."""
+        if not self.is_connected:
+            raise error
+        if subject := denied(str(error)):
+            self.denials[subject] = way_out(str(error), self._access.who)
+
+
 @asynccontextmanager
-async def visiting(where: str | Url | Access) -> AsyncGenerator[Client]:
+async def visiting(where: str | Url | Access) -> AsyncGenerator[Visitor]:
     """
-    A connection for as long as the visit lasts.
+    A connection for as long as the visit lasts, to the first server that lets one in.
 
     Raises:
-        ConfigurationError: NATS refuses what is asked, or the credentials.
+        ConfigurationError: NATS refuses what is asked, or the credentials, or has no JetStream.
         Paused: it cannot be reached.
     """
-    client = await _connected(access_of(where))
+    access = access_of(where)
+    address = ", ".join(access.servers)
+    client = await _connected(access, address)
     try:
         yield client
-    except APIError as error:
-        raise ConfigurationError(f"NATS refuses: {error.description} ({error.err_code})") from error
     except (NatsError, OSError, TimeoutError) as error:
-        raise Paused(f"NATS: {type(error).__name__}", code="broker_unavailable") from error
+        raise said.unanswered(error, address, list(client.denials.values())) from error
     finally:
         await client.close()
 
 
-async def _connected(access: Access) -> Client:
-    """To the first server that lets one in. Raises Paused: none does."""
+async def _connected(access: Access, address: str) -> Visitor:
     refusals: list[BaseException] = []
     for server in access.servers:
         try:
             return await _connected_to(server, access)
         except (NatsError, OSError, TimeoutError) as error:
             refusals.append(error)
-    said = "; ".join(dict.fromkeys(str(each) or type(each).__name__ for each in refusals))
-    where = f"cannot connect to NATS at {', '.join(access.servers)} as {access.who}"
-    raise Paused(f"{where}: {said}", code="broker_unavailable") from refusals[-1]
+    raise said.not_connected(refusals, address, access.who) from refusals[-1]
 
 
-async def _connected_to(server: str, access: Access) -> Client:
-    client = GuardedClient(access)
-
-    async def give_up(error: Exception) -> None:
-        if not denied(str(error)):
-            raise error
-        log.warning("NATS at %s: %s", server, way_out(str(error), access.who))
-
+async def _connected_to(server: str, access: Access) -> Visitor:
+    client = Visitor(access)
     try:
         await client.connect(
             [server],
             allow_reconnect=False,
             connect_timeout=CONNECT_TIMEOUT,
-            error_cb=give_up,
+            error_cb=client.heard,
             **access.introduction(),
         )
     except BaseException:

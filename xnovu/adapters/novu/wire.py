@@ -12,6 +12,7 @@ from xnovu.adapters.novu.activity import Page, page_of
 from xnovu.adapters.novu.answers import obstacle, unavailable, unclear, unmakeable
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
+from xnovu.reaching import place_of, why_unreached
 from xnovu.sending import slept
 
 LOOK_UPS = 4
@@ -93,7 +94,7 @@ class Wire:
             async with asyncio.timeout(self._options.timeout):
                 return await self._client.send(request)
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
-            return _never_sent(error) or unclear(type(error).__name__)
+            return self._never_sent(error) or unclear(type(error).__name__)
 
     async def look_up(self, transaction_id: str) -> bool | XNovuError:
         """Whether Novu has notifications of this transaction; costs a token of "global"."""
@@ -136,7 +137,7 @@ class Wire:
             async with asyncio.timeout(self._options.timeout):
                 return await ask()
         except Exception as error:  # noqa: BLE001 - all of a vendor's errors end here
-            return _never_sent(error) or self._failed(what, type(error).__name__)
+            return self._never_sent(error) or self._failed(what, type(error).__name__)
 
     def _done(self, what: str, answer: bool | httpx.Response | XNovuError) -> bool | XNovuError:
         """Novu's word for what was to be done; a refusal is a No."""
@@ -156,6 +157,12 @@ class Wire:
         if response.status_code != HTTPStatus.OK:
             return self._failed("look-up", f"HTTP {response.status_code}")
         return page_of(response) or self._failed("look-up", "the answer cannot be read")
+
+    def _never_sent(self, error: Exception) -> Paused | Permanent | None:
+        """What a failed exchange means if nothing was sent; None where nobody knows."""
+        if isinstance(error, _AWAY):
+            return unavailable(f"{place_of(self._options.url)}: {_why(error)}")
+        return unmakeable(type(error).__name__) if isinstance(error, _UNMADE) else None
 
     def _failed(self, what: str, why: str) -> Retryable:
         return Retryable(f"the {what} failed: {why}", code="provider_unclear")
@@ -190,11 +197,14 @@ _UNMADE = (
 """The call's own fault: no request can be made of it (httpx says so before a byte is written)."""
 
 
-def _never_sent(error: Exception) -> Paused | Permanent | None:
-    """What a failed exchange means if nothing was sent; None where nobody knows."""
-    if isinstance(error, _AWAY):
-        return unavailable(type(error).__name__)
-    return unmakeable(type(error).__name__) if isinstance(error, _UNMADE) else None
+def _why(error: Exception) -> str:
+    match error:
+        case httpx.PoolTimeout():
+            return "no connection of provider.concurrency came free in time"
+        case _Late():
+            return "this process was held up for too long"
+        case _:
+            return why_unreached(error) or type(error).__name__
 
 
 def _no_key(what: str) -> Paused:

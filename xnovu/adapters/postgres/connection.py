@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow
 
-from xnovu.errors import XNovuError
+from xnovu.adapters.postgres.trouble import Trouble, why
+from xnovu.errors import ConfigurationError, XNovuError
 
 T = TypeVar("T")
 
@@ -56,13 +57,23 @@ def settings(local: bool, **others: str) -> bytes:
     ).encode()
 
 
-REFUSALS = ("authentication failed", "no pg_hba.conf entry", "is not permitted to log in", 'role "')
-"""What the server says of credentials it does not know, or no longer; libpq gives no SQLSTATE."""
+def require_dsn(text: str) -> None:
+    """Raises ConfigurationError, without the text, for what is no connection string."""
+    try:
+        ports = str(conninfo_to_dict(text).get("port") or "").split(",")
+        fits = all(port.isdecimal() for port in ports if port)
+    except psycopg.Error:
+        fits = False
+    if not fits:
+        raise ConfigurationError(
+            "is no connection string, such as postgresql://user:password@host:5432/database"
+            " (characters such as @ / : # in a password are percent-encoded)"
+        )
 
 
 class Door:
     """
-    The way in: an address that may change, and whether the database refused us there.
+    The way in: an address that may change, and what kept us out when it was tried last.
 
     ``dsn`` may raise while its file is being replaced: the address is then the one before. ``era``
     counts its changes; each connection knows in which its making began.
@@ -72,7 +83,7 @@ class Door:
         self._dsn = dsn
         self._last = dsn if isinstance(dsn, str) else ""
         self._seen = ""
-        self.refused = False
+        self.trouble: Trouble | None = None
         self.era = 0
 
         class Told(AsyncConnection[DictRow]):
@@ -109,18 +120,14 @@ class Door:
             await connection.close()
             raise psycopg.OperationalError("made with an earlier secret")
 
-    def role(self) -> str | None:
-        """As whom it leads in, where the address says so."""
-        part = self._parts() or {}
-        return str(part["user"]) if part.get("user") else None
-
     def place(self) -> str:
         """Where it leads, without the password."""
         part = self._parts()
         if part is None:
             return "an address that cannot be read"
-        host, port = part.get("host") or "localhost", part.get("port") or 5432
-        return f"{host}:{port}/{part.get('dbname') or ''} as {part.get('user') or 'its user'}"
+        host = part.get("host") or part.get("hostaddr") or "localhost"
+        place = f"{host}:{part.get('port') or 5432}/{part.get('dbname') or ''}"
+        return f"{place} as {self.user or 'its user'}"
 
     def _parts(self) -> Mapping[str, Any] | None:
         try:
@@ -128,9 +135,14 @@ class Door:
         except psycopg.Error:
             return None
 
-    def refusal(self) -> str | None:
-        """What is wrong with the credentials; None if nothing is known to be."""
-        return "the database refuses the credentials" if self.refused else None
+    @property
+    def user(self) -> str | None:
+        """Whose name is given there, if one is."""
+        return str((self._parts() or {}).get("user") or "") or None
+
+    def tried(self, error: psycopg.Error | None) -> None:
+        """Take note of how a try to connect has ended."""
+        self.trouble = why(error) if error else None
 
     def _asked(self) -> str:
         try:
@@ -144,7 +156,7 @@ class Door:
         try:
             made = await connecting
         except psycopg.OperationalError as error:
-            self.refused = any(word in str(error) for word in REFUSALS)
+            self.tried(error)
             raise
-        self.refused = False
+        self.tried(None)
         return made

@@ -12,8 +12,9 @@ from xnovu.errors import Paused, Permanent, XNovuError
 from xnovu.sql import errors as complaints
 
 _GONE = (psycopg.OperationalError, psycopg.InterfaceError)
-_IN = re.compile(r'PL/pgSQL[^\n(]*?([\w."]+)\(')
-"""How a context names a function, in whatever language."""
+_NAME = r'(?:"[^"\n]+"|\w+)'
+_IN = re.compile(rf'PL/pgSQL[^\n("]*?({_NAME}(?:\.{_NAME})?)\(')
+"""How a context names a function, in whatever language; an expression in it is quoted."""
 
 
 @contextmanager
@@ -32,21 +33,27 @@ def translated(door: Door) -> Generator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None and isinstance(error, _GONE):
             raise _shut_out(door, "no connection to the database") from None
-        raise translate(error, door.role()) from None
+        raise translate(error, door) from None
 
 
 def _shut_out(door: Door, otherwise: str) -> Paused:
-    if refused := door.refusal():
-        return Paused(f"{refused} ({door.place()})", code="store_auth")
-    return Paused(f"{otherwise} ({door.place()})", code=complaints.UNAVAILABLE)
+    """Why nobody gets in: as the last try to connect has ended, if it is that."""
+    if trouble := door.trouble:
+        return Paused(f"{otherwise} at {door.place()}: {trouble.said}", code=trouble.code)
+    return Paused(f"{otherwise} at {door.place()}", code=complaints.UNAVAILABLE)
 
 
-def translate(error: psycopg.Error, role: str | None = None) -> XNovuError:
-    """
-    The class of a driver's error, by its SQLSTATE; what the client itself noticed has none.
+def unreached(error: psycopg.Error, dsn: str) -> XNovuError:
+    """An error of a connection that was made for one command."""
+    door = Door(dsn)
+    if error.sqlstate is None and isinstance(error, _GONE):
+        door.tried(error)
+        return _shut_out(door, "no connection to the database")
+    return translate(error, door)
 
-    ``role`` is whose connection it was, where that is known.
-    """
+
+def translate(error: psycopg.Error, door: Door | None = None) -> XNovuError:
+    """The class of a driver's error, by its SQLSTATE; what the client itself noticed has none."""
     if error.sqlstate is None:
         return _noticed(error)
     said = error.diag
@@ -59,7 +66,7 @@ def translate(error: psycopg.Error, role: str | None = None) -> XNovuError:
             said.constraint_name,
             said.table_name,
             _routine(said.context),
-            role,
+            door and door.user,
         )
     )
 

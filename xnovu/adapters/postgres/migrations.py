@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import kwargs_row
 
 from xnovu.adapters.postgres.connection import settings
-from xnovu.adapters.postgres.errors import translate
+from xnovu.adapters.postgres.errors import unreached
 from xnovu.errors import ConfigurationError, XNovuError
 from xnovu.sql.schema import Migration, functions, functions_script, migrations, roles_script
 
@@ -104,7 +104,7 @@ def _connected(dsn: str) -> Generator[Database]:
             database.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             yield database
     except psycopg.Error as error:
-        raise _explained(error) from None
+        raise _explained(error, dsn) from None
 
 
 def _advanced(database: Database) -> Step | None:
@@ -155,9 +155,9 @@ def _step(migration: Migration, line: _Line | None) -> Step:
     return Step(migration.name, line and line.applied_at, migration.script)
 
 
-def _explained(error: psycopg.Error) -> XNovuError:
+def _explained(error: psycopg.Error, dsn: str) -> XNovuError:
     """Of a statement it cannot run (class 42) Postgres names the object, as one needs to know."""
     if (error.sqlstate or "").startswith("42"):
         said = error.diag.message_primary
         return ConfigurationError(f"the database cannot be migrated: {said} ({error.sqlstate})")
-    return translate(error)
+    return unreached(error, dsn)

@@ -13,7 +13,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from xnovu.adapters.postgres.connection import PATIENCE, Door, settings
@@ -34,8 +34,8 @@ class PostgresOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["postgres"] = "postgres"
-    pool_max: PositiveInt = 4
-    timeout: PositiveFloat = 15.0
+    pool_max: int = Field(default=4, ge=1, le=1000)
+    timeout: float = Field(default=15.0, gt=0, le=3600, allow_inf_nan=False)
     transaction_pooler: bool = False
 
 

@@ -12,6 +12,7 @@ from postgrest import AsyncPostgrestClient
 from xnovu.adapters.supabase.errors import refuse
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.errors import ConfigurationError, Paused, XNovuError
+from xnovu.reaching import place_of
 from xnovu.sql.errors import UNAVAILABLE
 
 _CONNECT = 5.0
@@ -99,6 +100,10 @@ class Clients:
         """Take the client out of use: the next call makes a new one."""
         async with self._making:
             await self._use(None)
+
+    def place(self) -> str:
+        """Host and port of the project that was asked last; empty if none was."""
+        return place_of(self._last.url) if self._last else ""
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[AsyncPostgrestClient]:

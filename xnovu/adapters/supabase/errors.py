@@ -6,7 +6,7 @@ it hands on. Without one, somebody in front of PostgREST has answered.
 """
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, cast
@@ -15,6 +15,7 @@ import httpx
 from pydantic_core import from_json
 
 from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
+from xnovu.reaching import why_unreached
 from xnovu.sql.errors import UNAVAILABLE, AnswerLost, Complaint, translate
 
 _AUTH = ("store_auth", "Supabase refuses the API key")
@@ -45,20 +46,36 @@ _NEVER_SENT = (
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Whatever the client raises inside comes out as one of xnovu.errors."""
+def translated(place: Callable[[], str] = str) -> Generator[None]:
+    """
+    Whatever the client raises inside comes out as one of xnovu.errors.
+
+    ``place`` tells where the project is: host and port.
+    """
     try:
         yield
     except TimeoutError:
-        raise AnswerLost("Supabase does not answer") from None
+        raise AnswerLost(f"Supabase{_at(place)} does not answer") from None
     except _NEVER_SENT as error:
-        message = f"Supabase cannot be reached ({type(error).__name__})"
-        raise Paused(message, code=UNAVAILABLE) from None
+        raise Paused(
+            f"Supabase{_at(place)} cannot be reached: {_why(error)}", code=UNAVAILABLE
+        ) from None
     except httpx.HTTPError as error:
-        raise AnswerLost(f"Supabase's answer was lost ({type(error).__name__})") from None
+        message = f"Supabase's answer was lost{_at(place)} ({type(error).__name__})"
+        raise AnswerLost(message) from None
     except (ValueError, RecursionError) as error:
         message = f"a value that JSON cannot carry ({type(error).__name__})"
         raise Permanent(message, code="invalid_row") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.PoolTimeout):
+        return "no connection of store.connections came free in time"
+    return why_unreached(error) or type(error).__name__
+
+
+def _at(place: Callable[[], str]) -> str:
+    return f" at {where}" if (where := place()) else ""
 
 
 async def refuse(response: httpx.Response) -> None:
@@ -110,7 +127,18 @@ def _of_status(response: httpx.Response, code: str) -> XNovuError:
         return Permanent("Supabase refused it (413): it is too large", code="invalid_row")
     if code:
         return Permanent(f"Supabase refused the request ({told})", code="refused_by_database")
-    return ConfigurationError(f"there is no Supabase project at its URL ({told})")
+    where = response.url.host if _asked(response) else "its URL"
+    return ConfigurationError(
+        f"there is no Supabase project at {where} ({told}): is XNOVU_SUPABASE_URL its API URL?"
+    )
+
+
+def _asked(response: httpx.Response) -> bool:
+    """Whether the answer knows its request: without one it has no URL."""
+    try:
+        return bool(response.request)
+    except RuntimeError:
+        return False
 
 
 def _complaint(state: str, said: Mapping[str, Any]) -> XNovuError:

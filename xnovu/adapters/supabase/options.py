@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 Enterprise = Annotated[str, Field(pattern=r"^[\w.:@-]{1,64}$")]
@@ -39,9 +39,9 @@ class SupabaseOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["supabase"] = "supabase"
-    timeout: PositiveFloat = 15.0
-    connections: PositiveInt = 8
-    max_rows: PositiveInt = 1000
+    timeout: float = Field(default=15.0, gt=0, le=3600, allow_inf_nan=False)
+    connections: int = Field(default=8, ge=1, le=1000)
+    max_rows: int = Field(default=1000, ge=1, le=1_000_000)
 
 
 class RealtimeOptions(BaseModel):

@@ -18,6 +18,7 @@ from xnovu.adapters.supabase.realtime_session import (
 )
 from xnovu.connection import Connection, Line, Link
 from xnovu.errors import Paused, XNovuError, describe
+from xnovu.reaching import why_unreached
 
 
 class RealtimeWakeUps:
@@ -137,4 +138,4 @@ def _said(error: Exception) -> str:
         case XNovuError():
             return str(error)
         case _:
-            return f"cannot connect: {describe(error)}"
+            return f"cannot connect: {why_unreached(error) or describe(error)}"

@@ -55,7 +55,7 @@ class SupabaseFunctions:
         await self._clients.renew()
 
     async def call(self, function: str, **arguments: Any) -> Sequence[Any]:
-        with translated():
+        with translated(self._clients.place):
             async with self._clients.client() as notify, asyncio.timeout(self._options.timeout):
                 asked = notify.rpc(function, arguments, count=CountMethod.exact)
                 answer = await asked.execute()

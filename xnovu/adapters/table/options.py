@@ -15,7 +15,7 @@ class TableOptions(BaseModel, extra="forbid", frozen=True):
     which no wake-up has told.
     """
 
-    lease: float = Field(default=300.0, gt=0)
-    backlog: int = Field(default=5000, gt=0)
-    sweep_busy: float = Field(default=0.25, gt=0)
-    sweep_idle: float = Field(default=0.75, gt=0)
+    lease: float = Field(default=300.0, gt=0, le=604_800, allow_inf_nan=False)
+    backlog: int = Field(default=5000, gt=0, le=10_000_000)
+    sweep_busy: float = Field(default=0.25, gt=0, le=3600, allow_inf_nan=False)
+    sweep_idle: float = Field(default=0.75, gt=0, le=3600, allow_inf_nan=False)

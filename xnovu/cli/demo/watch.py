@@ -1,6 +1,7 @@
 """Inserts the demo's rows and shows how they fare."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ PATIENCE = 60.0
 """Seconds after the last insert until whatever has not ended is given up."""
 
 BAR = 40
+SPAN = 3.0
+"""Seconds over which the rate is measured: the rows come in bursts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Look:
 
 def watch(database: Database, scenario: Scenario, *, plain: bool) -> None:
     """Insert burst by burst, and look on until all have ended."""
-    bursts, before = scenario.bursts(), Look({}, 0.0)
+    bursts, before, looks = scenario.bursts(), Look({}, 0.0), deque([Look({}, 0.0)])
     began = last = time.monotonic()
     with _display(plain=plain or not out.is_terminal) as tell:
         while before.ended < scenario.rows and time.monotonic() - last < PATIENCE:
@@ -50,8 +53,8 @@ def watch(database: Database, scenario: Scenario, *, plain: bool) -> None:
                 last = time.monotonic()
             for _ in range(LOOKS):
                 look = _look(database, began)
-                tell(look, before, scenario.rows)
                 before = look
+                tell(look, measured(looks, look), scenario.rows)
                 time.sleep(LOOK_EVERY)
 
 
@@ -66,33 +69,38 @@ def _look(database: Database, began: float) -> Look:
     return Look(dict(counts), time.monotonic() - began)
 
 
-Tell = Callable[[Look, Look, int], None]
+def measured(looks: deque[Look], look: Look) -> float:
+    """Rows that ended per second, over the last SPAN seconds or as long as there is."""
+    looks.append(look)
+    while len(looks) > 2 and look.seconds - looks[1].seconds >= SPAN:
+        looks.popleft()
+    first = looks[0]
+    return (look.ended - first.ended) / max(look.seconds - first.seconds, 0.001)
+
+
+Tell = Callable[[Look, float, int], None]
 
 
 @contextmanager
 def _display(*, plain: bool) -> Generator[Tell]:
     if plain:
-        yield lambda look, before, rows: out.print(_line(look, before, rows))
+        yield lambda look, rate, rows: out.print(_line(look, rate, rows))
         return
     with Live(console=out, transient=True, refresh_per_second=8) as live:
-        yield lambda look, before, rows: live.update(_picture(look, before, rows))
+        yield lambda look, rate, rows: live.update(_picture(look, rate, rows))
 
 
-def _rate(look: Look, before: Look) -> float:
-    return (look.ended - before.ended) / max(look.seconds - before.seconds, 0.001)
-
-
-def _line(look: Look, before: Look, rows: int) -> str:
+def _line(look: Look, rate: float, rows: int) -> str:
     counts = "  ".join(f"{status} {look.counts.get(status, 0):>5}" for status in Status)
-    return f"{look.seconds:5.1f} s  {counts}  {_rate(look, before):6.0f}/s  of {rows}"
+    return f"{look.seconds:5.1f} s  {counts}  {rate:6.0f}/s  of {rows}"
 
 
-def _picture(look: Look, before: Look, rows: int) -> Table:
+def _picture(look: Look, rate: float, rows: int) -> Table:
     table = Table.grid(padding=(0, 2))
     for status in Status:
         count = look.counts.get(status, 0)
         bar = "█" * round(BAR * count / rows)
         table.add_row(status.value, f"{count:>6}", Text(bar, COLORS[status]))
-    speed = f"of {rows}, {_rate(look, before):.0f}/s"
+    speed = f"of {rows}, {rate:.0f}/s"
     table.add_row(Text("ended", "dim"), f"{look.ended:>6}", speed)
     return table

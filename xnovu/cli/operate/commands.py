@@ -10,6 +10,7 @@ import typer
 from xnovu.cli.help import examples
 
 limits = typer.Typer(help="What each enterprise may have.", no_args_is_help=True)
+consumers = typer.Typer(help="Who reads the subjects.", no_args_is_help=True)
 dead = typer.Typer(help="Dead letters: what the stages gave up.", no_args_is_help=True)
 
 
@@ -79,12 +80,14 @@ def redrive(
     ] = None,
     yes: Yes = False,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Send the rows of dead letters again, as a new generation; first shows which."""
     from xnovu.cli.operate.dead import redrive as send_again
 
     wanted = _wanted(numbers, stage, enterprise, code, since, until)
-    raise typer.Exit(asyncio.run(send_again(wanted, _payload(payload), yes=yes, who=who)))
+    edited = _payload(payload)
+    raise typer.Exit(asyncio.run(send_again(wanted, edited, yes=yes, who=who, as_json=as_json)))
 
 
 @dead.command(epilog=examples("xnovu dead discard 17 --reason 'sent by hand' --yes"))
@@ -98,12 +101,14 @@ def discard(
     until: Until = None,
     yes: Yes = False,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Throw dead letters away; their rows stay FAILED. First shows which."""
     from xnovu.cli.operate.dead import discard as throw_away
 
     wanted = _wanted(numbers, stage, enterprise, code, since, until)
-    raise typer.Exit(asyncio.run(throw_away(wanted, reason, yes=yes, who=who)))
+    done = throw_away(wanted, reason, yes=yes, who=who, as_json=as_json)
+    raise typer.Exit(asyncio.run(done))
 
 
 def retry(
@@ -115,6 +120,7 @@ def retry(
     limit: Annotated[int, typer.Option("--limit", min=1, help="So many at the most.")] = 1000,
     yes: Yes = False,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Send FAILED notifications again, as a new generation; first shows which."""
     from xnovu.cli.operate.moments import moment
@@ -129,7 +135,8 @@ def retry(
         since=moment(since, "--since"),
         until=moment(until, "--until"),
     )
-    raise typer.Exit(asyncio.run(retry_failed(search, limit, yes=yes, who=who)))
+    done = retry_failed(search, limit, yes=yes, who=who, as_json=as_json)
+    raise typer.Exit(asyncio.run(done))
 
 
 def retract(
@@ -139,6 +146,7 @@ def retract(
         float, typer.Option("--wait", min=0, help="Wait so many seconds for what comes of it.")
     ] = 0.0,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """
     Take notifications back: stopped wherever they are, cancelled at Novu if they are there.
@@ -147,7 +155,8 @@ def retract(
     """
     from xnovu.cli.operate.retract import take_back
 
-    raise typer.Exit(asyncio.run(take_back(ids, reason, wait=wait, who=who)))
+    done = take_back(ids, reason, wait=wait, who=who, as_json=as_json)
+    raise typer.Exit(asyncio.run(done))
 
 
 def replay(
@@ -161,13 +170,19 @@ def replay(
     ] = None,
     enterprise: Enterprise = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="SUBJECT", help="There, and to no stage.")
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="CONSUMER|SUBJECT",
+            help="To this consumer, by its name, or this subject, with a dot; and to no stage.",
+        ),
     ] = None,
     rate: Annotated[
         float, typer.Option("--rate", min=0, help="Messages a second; 0: as fast as taken.")
     ] = 0.0,
     yes: Yes = False,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """
     Replay a subject into the stage that consumes it: `hydrate` goes to trigger once more.
@@ -186,7 +201,28 @@ def replay(
         to=to,
         rate=rate,
     )
-    raise typer.Exit(asyncio.run(replay(wanted, yes=yes, who=who)))
+    raise typer.Exit(asyncio.run(replay(wanted, yes=yes, who=who, as_json=as_json)))
+
+
+@consumers.command("list", epilog=examples("xnovu consumers list"))
+def list_consumers(as_json: Json = False) -> None:
+    """List the mailboxes of stages and consumers: what each reads, and has not settled."""
+    from xnovu.cli.operate.consumers import tell_all
+
+    asyncio.run(tell_all(as_json=as_json))
+
+
+@consumers.command(epilog=examples("xnovu consumers remove greeter --yes"))
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `consumers list` shows it.")],
+    yes: Yes = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Take a consumer of your own away that is gone, with the copies that wait for it."""
+    from xnovu.cli.operate.consumers import remove as take_away
+
+    raise typer.Exit(asyncio.run(take_away(name, yes=yes, who=who, as_json=as_json)))
 
 
 def _wanted(
@@ -272,6 +308,7 @@ def set_limits(
         typer.Option("--overrides", help="Keys that overrides may have, by commas; none: any."),
     ] = None,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Change limits; what is not named stays as it is, and `none` takes one back."""
     from xnovu.cli.operate.limits import change, value_of
@@ -287,4 +324,5 @@ def set_limits(
     changes = {name: value_of(name, text) for name, text in fields.items() if text is not None}
     if not changes:
         raise typer.BadParameter("name what is to change, such as --weight 4")
-    raise typer.Exit(asyncio.run(change(enterprise, changes, workflow, who)))
+    done = change(enterprise, changes, workflow, who, as_json=as_json)
+    raise typer.Exit(asyncio.run(done))

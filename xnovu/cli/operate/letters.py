@@ -1,7 +1,7 @@
 """Dead letters as an operator asks for them."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -53,12 +53,14 @@ async def archive(settings: Settings) -> AsyncGenerator[Archive]:
 async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> Sequence[Letter]:
     """Up to ``most`` of the wanted letters, the oldest first."""
     found: list[Letter] = []
-    async for kept in archive.read(replace(wanted, first=min(wanted.numbers, default=None))):
-        letter = _letter(kept)
-        if letter and wanted.includes(letter):
-            found.append(letter)
-        if len(found) == (len(wanted.numbers) or most):
-            break
+    first = min(wanted.numbers, default=None)
+    async with aclosing(archive.read(replace(wanted, first=first))) as reading:
+        async for kept in reading:
+            letter = _letter(kept)
+            if letter and wanted.includes(letter):
+                found.append(letter)
+            if len(found) == (len(wanted.numbers) or most):
+                break
     return found
 
 

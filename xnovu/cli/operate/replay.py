@@ -4,16 +4,16 @@ import asyncio
 import signal
 from dataclasses import asdict, dataclass
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from xnovu.adapters.nats.archive import Selection
+from xnovu.adapters.nats.removal import Mailboxes
 from xnovu.adapters.nats.replay import Replay, Target
 from xnovu.adapters.nats.visit import visiting
-from xnovu.cli.console import err, out
+from xnovu.cli.console import err, out, print_json, progress
 from xnovu.cli.operate.operator import agreed, operator
 from xnovu.cli.run import PARTS
 from xnovu.compose.kit import nats_access, opened_store
 from xnovu.compose.settings import Settings, load
+from xnovu.compose.variables import did_you_mean
 from xnovu.errors import ConfigurationError
 from xnovu.events import KINDS
 
@@ -30,49 +30,95 @@ class Wanted(Selection):
         return {name: str(value) for name, value in asdict(self).items() if value}
 
 
-async def replay(wanted: Wanted, *, yes: bool, who: str | None) -> int:
+async def replay(wanted: Wanted, *, yes: bool, who: str | None, as_json: bool = False) -> int:
     """Show how many, ask, hand over; the exit code is 130 if it was stopped before its end."""
     settings = load()
-    target = Target(subject=wanted.to) if wanted.to else Target(stage=consumer_of(wanted.kind))
+    require_kind(wanted.kind)
     async with visiting(nats_access(settings)) as client:
+        target = await _target(Mailboxes(client, settings.transport), settings, wanted)
         run = Replay(client, settings.transport, target, wanted.rate)
         count = await run.count(wanted)
-        where = target.subject or f"stage {target.stage}"
-        out.print(f"{count} messages of {settings.transport.prefix}.{wanted.kind} for {where}")
-        if not count or not agreed(f"replay these {count}?", yes=yes):
-            return 0
-        done = await _with_progress(run, wanted, count)
-    await _note(settings, wanted, done, operator(who))
-    out.print(f"replayed: {done}")
-    if run.stopping.is_set() and done < count:
+        told = {"messages": count, "to": str(target), "replayed": 0}
+        if not as_json:
+            of = f"{count} messages of {settings.transport.prefix}.{wanted.kind}"
+            out.print(f"{of} for {target}")
+        if count and agreed(f"replay these {count:,}?", yes=yes):
+            told["replayed"] = await _with_progress(run, wanted, count)
+            if not as_json:
+                out.print(f"replayed: {told['replayed']}")
+    if done := told["replayed"]:
+        await _note(settings, wanted, int(done), operator(who))
+    if stopped := run.stopping.is_set() and int(told["replayed"]) < count:
+        told["go_on_from"] = run.last + 1
         err.print(f"stopped; go on with the same command and --seq {run.last + 1}")
-        return 130
-    return 0
+    if as_json:
+        print_json(told)
+    return 130 if stopped else 0
 
 
-def consumer_of(kind: str) -> str:
+def require_kind(kind: str) -> None:
+    """Raises ConfigurationError where there is no such subject."""
+    if kind not in KINDS:
+        raise ConfigurationError(
+            f"no subject {kind!r}{did_you_mean(kind, KINDS)}; there are {', '.join(KINDS)}"
+        )
+
+
+async def _target(mailboxes: Mailboxes, settings: Settings, wanted: Wanted) -> Target:
     """
-    The stage that consumes what is published on this subject.
+    Where it goes: to the stage that reads the subject, to a consumer, or to a subject of one's own.
 
     Raises:
-        ConfigurationError: there is no such subject, or no stage that consumes it.
+        ConfigurationError: nobody can read it there.
     """
-    if kind not in KINDS:
-        raise ConfigurationError(f"no subject {kind!r}; there are {', '.join(KINDS)}")
-    for part in PARTS.values():
-        if kind in part.kinds and not part.from_table:
-            return part.name
-    raise ConfigurationError(f"no stage consumes {kind!r}: say --to SUBJECT")
+    if wanted.to and "." in wanted.to:
+        return Target(subject=subject_of_ones_own(wanted.to, settings.transport.prefix))
+    stages = [p.name for p in PARTS.values() if wanted.kind in p.kinds and not p.from_table]
+    found = [each for each in await mailboxes.all() if wanted.kind in each.kinds]
+    name = wanted.to or next(iter(stages), None)
+    if name in (*stages, *(each.name for each in found)):
+        return Target(stage=name)
+    readers = list(dict.fromkeys((*stages, *(each.name for each in found))))
+    read_by = f"it is read by {', '.join(readers) or 'nobody'}"
+    if not name:
+        raise ConfigurationError(
+            f"no stage reads {wanted.kind!r}: say --to CONSUMER, by its name ({read_by}), or"
+            " --to SUBJECT, such as rebuild.status"
+        )
+    raise ConfigurationError(
+        f"no stage or consumer {name!r} reads {wanted.kind!r}{did_you_mean(name, readers)};"
+        f" {read_by}. A subject of your own has a dot in it, such as rebuild.status"
+    )
+
+
+def subject_of_ones_own(subject: str, prefix: str) -> str:
+    """
+    A subject that a replay may be published to.
+
+    Raises:
+        ConfigurationError: it is malformed, has wildcards, or is the server's or the pipeline's.
+    """
+    tokens = subject.split(".")
+    if not all(token and token.isprintable() and " " not in token for token in tokens):
+        raise ConfigurationError(f"--to {subject!r} is no subject: words with dots between")
+    if {"*", ">"} & set(subject):
+        raise ConfigurationError(f"--to {subject!r} has wildcards: a message has one subject")
+    if subject.startswith(("$", "_")):
+        raise ConfigurationError(f"--to {subject!r} is the server's own")
+    if tokens[0] == prefix:
+        raise ConfigurationError(
+            f"--to {subject!r} is the pipeline's own: all its readers would get them again; name"
+            " the stage or consumer that is to have them"
+        )
+    return subject
 
 
 async def _with_progress(run: Replay, wanted: Wanted, count: int) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, run.stopping.set)
-    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task("replaying", total=count)
-        return await run.run(wanted, lambda done: progress.update(task, completed=done))
+    with progress("replaying", count) as tell:
+        return await run.run(wanted, tell)
 
 
 async def _note(settings: Settings, wanted: Wanted, done: int, who: str) -> None:

@@ -34,7 +34,8 @@ BEGIN
             RETURN jsonb_build_object('for', 'publication', 'since', n.updated_at);
         WHEN n.scheduled_for > now() THEN
             RETURN jsonb_build_object('for', 'schedule', 'until', n.scheduled_for,
-                                      'seconds', extract(epoch FROM n.scheduled_for - now()));
+                                      'seconds', CASE WHEN isfinite(n.scheduled_for)
+                                                      THEN extract(epoch FROM n.scheduled_for - now()) END);
         ELSE
     END CASE;
 

@@ -6,7 +6,7 @@ from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.logs.observer import EXAMPLES, LINES
 from xnovu.events import Key
 from xnovu.observer import Report
-from xnovu.policy import Dead, Done, Fate, Hold, Retry
+from xnovu.policy import Dead, Done, Fate, Hold, Policy, Retry
 
 ENTERPRISE = "11111111-1111-4111-8111-111111111111"
 AWAY = Hold(2.0, "Novu is away", "provider_down")
@@ -86,6 +86,26 @@ async def test_a_few_dead_are_told_one_by_one(log: Log):
     assert examples[0]["reason"].startswith("no workflow for ")
     assert (examples[0]["enterprise"], examples[0]["notification"]) == ("acme", 0)
     assert sum(line["count"] for line in log.lines if line["event"] == "batch") == 1000
+    assert "jane" not in log.text
+
+
+async def test_a_bug_is_told_with_its_type_and_its_line_and_no_value(log: Log):
+    """The code alone would say nothing of where to look."""
+
+    def handle() -> None:
+        raise KeyError("jane.doe@example.com")
+
+    observer = LogObserver(interval=3600)
+    try:
+        handle()
+    except KeyError as error:
+        retry = Policy().judge(error, 1)
+    assert isinstance(retry, Retry)
+    observer.finished(report(*[("acme", n, retry) for n in range(500)]))
+    examples = [line for line in log.lines if line["event"] == "unexpected"]
+    assert len(examples) == EXAMPLES
+    line = handle.__code__.co_firstlineno + 1
+    assert examples[0]["reason"] == f"KeyError at logs/test_observer.py:{line}"
     assert "jane" not in log.text
 
 

@@ -1,0 +1,91 @@
+"""Consumers of one's own: which there are, and how one that is gone is taken away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerInfo
+from nats.js.errors import NotFoundError
+
+from xnovu.adapters.nats.archive import PATIENCE
+from xnovu.adapters.nats.consumer import unsettled
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.topology import (
+    LATER,
+    OURS,
+    Lane,
+    every_subject,
+    kinds_of,
+    mailbox_of,
+    stream_name,
+)
+from xnovu.errors import ConfigurationError
+
+LANES = (Lane.AT, Lane.DUE, Lane.ALONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A mailbox: its name, what it reads, how much is unsettled, and whether somebody reads it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    unsettled: int
+    running: bool
+
+
+class Mailboxes:
+    """Those of one installation, over a visit's connection."""
+
+    def __init__(self, client: Client, options: NatsOptions) -> None:
+        self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+        self._prefix = options.prefix
+
+    async def all(self) -> Sequence[Found]:
+        """Every mailbox of the pipeline and of consumers, by name."""
+        kinds: dict[str, list[tuple[str, ConsumerInfo]]] = {}
+        for kind, info in await self._infos():
+            if info.config.description == OURS:
+                kinds.setdefault(mailbox_of(info.name), []).append((kind, info))
+        return [_found(name, kinds[name]) for name in sorted(kinds)]
+
+    async def left_by(self, name: str) -> int:
+        """
+        How many messages a consumer has not settled.
+
+        Raises:
+            ConfigurationError: there is none of that name, or it runs.
+        """
+        found = next((each for each in await self.all() if each.name == name), None)
+        if not found:
+            raise ConfigurationError(f"no consumer {name!r}; `xnovu consumers list` shows them")
+        if found.running:
+            raise ConfigurationError(f"consumer {name!r} runs: stop it first, or it comes back")
+        return found.unsettled
+
+    async def remove(self, name: str) -> None:
+        """Take a consumer away, with the copies that wait for it."""
+        for kind, info in await self._infos():
+            if mailbox_of(info.name) == name:
+                await self._jetstream.delete_consumer(stream_name(self._prefix, kind), info.name)
+        for lane in LANES:
+            copies = every_subject(self._prefix, f"{LATER}.{lane}.{name}")
+            await self._jetstream.purge_stream(stream_name(self._prefix, LATER), subject=copies)
+
+    async def _infos(self) -> list[tuple[str, ConsumerInfo]]:
+        found: list[tuple[str, ConsumerInfo]] = []
+        for kind in kinds_of([]):
+            try:
+                infos = await self._jetstream.consumers_info(stream_name(self._prefix, kind))
+            except NotFoundError:
+                continue
+            found += [(kind, info) for info in infos]
+        return found
+
+
+def _found(name: str, parts: Sequence[tuple[str, ConsumerInfo]]) -> Found:
+    kinds = tuple(dict.fromkeys(kind for kind, _ in parts if kind != LATER))
+    left = sum(unsettled(info) for _, info in parts)
+    running = any(info.num_waiting or info.push_bound for _, info in parts)
+    return Found(name, kinds, left, running)
