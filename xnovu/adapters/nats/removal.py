@@ -12,6 +12,7 @@ from xnovu.adapters.nats.archive import PATIENCE
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    ADVISORY,
     LATER,
     OURS,
     Lane,
@@ -85,7 +86,7 @@ class Mailboxes:
 
 
 def _found(name: str, parts: Sequence[tuple[str, ConsumerInfo]]) -> Found:
-    kinds = tuple(dict.fromkeys(kind for kind, _ in parts if kind != LATER))
+    kinds = tuple(dict.fromkeys(kind for kind, _ in parts if kind not in (ADVISORY, LATER)))
     left = sum(unsettled(info) for _, info in parts)
     running = any(info.num_waiting or info.push_bound for _, info in parts)
     return Found(name, kinds, left, running)
