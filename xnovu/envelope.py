@@ -61,7 +61,7 @@ def decode(headers: Mapping[str, str], body: bytes) -> Envelope[Event]:
         return Envelope(event, headers.get("traceparent", ""), is_express(headers))
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"
-        raise Permanent(reason, code="unreadable") from error
+        raise Permanent(reason, code="unreadable") from None
 
 
 def is_express(headers: Mapping[str, str]) -> bool:

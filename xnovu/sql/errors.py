@@ -1,12 +1,16 @@
 """What Postgres complains of, in XNovu's words: SQLSTATE and column, never a value or a detail."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
+from xnovu.redaction import MARK
 from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
+SCHEMA = "notify"
+TABLES = ("ent_notification", "ent_notification_workflow", "ent_notification_audit")
 LOCKED = "store_locked"
 """What others have locked was waited for in vain."""
 
@@ -74,8 +78,33 @@ def _full(said: Complaint) -> XNovuError:
 
 
 def _forbidden(said: Complaint) -> XNovuError:
-    # "permission denied for table …": names an object, never a value.
-    return Paused(f"the database refuses: {said.message}", code="store_forbidden")
+    return Paused(
+        f"the database refuses ({said.state}): {_permission(said)}", code="store_forbidden"
+    )
+
+
+_PERMISSION = re.compile(r'(permission denied for|must be owner of) ([a-z ]{1,20}) "?(.+?)"?')
+_KINDS = (
+    "schema",
+    "table",
+    "view",
+    "relation",
+    "column",
+    "function",
+    "sequence",
+    "type",
+    "database",
+)
+
+
+def _permission(said: Complaint) -> str:
+    """What of, if it is ours: anybody's function may say the like, with whatever in it."""
+    found = _PERMISSION.fullmatch(said.message or "")
+    if not found or found[2] not in _KINDS:
+        return "a permission is missing"
+    ours = {SCHEMA, *TABLES, *(function.name for function in functions())}
+    name = found[3] if found[3].removeprefix(f"{SCHEMA}.") in ours else MARK
+    return f"{found[1]} {found[2]} {name}"
 
 
 def _busy(said: Complaint) -> XNovuError:
@@ -121,9 +150,9 @@ def _row_refused(said: Complaint) -> XNovuError:
 def _value_refused(said: Complaint) -> XNovuError:
     what = "a value"
     if said.column:
-        what = f'the value of column "{said.column}"'
+        what = f'the value of column "{_named(said.column)}"'
     elif said.constraint:
-        what = f'a row by constraint "{said.constraint}"'
+        what = f'a row by constraint "{_named(said.constraint)}"'
     return Permanent(f"the database refused {what} ({said.state})", code="invalid_row")
 
 
@@ -134,9 +163,16 @@ def _refused(said: Complaint) -> XNovuError:
         "constraint": said.constraint,
         "routine": said.routine,
     }
-    known = [said.state, *(f'{what} "{name}"' for what, name in names.items() if name)]
+    known = [said.state, *(f'{what} "{_named(name)}"' for what, name in names.items() if name)]
     return Permanent(f"the database refused it ({', '.join(known)})", code="refused_by_database")
 
+
+def _named(name: str) -> str:
+    """The name of a thing in the database; what a function has put in its place need be none."""
+    return name if _NAME.fullmatch(name) else MARK
+
+
+_NAME = re.compile(r'"?[^\W\d][\w$]{0,62}"?(?:\."?[^\W\d][\w$]{0,62}"?)?')
 
 Rules = Sequence[tuple[tuple[str, ...], Callable[[Complaint], XNovuError]]]
 
