@@ -1,10 +1,12 @@
 # One image for every stage; `command` says which: run ingest | hydrate | trigger | status.
-FROM python:3.13-slim AS build
+# By digest, and so the same for ever: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:…
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements/product.lock ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r product.lock
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --no-create-home xnovu
 COPY --from=build /venv /venv
 WORKDIR /app

@@ -88,11 +88,11 @@ def _outcome(event: Ended) -> Outcome:
 def _fit_to_write(failure: Failure) -> Failure:
     """Whoever wrote it: short, and without what looks private."""
     known = CODE.fullmatch(failure.code)
-    violations = tuple(redact(each, foreign=False) for each in failure.violations[:MOST])
+    violations = tuple(redact(each) for each in failure.violations[:MOST])
     return failure.model_copy(
         update={
             "code": failure.code if known else "unknown",
-            "message": redact(failure.message, foreign=False),
+            "message": redact(failure.message),
             "violations": violations,
         }
     )

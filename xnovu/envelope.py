@@ -84,7 +84,7 @@ def decode(
         event = KINDS[kind].of_json(body)
     except (KeyError, ValueError) as error:
         reason = f"not an XNovu message: {type(error).__name__}"
-        raise Permanent(reason, code="unreadable") from error
+        raise Permanent(reason, code="unreadable") from None
     if not f"{headers['id']}/".startswith(f"{kind}:{event.key}/"):
         raise _misaddressed("its id names another row than its body")
     if isinstance(event, Hydrated) and event.key[:2] != event.notification.row:

@@ -103,7 +103,7 @@ LASTING = (
     ),
     Closed(
         name="join refused",
-        says="the server refuses: Unauthorized: not for …",
+        says="the server refuses: Unauthorized …",
         strike=partial(_set, drop=True, refuse_joins="Unauthorized: not for ada@example.org"),
         mend=partial(_set, refuse_joins=""),
         shows="join_refused",

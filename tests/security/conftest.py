@@ -1,6 +1,8 @@
-"""Databases of a server that was never Supabase's, and logins with as few rights as docs say."""
+"""A server that was never Supabase's, logins with as few rights as docs say, the loudest log."""
 
+import io
 import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,10 @@ from psycopg.rows import dict_row
 from tests.conftest import server_of_its_own
 from tests.contract.store_fixtures import PLATFORM, ready_roles
 from tests.databases import Databases
+from tests.unit.adapters.logs.conftest import Log, untouched
+from xnovu.adapters.logs import configure
+
+__all__ = ["Log", "log", "untouched"]
 
 PASSWORD = secrets.token_urlsafe(24)
 LOGINS = {"stranger": None, "sender": "xnovu_sender", "stage": "xnovu_stage"}
@@ -90,3 +96,11 @@ def house(request: pytest.FixtureRequest, plain: Databases) -> Iterator[House]:
 def fresh(plain: Databases) -> Iterator[House]:
     with plain.one(ready_fresh) as dsn:
         yield House(dsn)
+
+
+@pytest.fixture
+def log(untouched: None, monkeypatch: pytest.MonkeyPatch) -> Log:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure("debug", "json")
+    return Log(stream)

@@ -1,13 +1,11 @@
 """What an orchestrator asks a process: is it alive, can it work, what are its figures."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import uvicorn
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,12 +14,16 @@ from starlette.routing import Route
 
 from xnovu.errors import ConfigurationError, describe
 from xnovu.redaction import redact
+from xnovu.serving import Bounds, HttpServer
 
 Check = Callable[[], Awaitable[str | None]]
 """Says in words what is wrong, None if nothing is."""
 
 CHECK_SECONDS = 1.5
 """How long a check may take, so that whoever asks has an answer within 2 seconds."""
+
+BOUNDS = Bounds(connections=32)
+"""More than an orchestrator and Prometheus need, and fewer than a stage would miss."""
 
 SETTING = "health.port"
 """What to change if the port is taken."""
@@ -62,8 +64,7 @@ class HealthServer:
         self._note = note
         self._running: dict[str, asyncio.Task[str | None]] = {}
         self._socket: socket.socket | None = None
-        self._server: _Guest | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
 
     @property
     def port(self) -> int:
@@ -73,27 +74,16 @@ class HealthServer:
     async def start(self) -> None:
         """Listen from now on. Raises ConfigurationError if the address is not to be had."""
         self._socket = await asyncio.to_thread(_listen, *self._address)
-        config = uvicorn.Config(
-            self._app(),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Guest(config)
-        self._serving = asyncio.create_task(self._server.serve([self._socket]), name="health")
+        self._server = HttpServer(self._app(), BOUNDS)
+        self._server.begin(self._socket)
 
     async def stop(self) -> None:
         """Answer what has been asked, then stop listening. Harmless if it never started."""
         for check in self._running.values():
             check.cancel()
-        if self._server and self._serving:
-            self._server.should_exit = True
-            await self._serving
-        self._socket = self._server = self._serving = None
+        if self._server:
+            await self._server.finish()
+        self._socket = self._server = None
 
     def _app(self) -> Starlette:
         return Starlette(
@@ -143,14 +133,6 @@ class HealthServer:
         return task.result()
 
 
-class _Guest(uvicorn.Server):
-    """A server that leaves the signals to the process it is a guest in."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
 async def _run(check: Check) -> str | None:
     try:
         return await check()
@@ -160,7 +142,7 @@ async def _run(check: Check) -> str | None:
 
 def _safe(complaint: str) -> str:
     """Whoever reaches the port may read this."""
-    return redact(complaint, foreign=False)
+    return redact(complaint)
 
 
 def _ok(**more: object) -> Response:

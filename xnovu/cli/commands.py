@@ -213,11 +213,15 @@ def novu(
         str | None,
         typer.Option(help="free, pro, team, enterprise, or requests per second; none: no limit."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name, beside localhost and addresses, that clients call it by."),
+    ] = None,
 ) -> None:
     """Run the local Novu alone: its event API, and a page of what people would have received."""
     from xnovu.cli.novu import serve_novu
 
-    asyncio.run(serve_novu(host, port, rate))
+    asyncio.run(serve_novu(host, port, rate, allow_host or ()))
 
 
 @config.command(

@@ -1,5 +1,6 @@
 """Runs the local Novu alone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from xnovu.errors import ConfigurationError
 from xnovu.local.novu import LocalNovuOptions, serve
 
 
-async def serve_novu(host: str, port: int, rate: str | None) -> None:
+async def serve_novu(host: str, port: int, rate: str | None, names: Sequence[str] = ()) -> None:
     """Serve until the process is told to stop."""
     changes: dict[str, Any] = {"rate": rate} if rate else {}
     try:
@@ -20,7 +21,7 @@ async def serve_novu(host: str, port: int, rate: str | None) -> None:
         ) from error
     out.print(f"local Novu: http://{host}:{port}  (the page is at /, any API key is let in)")
     try:
-        await serve(options, host, port)
+        await serve(options, host, port, names)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error

@@ -4,13 +4,15 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope
-from uvicorn import Config, Server
 
 from xnovu.local.ports import LOOPBACK
+from xnovu.serving import Bounds, HttpServer
+
+BOUNDS = Bounds(connections=512, head=10.0, body=60.0, answer=600.0, idle=75.0)
+"""Scripts hold answers back for as long as they like."""
 
 TransportOf = Callable[[Scope], asyncio.Transport | None]
 _CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
@@ -30,10 +32,8 @@ class Served:
         self._app = app
         self._host = host
         self._port = port
-        self._websockets: Literal["websockets-sansio", "none"] = (
-            "websockets-sansio" if websockets else "none"
-        )
-        self._server: Server | None = None
+        self._websockets = websockets
+        self._server: HttpServer | None = None
         app.state.transport_of = self._transport_of
 
     @property
@@ -45,47 +45,17 @@ class Served:
         """Listens; raises OSError where the port is taken."""
         listener = _listening(self._host, self._port)
         self._port = listener.getsockname()[1]
-        server = self._server = Server(self._config())
-        # The first part of `Server.serve`, without its signal handlers and its main loop.
-        server.config.load()
-        server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup(sockets=[listener])
+        self._server = HttpServer(self._app, BOUNDS, websockets=self._websockets)
+        self._server.begin(listener)
 
     async def stop(self) -> None:
         """Closes at once what is open: nobody waits for answers that were never to come."""
         server, self._server = self._server, None
-        if server is None:
-            return
-        for listening in server.servers:
-            listening.close()
-        for connection in list(server.server_state.connections):
-            connection.transport.abort()
-        tasks = list(server.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for listening in server.servers:
-            await listening.wait_closed()
-
-    def _config(self) -> Config:
-        return Config(
-            self._app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws=self._websockets,
-            ws_ping_interval=None,
-            server_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-        )
+        if server:
+            await server.abort()
 
     def _transport_of(self, scope: Scope) -> asyncio.Transport | None:
-        connections = self._server.server_state.connections if self._server else ()
-        for connection in list(connections):
-            if getattr(connection, "client", None) == scope["client"]:
-                return connection.transport
-        return None
+        return self._server.transport_to(scope["client"]) if self._server else None
 
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import jsonschema_rs
 from pydantic_core import PydanticSerializationError, to_json
 
 from xnovu.errors import Permanent, Retryable
@@ -21,7 +20,7 @@ from xnovu.payloads import cost
 from xnovu.payloads.bounds import RowOptions
 from xnovu.payloads.cost import Cost, Schema
 from xnovu.payloads.processes import Checkers, End, Heard
-from xnovu.payloads.worker import LISTED, compiled, misplaced, violations
+from xnovu.payloads.worker import LISTED, Compiled, compiled, misplaced
 from xnovu.redaction import redact
 
 AT_ONCE = 1_000_000
@@ -43,7 +42,7 @@ class _Known:
     schema: Schema
     text: bytes
     cost: Cost
-    validator: jsonschema_rs.Validator | None = None
+    validator: Compiled | None = None
     fault: Permanent | None = None
 
     def takes(self, payload: bytes) -> float:
@@ -112,7 +111,7 @@ class PayloadChecker:
             return None
         if known.takes(text) > LISTED_AT_ONCE:
             return Check(workflow, known, text)
-        raise _refusal(workflow, violations(known.validator, payload))
+        raise _refusal(workflow, known.validator.violations(payload))
 
     async def finish(self, check: Check, until: float | None = None) -> None:
         """
@@ -183,8 +182,8 @@ class PayloadChecker:
 
 
 def _refusal(workflow: Workflow, found: list[str], *, whole: bool = True) -> Permanent:
-    """Names in a payload may be private, too: a map of mail addresses, say."""
-    told = [redact(each, foreign=False) for each in found[:LISTED]]
+    """A schema may name what looks private, too: a map of mail addresses, say."""
+    told = [redact(each) for each in found[:LISTED]]
     if not told:
         told.append("where, takes too long to find")
     elif len(found) > LISTED or not whole:
@@ -199,13 +198,13 @@ def _refusal(workflow: Workflow, found: list[str], *, whole: bool = True) -> Per
 def _broken(workflow: Workflow, what: str) -> Permanent:
     return Permanent(
         f"payload_schema of workflow {workflow.workflow_key!r} is not a usable JSON Schema: "
-        f"{redact(what, foreign=False)}; {_WAY_OUT}",
+        f"{redact(what)}; {_WAY_OUT}",
         code="schema_invalid",
     )
 
 
 def _too_costly(workflow: Workflow, what: str, much: Cost) -> Permanent:
-    place = f" (see {redact(much.at, foreign=False)})" if much.at else ""
+    place = f" (see {redact(much.at)})" if much.at else ""
     return Permanent(
         f"payload_schema of workflow {workflow.workflow_key!r} asks for too much: "
         f"{what}{place}; {_WAY_OUT}",

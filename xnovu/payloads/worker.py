@@ -14,8 +14,9 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import jsonschema_rs
 
@@ -29,12 +30,51 @@ KEPT = 8
 """Compiled schemas at the most."""
 HEADER = struct.Struct("!QQ")
 
-Schemas = dict[bytes, jsonschema_rs.Validator]
+MARK = "…"
+"""Stands for a name that only the payload has: it may be a person's, or an address."""
 
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
 
 
-def compiled(schema: Any) -> jsonschema_rs.Validator:
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A schema, ready to check with, and the names that stand in it."""
+
+    validator: jsonschema_rs.Validator
+    names: frozenset[str]
+
+    def is_valid(self, payload: Any) -> bool:
+        return self.validator.is_valid(payload)
+
+    def violations(self, payload: Any) -> list[str]:
+        """
+        What breaks the schema, each with its path; of the payload no more than the schema's names.
+
+        jsonschema-rs makes all before it gives one.
+        """
+        found = islice(self.validator.iter_errors(payload), LISTED + 1)
+        return [self._told(error) for error in found]
+
+    def first(self, payload: Any) -> str:
+        """The first of them that there is."""
+        try:
+            self.validator.validate(payload)
+        except jsonschema_rs.ValidationError as error:
+            return self._told(error)
+        return "/: not valid"
+
+    def _told(self, error: jsonschema_rs.ValidationError) -> str:
+        steps = [self._step(step) for step in error.instance_path]
+        return _short(f"{pointer(steps) or '/'}: {_fault(error)}")
+
+    def _step(self, step: str | int) -> str | int:
+        return step if isinstance(step, int) or step in self.names else MARK
+
+
+Schemas = dict[bytes, Compiled]
+
+
+def compiled(schema: Any) -> Compiled:
     """
     A schema, ready to check with; no error of it shows a value of the payload.
 
@@ -42,31 +82,51 @@ def compiled(schema: Any) -> jsonschema_rs.Validator:
         ValueError: it is no JSON Schema, or refers to another address.
     """
     try:
-        return jsonschema_rs.validator_for(
+        validator = jsonschema_rs.validator_for(
             schema, retriever=_refuse, mask="the value", pattern_options=_PATTERNS
         )
     except jsonschema_rs.ReferencingError as error:
         raise ValueError(str(error)) from None
+    return Compiled(validator, frozenset(_names(schema)))
+
+
+def _names(schema: Any) -> Iterator[str]:
+    """All names that a schema holds, its keywords among them."""
+    pending = [schema]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, dict):
+            fields = cast("dict[str, Any]", each)
+            yield from fields
+            pending.extend(fields.values())
+        elif isinstance(each, list | tuple):
+            pending.extend(cast("Sequence[Any]", each))
+
+
+_Kind = jsonschema_rs.ValidationErrorKind
+
+
+def _fault(error: jsonschema_rs.ValidationError) -> str:
+    """What is wrong; the mask spares values, and where the fault is a name, not even that."""
+    match error.kind:
+        case (
+            _Kind.AdditionalProperties(unexpected=names)
+            | _Kind.UnevaluatedProperties(unexpected=names)
+        ):
+            return f"properties that the schema does not name are not allowed ({len(names)} here)"
+        case _Kind.AdditionalItems() | _Kind.UnevaluatedItems():
+            return "more items are not allowed"
+        case _Kind.PropertyNames(error=fault):
+            return f"a property's name: {_fault(fault)}"
+        case _:
+            return error.message
 
 
 def misplaced(error: ValueError) -> str:
     """Where in a schema it is that makes it none, and what is wrong there."""
     if isinstance(error, jsonschema_rs.ValidationError):
-        return _told(error)
+        return _short(f"{pointer(error.instance_path) or '/'}: {error.message}")
     return _short(f"/: {error}")
-
-
-def violations(validator: jsonschema_rs.Validator, payload: Any) -> list[str]:
-    """What breaks the schema, each with its path; jsonschema-rs makes all before it gives one."""
-    return [_told(error) for error in islice(validator.iter_errors(payload), LISTED + 1)]
-
-
-def _first(validator: jsonschema_rs.Validator, payload: Any) -> str:
-    try:
-        validator.validate(payload)
-    except jsonschema_rs.ValidationError as error:
-        return _told(error)
-    return "/: not valid"
 
 
 def pointer(steps: Iterable[object]) -> str:
@@ -79,10 +139,6 @@ def _refuse(uri: str) -> Any:
     raise ValueError(f"remote reference {uri!r} is not followed")
 
 
-def _told(error: jsonschema_rs.ValidationError) -> str:
-    return _short(f"{pointer(error.instance_path) or '/'}: {error.message}")
-
-
 def _short(text: str) -> str:
     """No word is cut off: half of an address would not be known for one."""
     return text if len(text) <= TOLD else text[:TOLD].rpartition(" ")[0] + " …"
@@ -91,21 +147,21 @@ def _short(text: str) -> str:
 def answers(schemas: Schemas, schema: bytes, payload: bytes) -> Iterator[tuple[str, ...]]:
     """What there is to say of a payload, as soon as it is known."""
     try:
-        validator = schemas.pop(schema, None) or compiled(json.loads(schema))
+        known = schemas.pop(schema, None) or compiled(json.loads(schema))
     except ValueError as error:
         yield "schema", misplaced(error)
         return
-    schemas[schema] = validator
+    schemas[schema] = known
     if len(schemas) > KEPT:
         del schemas[next(iter(schemas))]
     yield ("compiled",)
     value = json.loads(payload)
-    if validator.is_valid(value):
+    if known.is_valid(value):
         yield ("valid",)
         return
     yield ("invalid",)
-    yield "violations", _first(validator, value)  # soon, if not at once
-    yield ("violations", *violations(validator, value))
+    yield "violations", known.first(value)  # soon, if not at once
+    yield ("violations", *known.violations(value))
 
 
 def serve(requests: BinaryIO, replies: BinaryIO, seconds: float) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xnovu.errors import ConfigurationError, Paused, Permanent, XNovuError
+from xnovu.redaction import MARK
 from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
-_DENIED = re.compile("permission denied for (schema|table|sequence|function) ")
+SCHEMA = "notify"
+TABLES = ("ent_notification", "ent_notification_workflow", "ent_notification_audit")
 _OF_SENDERS = re.compile(
     r"(table|sequence) \S+$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$"
 )
@@ -82,21 +84,38 @@ def _full(said: Complaint) -> XNovuError:
 
 
 def _forbidden(said: Complaint) -> XNovuError:
-    # "permission denied for table …": names an object, never a value.
-    told = f"the database refuses role {said.role or 'of this connection'}: {said.message}"
-    return Paused(f"{told}{_way_in(said)}", code="store_forbidden")
+    denied = _permission(said)
+    told = f"the database refuses role {said.role or 'of this connection'} ({said.state}): {denied}"
+    return Paused(f"{told}{_way_in(said, denied)}", code="store_forbidden")
 
 
-def _way_in(said: Complaint) -> str:
+def _way_in(said: Complaint, denied: str) -> str:
     """Which role of XNovu's is missing, where Postgres says that a right is."""
-    if not _DENIED.match(said.message or ""):
+    if not denied.startswith("permission denied for"):
         return ""
-    group = "xnovu_sender" if _OF_SENDERS.search(said.message or "") else "xnovu_stage"
+    group = "xnovu_sender" if _OF_SENDERS.search(denied) else "xnovu_stage"
     grant = f"GRANT {group} TO " + (f'"{said.role}"' if said.role else "it")
     return (
         f": {grant} (`xnovu migrate --roles` makes {group});"
         " `xnovu config check --connect` names all that is needed"
     )
+
+
+_PERMISSION = re.compile(r'(permission denied for|must be owner of) ([a-z ]{1,20}) "?(.+?)"?')
+_KINDS = (
+    *("schema", "table", "view", "relation", "column"),
+    *("function", "sequence", "type", "database"),
+)
+
+
+def _permission(said: Complaint) -> str:
+    """What of, if it is ours: anybody's function may say the like, with whatever in it."""
+    found = _PERMISSION.fullmatch(said.message or "")
+    if not found or found[2] not in _KINDS:
+        return "a permission is missing"
+    ours = {SCHEMA, *TABLES, *(function.name for function in functions())}
+    name = found[3] if found[3].removeprefix(f"{SCHEMA}.") in ours else MARK
+    return f"{found[1]} {found[2]} {name}"
 
 
 def _busy(said: Complaint) -> XNovuError:
@@ -142,9 +161,9 @@ def _row_refused(said: Complaint) -> XNovuError:
 def _value_refused(said: Complaint) -> XNovuError:
     what = "a value"
     if said.column:
-        what = f'the value of column "{said.column}"'
+        what = f'the value of column "{_named(said.column)}"'
     elif said.constraint:
-        what = f'a row by constraint "{said.constraint}"'
+        what = f'a row by constraint "{_named(said.constraint)}"'
     return Permanent(f"the database refused {what} ({said.state})", code="invalid_row")
 
 
@@ -155,9 +174,16 @@ def _refused(said: Complaint) -> XNovuError:
         "constraint": said.constraint,
         "routine": said.routine,
     }
-    known = [said.state, *(f'{what} "{name}"' for what, name in names.items() if name)]
+    known = [said.state, *(f'{what} "{_named(name)}"' for what, name in names.items() if name)]
     return Permanent(f"the database refused it ({', '.join(known)})", code="refused_by_database")
 
+
+def _named(name: str) -> str:
+    """The name of a thing in the database; what a function has put in its place need be none."""
+    return name if _NAME.fullmatch(name) else MARK
+
+
+_NAME = re.compile(r'"?[^\W\d][\w$]{0,62}"?(?:\."?[^\W\d][\w$]{0,62}"?)?')
 
 Rules = Sequence[tuple[tuple[str, ...], Callable[[Complaint], XNovuError]]]
 

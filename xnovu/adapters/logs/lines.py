@@ -5,10 +5,12 @@ Four steps, in this order, for every line whoever wrote it: ``quote``, ``explain
 ``hide``.
 """
 
+import inspect
+import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import islice
 from types import TracebackType
@@ -18,7 +20,7 @@ from uuid import UUID
 from structlog.typing import EventDict, WrappedLogger
 
 from xnovu.errors import XNovuError, describe
-from xnovu.redaction import redact
+from xnovu.redaction import MARK, phrases_in, redact
 
 HIDDEN = "[redacted]"
 _HIDDEN_NAME = re.compile(
@@ -27,16 +29,44 @@ _HIDDEN_NAME = re.compile(
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OURS = ("xnovu", "pipelines")
+_KNOWN = re.compile(
+    r"Task exception was never retrieved|Future exception was never retrieved"
+    r"|Task was destroyed but it is pending!|Exception in callback"
+    r"|Unhandled exception in event loop"
+    r"|Fatal (?:read|write) error on (?:socket|pipe) transport"
+    r"|Error on transport creation for incoming connection"
+    r"|socket.accept\(\) out of system resource|socket.send\(\) raised exception",
+    re.ASCII,
+)
+"""What asyncio says, which puts its lines together."""
 _DEEPEST = 6
 _LONGEST = 50
 
 
 def quote(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-    """Take a stranger's message with care; after its first line come dumps (asyncio, pydantic)."""
+    """Of a stranger's line tell what stands in his source, not what he put into it."""
+    record = fields.get("_record")
     if fields["_from_structlog"] or str(fields["logger"]).split(".")[0] in _OURS:
         return fields
-    fields["event"] = redact(str(fields["event"]).partition("\n")[0])
+    fields["event"] = _wording(record) if isinstance(record, logging.LogRecord) else MARK
     return fields
+
+
+def _wording(record: logging.LogRecord) -> str:
+    """A template that is a constant of the code that logs it; else what is known, and where."""
+    if isinstance(record.msg, str) and record.msg in _constants(record):
+        return record.msg
+    return f"{phrases_in(str(record.msg), _KNOWN)} ({record.module}:{record.lineno})"
+
+
+def _constants(record: logging.LogRecord) -> Collection[object]:
+    """Those of the function that is logging just now."""
+    frame = inspect.currentframe()
+    while frame := frame and frame.f_back:
+        code = frame.f_code
+        if frame.f_lineno == record.lineno and code.co_filename == record.pathname:
+            return code.co_consts
+    return ()
 
 
 def explain(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
@@ -103,11 +133,11 @@ def _shown(value: object, depth: int = 0) -> object:
         case None | bool() | int() | float():
             return value
         case str() | UUID():
-            return redact(str(value), foreign=False)
+            return redact(str(value))
         case date():
             return value.isoformat()
         case BaseException():
-            return redact(describe(value), foreign=False)
+            return redact(describe(value))
         case Mapping() | list() | tuple() | set() | frozenset() if depth < _DEEPEST:
             return _shown_inside(cast("Mapping[Any, Any] | Iterable[Any]", value), depth + 1)
         case _:
@@ -119,7 +149,7 @@ def _shown_inside(value: Mapping[Any, Any] | Iterable[Any], depth: int) -> objec
         return [_shown(item, depth) for item in islice(value, _LONGEST)]
     fields = cast("Mapping[Any, Any]", value)
     return {
-        redact(str(name), foreign=False): HIDDEN if _hidden(str(name)) else _shown(item, depth)
+        redact(str(name)): HIDDEN if _hidden(str(name)) else _shown(item, depth)
         for name, item in islice(fields.items(), _LONGEST)
     }
 

@@ -8,7 +8,7 @@ has not taken the event.
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
 from typing import cast
@@ -16,23 +16,10 @@ from typing import cast
 import httpx
 from pydantic_core import from_json
 
+from xnovu.adapters.novu.phrases import REFUSALS, joined, violation
 from xnovu.adapters.novu.requests import Event
 from xnovu.errors import Paused, Permanent, Unclear, XNovuError
 
-Mask = Callable[[str], str]
-
-REFUSALS = frozenset(
-    {
-        "error",
-        "trigger_not_active",
-        "no_tenant_found",
-        "invalid_recipients",
-        "no_workflow_steps_defined",
-        "no_workflow_active_steps_defined",
-        "subscriber_id_missing",
-        "template_not_found",
-    }
-)
 _KEY = ("provider_auth", "Novu does not accept the API key")
 _ADDRESS = ("provider_address", "Novu's API is not at this URL")
 _PAUSES = {
@@ -97,24 +84,21 @@ def obstacle(response: httpx.Response) -> XNovuError | None:
             return unclear(f"HTTP {status}")
 
 
-def single_verdict(response: httpx.Response, event: Event, mask: Mask) -> XNovuError | None:
+def single_verdict(response: httpx.Response, event: Event) -> XNovuError | None:
     """What became of the one event of a request that met no obstacle."""
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return too_large()
     if response.is_client_error:
-        return _refusal(response, mask)
-    return _verdict(_json(response).get("data"), event, mask)
+        return _refusal(response)
+    return _verdict(_json(response).get("data"), event)
 
 
-def bulk_verdicts(
-    response: httpx.Response, events: Sequence[Event], mask: Callable[[Event], Mask]
-) -> list[XNovuError | None]:
+def bulk_verdicts(response: httpx.Response, events: Sequence[Event]) -> list[XNovuError | None]:
     """What became of each event of a bulk; all is unclear if the answer does not fit the events."""
     items = _items(_json(response).get("data"))
     if not _fits(items, events):
         return [unclear("the answer does not fit the request")] * len(events)
-    pairs = zip(items, events, strict=True)
-    return [_verdict(item, event, mask(event)) for item, event in pairs]
+    return [_verdict(item, event) for item, event in zip(items, events, strict=True)]
 
 
 def too_large() -> Permanent:
@@ -139,45 +123,44 @@ def _named(item: object) -> object:
     return _fields(item).get("transactionId")
 
 
-def _verdict(item: object, event: Event, mask: Mask) -> XNovuError | None:
+def _verdict(item: object, event: Event) -> XNovuError | None:
     status = _fields(item).get("status")
     if not isinstance(status, str):
         return unclear("the answer has no status")
     if status in REFUSALS:
-        text = "; ".join(_texts(_fields(item).get("error")))
-        return _refused(f"{status}: {text}" if text else status, mask)
+        return _refused(status, _texts(_fields(item).get("error")))
     if status != "processed":
-        unknown = "transaction %s: the unknown status %s counts as accepted"
-        _logger.warning(unknown, event.id, mask(status))
+        unknown = "notification %d: a status that Novu did not have before counts as accepted"
+        _logger.warning(unknown, event.call.notification.id)
     return None
 
 
-def _refusal(response: httpx.Response, mask: Mask) -> Permanent:
+def _refusal(response: httpx.Response) -> Permanent:
     """Novu's 4xx in its three shapes: a message, errors by field, errors as a list."""
     body = _json(response)
-    violations = [mask(each) for each in islice(_violations(body), _MAX_VIOLATIONS)]
-    text = ": ".join(filter(None, (str(response.status_code), _message(body))))
-    return _refused(text, mask, violations)
+    violations = list(islice(_violations(body), _MAX_VIOLATIONS))
+    return _refused(str(response.status_code), _texts(body.get("message")), violations)
 
 
-def _refused(text: str, mask: Mask, violations: Sequence[str] = ()) -> Permanent:
+def _refused(what: str, texts: Sequence[str], violations: Sequence[str] = ()) -> Permanent:
+    said = ": ".join(filter(None, (what, joined(texts))))
     code = "provider_refused"
-    if "workflow_not_found" in text or "template_not_found" in text:
+    if "workflow_not_found" in said or "template_not_found" in said:
         code = "workflow_not_found"
-    elif violations or "payload validation" in text.lower():
+    elif violations or "payload validation" in said.lower():
         code = "payload_invalid"
-    return Permanent(f"Novu refused it: {mask(text)}", code=code, violations=violations)
+    return Permanent(f"Novu refused it: {said}", code=code, violations=violations)
 
 
 def _violations(body: Mapping[str, object]) -> Iterator[str]:
-    """Field and message of each fault; never the value that Novu found there."""
+    """Place and message of each fault; never the value that Novu found there."""
     errors = body.get("errors")
     for field, fault in _fields(errors).items():
-        yield from (f"{field}: {text}" for text in _texts(_fields(fault).get("messages")))
+        yield from (violation(field, text) for text in _texts(_fields(fault).get("messages")))
     for fault in _items(errors):
         found = _fields(fault)
         if message := found.get("message"):
-            yield f"{found.get('field', 'payload')}: {message}"
+            yield violation(found.get("field", "payload"), message)
 
 
 def _json(response: httpx.Response) -> Mapping[str, object]:

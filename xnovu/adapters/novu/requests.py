@@ -10,7 +10,6 @@ from pydantic_core import to_json
 from xnovu.errors import Permanent
 from xnovu.events import TRANSACTION_ID, Notification, is_transaction_id
 from xnovu.ports import Trigger
-from xnovu.redaction import leaves
 
 TRIGGER = "/v1/events/trigger"
 BULK = "/v1/events/trigger/bulk"
@@ -32,12 +31,6 @@ class Event:
     @property
     def id(self) -> str:
         return self.call.transaction_id
-
-    def private(self) -> Iterator[str]:
-        """All strings that must not be repeated to anyone."""
-        yield from self.call.recipients
-        yield from leaves(self.call.notification.payload)
-        yield from leaves(self.call.notification.overrides)
 
 
 def event_of(call: Trigger, metadata: str) -> Event | Permanent:

@@ -8,7 +8,6 @@ from http import HTTPStatus
 import httpx
 
 from xnovu.adapters.novu.answers import (
-    Mask,
     bulk_verdicts,
     is_replay_of_error,
     obstacle,
@@ -29,7 +28,6 @@ from xnovu.adapters.novu.requests import (
     single_key,
 )
 from xnovu.errors import Missing, Permanent, XNovuError
-from xnovu.redaction import redact
 from xnovu.sending import slept
 
 Verdicts = dict[str, XNovuError | None]
@@ -107,7 +105,7 @@ class Round:
             case response if is_replay_of_error(response):
                 return await self._replayed([event], generation)
             case response:
-                return {event.id: single_verdict(response, event, self._mask(event))}
+                return {event.id: single_verdict(response, event)}
 
     async def _bulk(self, events: list[Event]) -> Verdicts:
         body = bulk_body(events)
@@ -122,7 +120,7 @@ class Round:
             case response if response.is_client_error:
                 return await self._sift(events, response)
             case response:
-                found = bulk_verdicts(response, events, self._mask)
+                found = bulk_verdicts(response, events)
                 return dict(zip((event.id for event in events), found, strict=True))
 
     async def _sift(self, events: list[Event], response: httpx.Response) -> Verdicts:
@@ -163,15 +161,6 @@ class Round:
         error = obstacle(response)
         self.link.heed(error)
         return error or response
-
-    def _mask(self, event: Event) -> Mask:
-        """Takes out of a text what is the event's, and the key."""
-
-        def mask(text: str) -> str:
-            key = self.link.wire.key()
-            return redact(text, also=[*event.private(), key if isinstance(key, str) else ""])
-
-        return mask
 
     @staticmethod
     def _all(events: Iterable[Event], error: XNovuError) -> Verdicts:

@@ -33,7 +33,15 @@ _PAUSES = {
 _NOT_MIGRATED = frozenset({"PGRST202", "PGRST203", "PGRST205", "42883", "42P01"})
 _UNREACHED = frozenset({"PGRST000", "PGRST002", "PGRST003"})
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
-_NAMED = re.compile(r'\b(column|constraint) "([^"]+)"')
+_NAMED = re.compile(
+    r'null value in (column) "([^"]+)" of relation "[^"]+" violates not-null constraint'
+    r'|duplicate key value violates unique (constraint) "([^"]+)"'
+    r'|conflicting key value violates exclusion (constraint) "([^"]+)"'
+    r'|new row for relation "[^"]+" violates check (constraint) "([^"]+)"'
+    r'|(?:insert or update|update or delete) on table "[^"]+" violates foreign key'
+    r' (constraint) "([^"]+)"(?: on table "[^"]+")?'
+)
+"""Postgres' own messages of class 23, which name things; the platform's may hold values."""
 _MAX_WAIT = 3600.0
 _NEVER_SENT = (
     httpx.ConnectError,
@@ -143,13 +151,19 @@ def _asked(response: httpx.Response) -> bool:
 
 def _complaint(state: str, said: Mapping[str, Any]) -> XNovuError:
     message, hint = _text(said.get("message")), _text(said.get("hint"))
-    # Only of class 23 do messages hold nothing but names; values stand in the details.
-    named = dict(_NAMED.findall(message or "")) if state.startswith("23") else {}
+    named = _named(message or "") if state.startswith("23") else {}
     column, constraint = named.get("column"), named.get("constraint")
     error = translate(Complaint(state, message, hint, column, constraint))
     if error.code == "store_forbidden":
         return Paused(f"{error}: is it the service key?", code=error.code)
     return error
+
+
+def _named(message: str) -> dict[str, str]:
+    """What of the row a message of Postgres' own is about."""
+    found = _NAMED.fullmatch(message)
+    parts = [part for part in found.groups() if part] if found else []
+    return {parts[0]: parts[1]} if parts else {}
 
 
 def _not_migrated(code: str) -> ConfigurationError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +29,7 @@ from xnovu.adapters.supabase.realtime_access import Credentials, expiry
 from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Channels, is_own_work
 from xnovu.adapters.supabase.realtime_client import Client
 from xnovu.errors import Paused, XNovuError
-from xnovu.redaction import redact
+from xnovu.redaction import phrases_in
 
 LOST = "realtime_lost"
 ONE_FILTER = "realtime_one_filter"
@@ -41,6 +42,19 @@ NO_RIGHTS = ("Error 400", "Error 401")
 NOT_PUBLISHED = "Please check Realtime is enabled"
 ADVICE = f": ALTER PUBLICATION supabase_realtime ADD TABLE {SCHEMA}.{TABLE}"
 """What is said of a table whose changes are not published, and the way out."""
+
+KNOWN = re.compile(
+    r"\bUnauthorized\b|Invalid API key|No API key found in request|(?:Token|JWT) has expired"
+    r"|Invalid (?:JWT|token)|expired JWT"
+    r"|Too many (?:messages per second|channels|joins|connections)"
+    r"|(?:Connection|Channel|ClientJoin|Message|Db)RateLimitReached"
+    r"|RealtimeDisabledFor(?:Tenant|Configuration)|TopicNameRequired|TenantNotFound"
+    r"|InitializingProjectConnection|UnableToConnectToProject|DatabaseLackOfConnections"
+    rf"|Unable to subscribe to changes|{NOT_PUBLISHED}"
+    r"|invalid column for (?:filter|select)|parsing `filter`"
+    r"|You do not have permissions to read from this Channel|Server is shutting down"
+)
+"""What of Realtime's words is told; the rest may be of a row, of a key or of a filter."""
 
 OMINOUS = frozenset({"system", "phx_error", "phx_close"})
 """Events that tell the end of a channel; if one cannot be understood, that is assumed."""
@@ -240,7 +254,7 @@ class Session:
         said = str(words)
         code = ONE_FILTER if "parsing `filter`" in said else LOST
         advice = ADVICE if NOT_PUBLISHED in said else ""
-        self._end(f"the server refuses: {redact(said)}{advice}", code)
+        self._end(f"the server refuses: {phrases_in(said, KNOWN)}{advice}", code)
 
     def _end(self, reason: str, code: str = LOST) -> None:
         """It is of no use any more; the first reason counts."""

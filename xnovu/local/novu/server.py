@@ -25,14 +25,17 @@ class RunningNovu:
 
 
 async def serve(
-    options: LocalNovuOptions | None = None, host: str = LOOPBACK, port: int = 8025
+    options: LocalNovuOptions | None = None,
+    host: str = LOOPBACK,
+    port: int = 8025,
+    names: Iterable[str] = (),
 ) -> None:
     """Serves a local Novu until the process is told to stop (SIGINT or SIGTERM)."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    async with running_novu(options, host=host, port=port):
+    async with running_novu(options, host=host, port=port, names=names):
         await told.wait()
 
 
@@ -44,10 +47,11 @@ async def running_novu(
     clock: Clock | None = None,
     host: str = LOOPBACK,
     port: int = 0,
+    names: Iterable[str] = (),
 ) -> AsyncGenerator[RunningNovu]:
     """A local Novu on the running event loop, on a free port unless told one."""
     novu = LocalNovu(options, workflows=workflows, clock=clock)
-    served = Served(create_app(novu), host, port)
+    served = Served(create_app(novu, names), host, port)
     await served.start()
     try:
         yield RunningNovu(served.url, novu)

@@ -84,14 +84,30 @@ def test_a_grant_that_is_missing_asks_which_key_it_is(status: int) -> None:
     message = "permission denied for function claim"
     found = refusal(answer(status, "42501", message=message))
     assert (type(found), found.code) == (Paused, "store_forbidden")
-    assert str(found) == f"the database refuses: {message}: is it the service key?"
+    assert str(found) == f"the database refuses (42501): {message}: is it the service key?"
 
 
 @pytest.mark.parametrize(
     ("code", "message", "named"),
     [
-        ("23502", 'null value in column "tags" of relation "t" violates …', '"tags"'),
+        (
+            "23502",
+            'null value in column "tags" of relation "t" violates not-null constraint',
+            '"tags"',
+        ),
         ("23514", 'new row for relation "t" violates check constraint "c"', '"c"'),
+        ("23505", 'duplicate key value violates unique constraint "c"', '"c"'),
+        ("23P01", 'conflicting key value violates exclusion constraint "c"', '"c"'),
+        (
+            "23503",
+            'insert or update on table "t" violates foreign key constraint "c"',
+            '"c"',
+        ),
+        (
+            "23503",
+            'update or delete on table "t" violates foreign key constraint "c" on table "u"',
+            '"c"',
+        ),
     ],
 )
 def test_a_row_that_a_constraint_refuses_names_it(code: str, message: str, named: str) -> None:

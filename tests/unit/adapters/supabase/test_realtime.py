@@ -268,7 +268,7 @@ async def test_nothing_private_is_logged(
         await wakes(told, realtime)
         realtime.refuse = f"Unauthorized: {KEY} may not read '{private}'"
         await realtime.system("error", f"no more of {private} for {KEY}")
-        await told.down("the server refuses: Unauthorized: ")
+        await told.down("the server refuses: Unauthorized …")
         assert private not in told.now.reason
         assert KEY not in told.now.reason
     said = [r for r in caplog.records if not r.name.startswith(("websockets.server", "asyncio"))]

@@ -58,6 +58,6 @@ async def stand() -> AsyncIterator[Stand]:
     novu = LocalNovu(LocalNovuOptions(api_key="secret"), clock=clock)
     transport = httpx.ASGITransport(create_app(novu))
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://novu", headers=KEY
+        transport=transport, base_url="http://127.0.0.1", headers=KEY
     ) as client:
         yield Stand(novu, clock, client)
