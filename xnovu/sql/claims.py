@@ -28,6 +28,7 @@ class SqlClaims(SqlLimits):
     def __init__(self, functions: Functions, enterprise_id: str | None) -> None:
         super().__init__(functions, enterprise_id)
         self._served: str | None = None  # the enterprise whose turn it was last
+        self._taken_back: str | None = None  # and whose retraction
         self._in_hand: dict[Key, str] = {}  # the first row of a claim that is not handed over yet
         self._handed_over: list[str] = []
         self._unanswered: deque[str] = deque(maxlen=LOST_ANSWERS)
@@ -41,7 +42,11 @@ class SqlClaims(SqlLimits):
         return claims
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
-        return [read.retraction(row) for row in await self._take("claim_retractions", limit, lease)]
+        after = self._taken_back
+        found = await self._take("claim_retractions", limit, lease, after=after)
+        if found:
+            self._taken_back = found[-1]["enterprise_id"]
+        return [read.retraction(record) for record in found]
 
     def handed_over(self, keys: Sequence[Key]) -> None:
         tokens = (self._in_hand.pop(key, None) for key in keys)
