@@ -350,6 +350,29 @@ async def test_what_is_not_published_waits_and_says_so(database, nats_server, mo
             await sent(around, drafts)
 
 
+async def test_what_triggers_make_of_a_draft_counts(database: str) -> None:
+    """Whatever their names, and whether a version before named ours otherwise."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(PUBLISHED)
+        migrate(database)
+        connection.execute(
+            "CREATE FUNCTION public.publishes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " NEW.publish_status := CASE NEW.publish_status WHEN 'NONE' THEN 'PUBLISH'"
+            " WHEN 'DISCARD' THEN 'DELETED' ELSE NEW.publish_status END; RETURN NEW; END $$;"
+            f"CREATE TRIGGER zz_publishes BEFORE INSERT OR UPDATE ON {TABLE}"
+            " FOR EACH ROW EXECUTE FUNCTION public.publishes()"
+        )
+        connection.execute(
+            f"INSERT INTO {TABLE} (enterprise_id, publish_status)"
+            " SELECT gen_random_uuid(), s::platform.publish_status"
+            " FROM unnest('{DRAFT,NONE,DISCARD}'::text[]) AS s"
+        )
+        store = postgres_store(database)
+        await store.open()
+        assert [claim.captured.notification_id for claim in await store.claim(9, 60.0)] == [2]
+        await store.close()
+
+
 async def test_drafts_of_before_the_migration_are_no_rows_of_the_queue(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(PUBLISHED)
