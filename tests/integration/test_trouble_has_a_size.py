@@ -12,7 +12,7 @@ from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import Permanent
-from xnovu.events import Locked, Retraction
+from xnovu.events import Locked, Retraction, Status, StatusChanged
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.errors import Complaint, translate
@@ -202,6 +202,26 @@ async def test_a_claim_too_many_fails_that_row_alone(here: World) -> None:
         "FAILED",
         "refused_by_database",
     )
+
+
+async def test_what_ended_within_a_claim_is_told_as_any_other_end_is(here: World) -> None:
+    """Also when whoever claimed it has died since: that is told once, by whoever comes next."""
+    bad = [here.insert(each, claims=2**31 - 1) for each in (ACME, GLOBEX, ACME)]
+    store = postgres_store(here.database)
+    await store.open()
+    assert await store.claim(10, 60.0) == []
+    await store.close()
+    async with stages(here, "ingest"):
+        await eventually(lambda: here.execute("SELECT FROM notify.xnovu_untold") == [])
+    told = await here.events("status.>")
+    assert [subject for subject, _ in told].count(f"status.{ACME}") == 2
+    events = {event.notification_id: event for _, event in told}
+    assert sorted(events) == bad
+    for number, event in events.items():
+        row = here.row(number)
+        assert isinstance(event, StatusChanged)
+        assert (event.status, event.at) == (Status.FAILED, row["processed_at"])
+        assert event.failure and event.failure.code == "refused_by_database"
 
 
 async def test_lists_of_lists_fail_alone(here: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from xnovu.errors import Paused, Retryable
-from xnovu.events import Key, RetractRequested
+from xnovu.events import Key, RetractRequested, StatusChanged
 from xnovu.ports import HANDOVER, Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
@@ -29,6 +29,7 @@ class SqlClaims(SqlLimits):
         super().__init__(functions, enterprise_id)
         self._served: str | None = None  # the enterprise whose turn it was last
         self._taken_back: str | None = None  # and whose retraction
+        self._told: str | None = None  # and of which it was told
         self._in_hand: dict[Key, str] = {}  # the first row of a claim that is not handed over yet
         self._handed_over: list[str] = []
         self._unanswered: deque[str] = deque(maxlen=LOST_ANSWERS)
@@ -47,6 +48,17 @@ class SqlClaims(SqlLimits):
         if found:
             self._taken_back = found[-1]["enterprise_id"]
         return [read.retraction(record) for record in found]
+
+    async def untold(self, limit: int) -> Sequence[StatusChanged]:
+        found = await self._functions.call(
+            "untold",
+            most=min(limit, self._functions.most or limit),
+            of_enterprise=self.enterprise_id,
+            after=self._told,
+        )
+        if found:
+            self._told = found[-1]["enterprise_id"]
+        return [read.changed(record) for record in found]
 
     def handed_over(self, keys: Sequence[Key]) -> None:
         tokens = (self._in_hand.pop(key, None) for key in keys)

@@ -104,7 +104,7 @@ def rows(records: Iterable[Record]) -> Mapping[Key, Row | Permanent]:
 
 def recorded(record: Record) -> StatusChanged | Locked:
     """What `notify.record` or `notify.record_retractions` says is now so."""
-    return Locked(key(record)) if record["status"] == LOCKED else _change(record)
+    return Locked(key(record)) if record["status"] == LOCKED else changed(record)
 
 
 def aside(record: Record) -> Aside:
@@ -142,7 +142,8 @@ def _unusable(record: Record) -> Permanent:
             return Permanent(f"{column} is a list of lists, not a list", code="invalid_row")
 
 
-def _change(record: Record) -> StatusChanged:
+def changed(record: Record) -> StatusChanged:
+    """What the functions say that a row has come to."""
     return StatusChanged(
         notification_id=record["id"],
         status=Status(record["status"]),

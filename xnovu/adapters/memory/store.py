@@ -27,7 +27,7 @@ from xnovu.adapters.memory.records import (
 from xnovu.adapters.memory.sends import SendRecords
 from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
-from xnovu.desk import Aside, Failed, Search
+from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
@@ -116,9 +116,6 @@ class MemoryStore(Limited):
         found = ((key, self._find(key)) for key in keys)
         owns = owners(self.records.values())
         return {key: as_row(key, r, self._workflow(r), owns) for key, r in found if r}
-
-    async def aside(self, most: int = 20) -> Sequence[Aside]:
-        return ()[:most]  # nothing refuses a row here
 
     async def begin_send(self, keys: Sequence[Key], times: SendTimes) -> Sending:
         now, token = self._now(), str(uuid4())
