@@ -202,19 +202,22 @@ class Rejected(Event):
     """
     A stage gave the notification up; this is also the dead letter, with the original bytes.
 
-    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing.
+    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing; the
+    ``digest`` of the message tells it from others.
     """
 
     kind = "dead"
     past = True
     failure: Failure
     nameless: bool = False
+    digest: str | None = None
     original: str | None = None
     original_id: str | None = None
 
     @property
     def identity(self) -> str:
-        return f"{self.key}/{self.failure.stage}"
+        told_apart = f"/{self.digest}" if self.digest else ""
+        return f"{self.key}/{self.failure.stage}{told_apart}"
 
 
 KINDS: dict[str, type[Event]] = {
