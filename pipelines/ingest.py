@@ -1,4 +1,8 @@
-"""Ingest: every row that is due, and every retraction, leaves the database for the broker."""
+"""
+Ingest: every row that is due, and every retraction, leaves the database for the broker.
+
+So does that a row has ended there.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +10,7 @@ from faststream import FastStream
 
 from xnovu.compose import Kit, Part, serve
 from xnovu.envelope import Envelope
-from xnovu.events import Captured, RetractRequested
+from xnovu.events import Captured, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
 
 
@@ -14,10 +18,10 @@ class Ingest:
     """The claim is already an event; carrying it over is the whole work."""
 
     name = "ingest"
-    accepts = (Captured, RetractRequested)
+    accepts = (Captured, RetractRequested, StatusChanged)
 
     async def handle(
-        self, batch: Sequence[Envelope[Captured | RetractRequested]]
+        self, batch: Sequence[Envelope[Captured | RetractRequested | StatusChanged]]
     ) -> Sequence[Result]:
         return [Done.then(envelope.event) for envelope in batch]
 

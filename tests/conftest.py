@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--exhaustive", action="store_true", help="sabotage every single passage of the stages"
+        "--exhaustive", action="store_true", help="every passage of the stages, thousands of rows"
     )
     parser.addoption(
         "--postgres",

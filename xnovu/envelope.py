@@ -7,6 +7,7 @@ event as JSON. The id alone says which row a
 message is about, even if its body is unreadable.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
@@ -150,11 +151,17 @@ def dead_letter(
     rejected = Rejected(
         **key._asdict(),
         nameless=row is None,
+        digest=None if row else _digest(headers, body),
         failure=failure,
         original=body.decode(errors="replace") if whole else None,
         original_id=headers.get("id"),
     )
     return Envelope(rejected, trace=headers.get("traceparent", ""))
+
+
+def _digest(headers: Mapping[str, str], body: bytes) -> str:
+    """The same for the same message, however often it was delivered."""
+    return hashlib.sha256(headers.get("id", "").encode() + b"\0" + body).hexdigest()
 
 
 def is_dead_letter(headers: Mapping[str, str]) -> bool:

@@ -228,21 +228,24 @@ class Rejected(Event):
     """
     A stage gave the notification up; this is also the dead letter, with the original bytes.
 
-    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing. A
-    letter about what its row does not confirm is not the one that may end that row.
+    It may be ``nameless``: what was given up named no row, and its own numbers mean nothing; the
+    ``digest`` of the message tells it from others. A letter about what its row does not confirm is
+    not the one that may end that row.
     """
 
     kind = "dead"
     past = True
     failure: Failure
     nameless: bool = False
+    digest: str | None = None
     original: str | None = None
     original_id: str | None = None
 
     @property
     def identity(self) -> str:
         kept_apart = f"/{UNCONFIRMED}" if self.failure.code == UNCONFIRMED else ""
-        return f"{self.key}/{self.failure.stage}{kept_apart}"
+        told_apart = f"/{self.digest}" if self.digest else ""
+        return f"{self.key}/{self.failure.stage}{kept_apart}{told_apart}"
 
 
 KINDS: dict[str, type[Event]] = {

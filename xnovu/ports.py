@@ -8,7 +8,16 @@ from typing import ClassVar, NamedTuple, Protocol
 from xnovu.connection import Connection
 from xnovu.envelope import Address, Envelope
 from xnovu.errors import Permanent, XNovuError
-from xnovu.events import Captured, Event, Failure, Key, Notification, Recorded, Workflow
+from xnovu.events import (
+    Captured,
+    Event,
+    Failure,
+    Key,
+    Notification,
+    Recorded,
+    StatusChanged,
+    Workflow,
+)
 from xnovu.policy import Fate, Policy
 from xnovu.retraction import Recaller, Retractions
 from xnovu.sending import Sending, SendTimes
@@ -205,12 +214,24 @@ class Store(Retractions, Protocol):
         """
         ...
 
+    async def untold(self, limit: int) -> Sequence[StatusChanged]:
+        """
+        Rows that ended within a claim, since the database refuses them, by turns of enterprises.
+
+        They are returned again until they are :meth:`told`.
+        """
+        ...
+
+    async def told(self, keys: Sequence[Key]) -> None:
+        """Take note that the events of these are out, or can never be."""
+        ...
+
     async def release(self, keys: Sequence[Key]) -> None:
         """Give claimed rows back at once: they are due again."""
         ...
 
     async def next_due(self) -> float | None:
-        """Seconds until a row or a retraction is due, and is claimed; 0: now, None: never."""
+        """Seconds until a row or retraction can be claimed, or an end told; 0: now, None: never."""
         ...
 
     async def load(

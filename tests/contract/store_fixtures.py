@@ -92,6 +92,10 @@ class Bench(Protocol):
 
     async def remove(self, notification_id: int) -> None: ...
 
+    async def refuse_claims(self, name: str) -> bool:
+        """Let nobody claim rows of this name; whether there is a way to forbid it."""
+        ...
+
 
 @dataclass(slots=True)
 class Clock:
@@ -125,6 +129,9 @@ class MemoryBench:
     async def remove(self, notification_id: int) -> None:
         del self.store.records[notification_id]
         self.store.sends.of.pop(notification_id, None)
+
+    async def refuse_claims(self, name: str) -> bool:
+        return False
 
 
 @dataclass(slots=True)
@@ -165,6 +172,14 @@ class SqlBench:
     async def remove(self, notification_id: int) -> None:
         query = "DELETE FROM notify.ent_notification WHERE id = %s"
         await self.connection.execute(query, [notification_id])
+
+    async def refuse_claims(self, name: str) -> bool:
+        query = sql.SQL(
+            "ALTER TABLE notify.ent_notification ADD CONSTRAINT refuses CHECK"
+            " (name IS DISTINCT FROM {} OR notification_status::text <> 'PROCESSING') NOT VALID"
+        )
+        await self.connection.execute(query.format(name))
+        return True
 
 
 @asynccontextmanager

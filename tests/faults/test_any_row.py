@@ -1,9 +1,20 @@
-"""Whatever stands in one enterprise's rows, another's are sent: rows that nobody would think of."""
+"""
+Whatever stands in one enterprise's rows, another's are sent: rows that nobody would think of.
 
+The stages are a process of their own, on Postgres or on Supabase. ``--exhaustive`` is thousands of
+rows and many seeds; a seed is shown in a test's name.
+"""
+
+import asyncio
+import os
 import random
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any
+import signal
+import sys
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -11,7 +22,13 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import eventually
-from tests.integration.pipeline import ENDED, GLOBEX, World, stages, world
+from tests.e2e.conftest import clean_environment
+from tests.faults.anything import Anything
+from tests.integration.pipeline import ACME, ENDED, GLOBEX, World, world
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
+from xnovu.local.nats import EmbeddedNats
+from xnovu.local.ports import LOOPBACK, free_port
+from xnovu.local.supabase import running_supabase
 
 TABLE = "notify.ent_notification"
 LOOSE = f"""
@@ -19,104 +36,149 @@ ALTER TABLE {TABLE} ALTER recipients TYPE text[], ALTER recipients DROP NOT NULL
     ALTER payload DROP NOT NULL, ALTER channels TYPE text[],
     ALTER enterprise_id DROP NOT NULL
 """
-GOOD, BAD = 60, 240
-TEXTS = [
-    *(
-        "",
-        " ",
-        "a",
-        "x" * 300,
-        "\n",
-        "\t",
-        "é",
-        "日本",
-        "\U0001f600",
-        "'",
-        '"',
-        "\\",
-        "%00",
-        "../..",
-        "?x",
-    ),
-    *("null", "NaN", "{}", "[]", "0", "\u200b", "\x7f", "a b", "a\u0301", "welcome", "strings"),
-]
-NUMBERS = ["0", "-1", "1e400", "-1e-400", "9" * 40, "0.1", "1E5", str(2**63), "1" + "0" * 300]
-TIMES = ["-infinity", "infinity", "4713-01-01 BC", "294276-12-31", "epoch", "now", "2000-01-01"]
-INTEGERS = [-(2**31), -1, 0, 1, 2**31 - 1]
+REFUSING = """
+ALTER TABLE notify.ent_notification ADD CONSTRAINT refuses CHECK (id <> ALL ({0})) NOT VALID;
+CREATE FUNCTION public.refuses() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+CREATE TRIGGER refuses BEFORE UPDATE ON notify.ent_notification
+    FOR EACH ROW WHEN (OLD.id = ANY ({1})) EXECUTE FUNCTION public.refuses()
+"""
+BATCH = 20
+"""Rows of a claim at the most."""
+MIB = 1024
+MOST_MEMORY = 250 * MIB
+"""KiB that the stages' process may ever need; idle it is about 100 MiB."""
+STORES = ("postgres", "supabase")
 
 
-class Anything:
-    """Any value that a column may hold, by a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.any = random.Random(seed)
-
-    def text(self) -> str:
-        return "".join(self.any.choices(TEXTS, k=self.any.randint(0, 3)))
-
-    def json(self, deep: int = 0) -> str:
-        """As it is written: Postgres keeps numbers that no client can."""
-        kind = self.any.random()
-        if kind < 0.2 and deep < 60:
-            return "[" * 40 + self.json(deep + 40) + "]" * 40
-        if kind < 0.5 and deep < 4:
-            each = (self.json(deep + 1) for _ in range(self.any.randint(0, 4)))
-            return f"[{','.join(each)}]"
-        if kind < 0.8 and deep < 4:
-            pairs = (
-                f"{self.string()}:{self.json(deep + 1)}" for _ in range(self.any.randint(0, 4))
-            )
-            return f"{{{','.join(pairs)}}}"
-        return self.any.choice([*NUMBERS, "true", "null", self.string()])
-
-    def string(self) -> str:
-        escaped = self.any.choice(["\\ud83d\\ude00", "\\n", "\\u007f", "plain", "_xnovu", "a.b"])
-        return f'"{escaped}"'
-
-    def array(self) -> str:
-        one = '"a","b"'
-        return self.any.choice(
-            [
-                "{}",
-                "{NULL}",
-                f"{{{{{one}}},{{{one}}}}}",
-                "[5:6]={a,b}",
-                "{a,a}",
-                '{""}',
-                f"{{{one}}}",
-            ]
-        )
-
-    def row(self) -> dict[str, Any]:
-        columns = {
-            "name": self.text,
-            "notification_workflow_id": lambda: self.any.choice(
-                ["welcome", "strings", self.text()]
-            ),
-            "recipients": self.array,
-            "payload": self.json,
-            "overrides": self.json,
-            "tags": self.array,
-            "channels": self.array,
-            "transaction_id": self.text,
-            "scheduled_for": lambda: self.any.choice(TIMES),
-            "expires_at": lambda: self.any.choice(TIMES),
-            "created_at": lambda: self.any.choice(TIMES),
-            "priority": lambda: self.any.choice(INTEGERS),
-            "claims": lambda: self.any.choice(INTEGERS),
-            "generation": lambda: self.any.choice(INTEGERS),
-            "workflow_version": self.text,
-        }
-        chosen = self.any.sample(sorted(columns), self.any.randint(0, len(columns)))
-        return {"notification_workflow_id": "welcome", "recipients": "{somebody}"} | {
-            name: None if self.any.random() < 0.1 else columns[name]() for name in chosen
-        }
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" not in metafunc.fixturenames:
+        return
+    seeds = range(1, 9) if metafunc.config.getoption("exhaustive") else range(1, 2)
+    cases = [(store, seed) for store in STORES for seed in seeds]
+    ids = [f"{store}-seed {seed}" for store, seed in cases]
+    metafunc.parametrize(("store", "seed"), cases, ids=ids)
 
 
-def inserted(around: World, anything: Anything, whose: UUID) -> Iterator[int]:
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many rows that are good, and how many others."""
+
+    good: int
+    bad: int
+
+
+@pytest.fixture
+def size(pytestconfig: pytest.Config) -> Size:
+    return Size(500, 3000) if pytestconfig.getoption("exhaustive") else Size(60, 240)
+
+
+@pytest.fixture
+async def here(
+    request: pytest.FixtureRequest,
+    store: str,
+    nats_server: EmbeddedNats,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[World]:
+    """Two enterprises, and what stages that are to come find in their environment."""
+    on_supabase = store == "supabase"
+    if on_supabase:
+        request.getfixturevalue("postgrest_program")
+    database = request.getfixturevalue("project" if on_supabase else "migrated")
+    async with world(database, nats_server, monkeypatch) as around:
+        for enterprise in (ACME, GLOBEX):
+            around.register(enterprise)
+        if not on_supabase:
+            yield around
+            return
+        async with running_supabase(database) as supabase:
+            monkeypatch.delenv(DATABASE_URL)
+            monkeypatch.setenv(SUPABASE_URL, supabase.url)
+            monkeypatch.setenv(SUPABASE_KEY, supabase.keys.secret)
+            yield around
+
+
+@dataclass(slots=True)
+class Stages:
+    """All of them in one process: what memory it has needed, and whether it ever fell silent."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    asked: int = 0
+
+    async def watch(self) -> None:
+        """For as long as they live, from when they first answer."""
+        while True:
+            await asyncio.to_thread(self.ask)
+            self.asked += 1
+            await asyncio.sleep(0.1)
+
+    def ask(self) -> None:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.port}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+
+    @property
+    def memory(self) -> int:
+        """Its most, in KiB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        [peak] = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+        return int(peak)
+
+    async def answers(self) -> bool:
+        assert self.process.returncode is None
+        with suppress(OSError):
+            await asyncio.to_thread(self.ask)
+            return True
+        return False
+
+
+@asynccontextmanager
+async def at_work(around: World, store: str, folder: Path) -> AsyncGenerator[Stages]:
+    """They answer throughout, stay small, and end well."""
+    port, chosen = free_port(), around.settings
+    environment = clean_environment(
+        XNOVU_STORE__KIND=store,
+        XNOVU_WAKEUPS__KIND="sweep",
+        XNOVU_TRANSPORT__PREFIX=chosen.transport.prefix,
+        XNOVU_PROVIDER__URL=chosen.provider.url,
+        XNOVU_PROVIDER__SETTLE="0.1",
+        XNOVU_PROVIDER__TIMEOUT="5",
+        XNOVU_STAGES__INGEST__BATCH=str(BATCH),
+        XNOVU_HEALTH__PORT=str(port),
+        **secrets(),
+    )
+    command = (sys.executable, "-m", "xnovu", "run", "all")
+    log = (folder / "stages.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, env=environment, stdout=log, stderr=log
+    )
+    stages = Stages(process, port)
+    try:
+        await eventually(stages.answers, within=60)
+        watching = asyncio.create_task(stages.watch())
+        yield stages
+        assert stages.asked > 0 and not watching.done()
+        watching.cancel()
+        assert stages.memory < MOST_MEMORY
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        log.close()
+
+
+def secrets() -> dict[str, str]:
+    """As the tests' own environment has them."""
+    names = (DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_URL, SUPABASE_KEY)
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def inserted(around: World, anything: Anything, whose: UUID, most: int) -> Iterator[int]:
     """Those that Postgres takes."""
     with psycopg.connect(around.database, autocommit=True) as connection:
-        for _ in range(BAD):
+        for _ in range(most):
             row = {"enterprise_id": whose} | anything.row()
             names = sql.SQL(", ").join(map(sql.Identifier, row))
             values = sql.SQL(", ").join([sql.Placeholder()] * len(row))
@@ -128,6 +190,17 @@ def inserted(around: World, anything: Anything, whose: UUID) -> Iterator[int]:
             yield (cursor.fetchone() or [0])[0]
 
 
+def ordinary(around: World, whose: UUID, most: int) -> list[int]:
+    """So many rows as they should be."""
+    rows = around.execute(
+        f"INSERT INTO {TABLE} (enterprise_id, notification_workflow_id, recipients)"
+        " SELECT %s, 'welcome', ARRAY[gen_random_uuid()] FROM generate_series(1, %s) RETURNING id",
+        whose,
+        most,
+    )
+    return [row["id"] for row in rows]
+
+
 def states(around: World, numbers: list[int]) -> dict[int, str]:
     rows = around.execute(
         f"SELECT id, notification_status::text AS status FROM {TABLE} WHERE id = ANY (%s)", numbers
@@ -135,84 +208,91 @@ def states(around: World, numbers: list[int]) -> dict[int, str]:
     return {row["id"]: row["status"] for row in rows}
 
 
+async def are_sent(around: World, numbers: list[int]) -> None:
+    await eventually(lambda: set(states(around, numbers).values()) == {"SENT"}, within=240)
+
+
 def waits(around: World) -> set[int]:
     """Rows that nobody needs to end: their time has not come, or they are set aside."""
     rows = around.execute(
         f"SELECT id FROM {TABLE} WHERE greatest(scheduled_for, created_at) > now()"
-        " UNION ALL SELECT id FROM notify.aside(1000)"
+        " UNION ALL SELECT id FROM notify.aside(100000)"
     )
     return {row["id"] for row in rows}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+def took_turns(around: World, good: list[int]) -> None:
+    """
+    How many claims, and others' rows, come before the last good one does not grow with the others.
+
+    Of each claim the good ones have their half.
+    """
+    [last] = around.execute(
+        "SELECT max(id) AS line FROM notify.ent_notification_audit"
+        " WHERE to_status = 'PROCESSING' AND notification_id = ANY (%s)",
+        good,
+    )
+    [before] = around.execute(
+        "SELECT count(*) FILTER (WHERE notification_id <> ALL (%s)) AS others,"
+        " count(DISTINCT at) AS claims FROM notify.ent_notification_audit"
+        " WHERE actor = 'ingest' AND id < %s",
+        good,
+        last["line"],
+    )
+    assert before["others"] <= len(good) + 2 * BATCH, before
+    assert before["claims"] <= 2 * len(good), before
+
+
+def listed(numbers: list[int]) -> str:
+    return f"'{{{','.join(map(str, numbers))}}}'::bigint[]"
+
+
 async def test_good_rows_are_sent_and_every_other_ends_or_is_named(
-    migrated, nats_server, monkeypatch, seed: int
+    here: World, store: str, seed: int, size: Size, tmp_path: Path
 ) -> None:
-    anything = Anything(seed)
-    async with world(migrated, nats_server, monkeypatch) as around:
-        around.execute(LOOSE)
-        around.register()
-        around.register(GLOBEX)
-        around.register(key="strings", payload_schema={"additionalProperties": {"type": "string"}})
-        whose = UUID("11111111-1111-4111-8111-111111111111")
-        bad = list(inserted(around, anything, whose))
-        assert len(bad) > BAD / 2
-        async with stages(around):
-            good = [around.insert(GLOBEX, recipients=["somebody"]) for _ in range(GOOD)]
-            await eventually(lambda: set(states(around, good).values()) == {"SENT"}, within=60)
-            await eventually(
-                lambda: (
-                    not {n for n, s in states(around, bad).items() if s not in ENDED}
-                    - waits(around)
-                ),
-                within=120,
-            )
-        rows = around.execute(
-            f"SELECT id, error_details FROM {TABLE} WHERE notification_status = 'FAILED'"
+    here.execute(LOOSE)
+    here.register(key="strings", payload_schema={"additionalProperties": {"type": "string"}})
+    bad = list(inserted(here, Anything(seed), ACME, size.bad))
+    assert len(bad) > size.bad / 2
+    good = ordinary(here, GLOBEX, size.good)
+    async with at_work(here, store, tmp_path):
+        await are_sent(here, good)
+        took_turns(here, good)
+        await eventually(
+            lambda: not {n for n, s in states(here, bad).items() if s not in ENDED} - waits(here),
+            within=240,
         )
-        assert all(row["error_details"]["code"] for row in rows)
-        assert "exhausted" not in {row["error_details"]["code"] for row in rows}
-        assert around.novu.ledger.doubled() == []
+        await eventually(lambda: here.execute("SELECT FROM notify.xnovu_untold") == [])
+    rows = here.execute(
+        f"SELECT id, error_details FROM {TABLE} WHERE notification_status = 'FAILED'"
+    )
+    assert all(row["error_details"]["code"] for row in rows)
+    assert "exhausted" not in {row["error_details"]["code"] for row in rows}
+    assert here.novu.ledger.doubled() == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 async def test_whatever_refuses_or_locks_some_rows_the_others_are_sent(
-    migrated, nats_server, monkeypatch, seed: int
+    here: World, store: str, seed: int, size: Size, tmp_path: Path
 ) -> None:
     """And they are, too, when the cause is gone."""
-    some = random.Random(seed)
-    async with world(migrated, nats_server, monkeypatch) as around:
-        around.register()
-        around.register(GLOBEX)
-        numbers = [around.insert() for _ in range(90)]
-        some.shuffle(numbers)
-        checked, triggered, locked = numbers[:20], numbers[20:40], numbers[40:60]
-        around.execute(
-            f"ALTER TABLE {TABLE} ADD CONSTRAINT refuses CHECK"
-            f" (id <> ALL ('{{{','.join(map(str, checked))}}}'::bigint[])) NOT VALID"
-        )
-        around.execute(
-            "CREATE FUNCTION public.refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            f" IF OLD.id IN ({','.join(map(str, triggered))}) THEN RAISE EXCEPTION 'no'; END IF;"
-            " RETURN NEW; END $$;"
-            f"CREATE TRIGGER refuses BEFORE UPDATE ON {TABLE}"
-            " FOR EACH ROW EXECUTE FUNCTION public.refuses()"
-        )
-        with ExitStack() as stack:
-            other = stack.enter_context(psycopg.connect(around.database))
-            other.execute(f"SELECT FROM {TABLE} WHERE id = ANY (%s) FOR UPDATE", [locked])
-            async with stages(around):
-                good = [*numbers[60:], *(around.insert(GLOBEX) for _ in range(GOOD))]
-                await eventually(lambda: set(states(around, good).values()) == {"SENT"}, within=60)
-                other.rollback()
-                await eventually(
-                    lambda: set(states(around, locked).values()) == {"SENT"}, within=60
-                )
-                around.execute(f"ALTER TABLE {TABLE} DROP CONSTRAINT refuses")
-                around.execute(f"DROP TRIGGER refuses ON {TABLE}")
-                around.execute("UPDATE notify.xnovu_set_aside SET until = now()")
-                await eventually(
-                    lambda: set(states(around, numbers).values()) == {"SENT"}, within=60
-                )
-        assert around.execute("SELECT * FROM notify.aside()") == []
-        assert around.novu.ledger.doubled() == []
+    numbers, good = ordinary(here, ACME, size.bad), ordinary(here, GLOBEX, size.good)
+    random.Random(seed).shuffle(numbers)
+    part = len(numbers) // 4
+    checked, triggered, locked, others = (numbers[n * part : (n + 1) * part] for n in range(4))
+    here.execute(REFUSING.format(listed(checked), listed(triggered)))
+    with ExitStack() as stack:
+        other = stack.enter_context(psycopg.connect(here.database))
+        other.execute(f"SELECT FROM {TABLE} WHERE id = ANY (%s) FOR UPDATE", [locked])
+        async with at_work(here, store, tmp_path):
+            await are_sent(here, [*good, *others])
+            took_turns(here, good)
+            named = {*checked, *triggered}
+            await eventually(lambda: named <= waits(here), within=240)
+            other.rollback()
+            await are_sent(here, locked)
+            here.execute(f"ALTER TABLE {TABLE} DROP CONSTRAINT refuses")
+            here.execute(f"DROP TRIGGER refuses ON {TABLE}")
+            here.execute("UPDATE notify.xnovu_set_aside SET until = now()")
+            await are_sent(here, numbers)
+    assert here.execute("SELECT * FROM notify.aside()") == []
+    assert here.novu.ledger.doubled() == []

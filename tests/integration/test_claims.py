@@ -170,6 +170,67 @@ def test_a_claim_costs_the_same_among_thousands_of_enterprises(
         assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
 
 
+@pytest.mark.parametrize("analyzed", [True, False])
+@pytest.mark.parametrize("enterprises", [50, 5000])
+def test_a_claim_of_retractions_costs_the_same_among_thousands_of_enterprises(
+    migrated: str, enterprises: int, *, analyzed: bool
+) -> None:
+    """Each has one that is open."""
+    take = "SELECT * FROM notify.claim_retractions({}, 600, gen_random_uuid(), after => {!r})"
+    middle = "80000000-0000-0000-0000-000000000000"
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notify.ent_notification (enterprise_id)"
+            " SELECT gen_random_uuid() FROM generate_series(1, %s)",
+            [enterprises],
+        )
+        connection.execute("UPDATE notify.ent_notification SET notification_status = 'RETRACTED'")
+        if analyzed:
+            connection.execute("ANALYZE notify.ent_notification")
+        connection.execute(take.format(1, middle).encode())  # to warm up
+        connection.execute("SELECT notify.next_due()")
+        assert pages(connection, take.format(10, middle), rows=10) < FEW_PAGES
+        assert pages(connection, "SELECT * FROM notify.next_due()") < FEW_PAGES
+
+
+async def test_retractions_go_by_turns_however_many_enterprises_there_are(migrated: str) -> None:
+    """Those of whom one is locked or set aside are passed by."""
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notify.ent_notification (enterprise_id)"
+            " SELECT gen_random_uuid() FROM generate_series(1, 40)"
+        )
+        connection.execute(
+            "INSERT INTO notify.ent_notification (enterprise_id)"
+            " SELECT n.enterprise_id FROM notify.ent_notification n, generate_series(1, 20)"
+        )
+        connection.execute("UPDATE notify.ent_notification SET notification_status = 'RETRACTED'")
+        whose = [
+            str(one)
+            for (one,) in connection.execute(
+                "SELECT DISTINCT enterprise_id FROM notify.ent_notification ORDER BY 1"
+            ).fetchall()
+        ]
+        connection.execute(
+            "SELECT notify.set_aside(id, enterprise_id::text, 'no') FROM notify.ent_notification"
+            " WHERE enterprise_id = ANY (%s::uuid[])",
+            [whose[:5]],
+        )
+        connection.execute("UPDATE notify.xnovu_set_aside SET until = 'infinity'")
+        with psycopg.connect(migrated) as other:
+            other.execute(
+                "SELECT FROM notify.ent_notification"
+                " WHERE enterprise_id = ANY (%s::uuid[]) FOR UPDATE",
+                [whose[5:10]],
+            )
+            async with opened(migrated) as store:
+                turns = [
+                    [event.enterprise_id for event in await store.claim_retractions(10, LONG)]
+                    for _ in range(4)
+                ]
+    assert turns == [whose[10:20], whose[20:30], whose[30:40], whose[10:20]]
+
+
 async def test_shares_are_as_the_weights(migrated: str) -> None:
     weights = {str(uuid4()): weight for weight in (1, 2, 4)}
     with psycopg.connect(migrated, autocommit=True) as connection:

@@ -150,6 +150,18 @@ async def test_what_never_succeeds_is_given_up_and_dead(migrated, nats_server, m
         assert letter.original is not None
 
 
+async def test_messages_that_name_no_row_have_a_dead_letter_each(here: World):
+    for body in (b"?", b"!"):
+        await here.publish(f"hydrate.{ACME}", body, body.decode())
+
+    async def both() -> bool:
+        letters = [letter for _, letter in await here.events("dead.>")]
+        return {letter.original for letter in letters} == {"?", "!"}
+
+    async with stages(here, "trigger"):
+        await eventually(both)
+
+
 async def test_a_message_that_cannot_be_read_is_dead_and_its_row_failed(here: World):
     notification = here.insert()
     async with stages(here, "ingest"):

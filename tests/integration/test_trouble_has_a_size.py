@@ -13,7 +13,7 @@ from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import Permanent
-from xnovu.events import Locked, Retraction
+from xnovu.events import Locked, Retraction, Status, StatusChanged
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.errors import Complaint, translate
@@ -205,6 +205,26 @@ async def test_a_claim_too_many_fails_that_row_alone(here: World) -> None:
     )
 
 
+async def test_what_ended_within_a_claim_is_told_as_any_other_end_is(here: World) -> None:
+    """Also when whoever claimed it has died since: that is told once, by whoever comes next."""
+    bad = [here.insert(each, claims=2**31 - 1) for each in (ACME, GLOBEX, ACME)]
+    store = postgres_store(here.database)
+    await store.open()
+    assert await store.claim(10, 60.0) == []
+    await store.close()
+    async with stages(here, "ingest"):
+        await eventually(lambda: here.execute("SELECT FROM notify.xnovu_untold") == [])
+    told = await here.events("status.>")
+    assert [subject for subject, _ in told].count(f"status.{ACME}") == 2
+    events = {event.notification_id: event for _, event in told}
+    assert sorted(events) == bad
+    for number, event in events.items():
+        row = here.row(number)
+        assert isinstance(event, StatusChanged)
+        assert (event.status, event.at) == (Status.FAILED, row["processed_at"])
+        assert event.failure and event.failure.code == "refused_by_database"
+
+
 async def test_lists_of_lists_fail_alone(here: World) -> None:
     bad = [here.insert(tags=[["a"], ["b"]]) for _ in range(60)]
     async with stages(here):
@@ -349,6 +369,29 @@ async def test_what_is_not_published_waits_and_says_so(database, nats_server, mo
             await store.close()
             around.execute(f"UPDATE {TABLE} SET publish_status = 'PUBLISH', deactivated = false")
             await sent(around, drafts)
+
+
+async def test_what_triggers_make_of_a_draft_counts(database: str) -> None:
+    """Whatever their names, and whether a version before named ours otherwise."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(PUBLISHED)
+        migrate(database)
+        connection.execute(
+            "CREATE FUNCTION public.publishes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " NEW.publish_status := CASE NEW.publish_status WHEN 'NONE' THEN 'PUBLISH'"
+            " WHEN 'DISCARD' THEN 'DELETED' ELSE NEW.publish_status END; RETURN NEW; END $$;"
+            f"CREATE TRIGGER zz_publishes BEFORE INSERT OR UPDATE ON {TABLE}"
+            " FOR EACH ROW EXECUTE FUNCTION public.publishes()"
+        )
+        connection.execute(
+            f"INSERT INTO {TABLE} (enterprise_id, publish_status)"
+            " SELECT gen_random_uuid(), s::platform.publish_status"
+            " FROM unnest('{DRAFT,NONE,DISCARD}'::text[]) AS s"
+        )
+        store = postgres_store(database)
+        await store.open()
+        assert [claim.captured.notification_id for claim in await store.claim(9, 60.0)] == [2]
+        await store.close()
 
 
 async def test_drafts_of_before_the_migration_are_no_rows_of_the_queue(database: str) -> None:

@@ -104,6 +104,17 @@ async def test_a_message_that_says_nothing_of_itself_has_a_dead_letter_too():
     assert outlet.sent[0].event.enterprise_id == "unknown"
 
 
+async def test_dead_letters_of_messages_that_name_no_row_are_told_apart():
+    """By an id each; the same message given up again is the same letter."""
+    messages = [({}, b"?"), ({}, b"!"), ({"id": "x"}, b"?"), ({}, b"?")]
+    outlet = Outlet()
+    await fates(triggered, [Delivery(*message, 1) for message in messages], outlet)
+    one, other, of_another_id, again = (envelope.id for envelope in outlet.sent)
+    assert len({one, other, of_another_id}) == 3
+    assert one == again
+    assert decode(*outlet.sent[0].encode()).id == one
+
+
 async def test_one_rotten_message_is_found_and_the_rest_go_on():
     def script(n):
         if n == 3:

@@ -3,11 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from xnovu.errors import Paused, Retryable
-from xnovu.events import Key, RetractRequested
+from xnovu.events import Key, RetractRequested, StatusChanged
 from xnovu.ports import HANDOVER, Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
@@ -28,6 +29,8 @@ class SqlClaims(SqlLimits):
     def __init__(self, functions: Functions, enterprise_id: str | None) -> None:
         super().__init__(functions, enterprise_id)
         self._served: str | None = None  # the enterprise whose turn it was last
+        self._taken_back: str | None = None  # and whose retraction
+        self._told: str | None = None  # and of which it was told
         self._in_hand: dict[Key, str] = {}  # the first row of a claim that is not handed over yet
         self._handed_over: list[str] = []
         self._unanswered: deque[str] = deque(maxlen=LOST_ANSWERS)
@@ -41,11 +44,31 @@ class SqlClaims(SqlLimits):
         return claims
 
     async def claim_retractions(self, limit: int, lease: float) -> Sequence[RetractRequested]:
-        return [read.retraction(row) for row in await self._take("claim_retractions", limit, lease)]
+        after = self._taken_back
+        found = await self._take("claim_retractions", limit, lease, after=after)
+        if found:
+            self._taken_back = found[-1]["enterprise_id"]
+        return [read.retraction(record) for record in found]
+
+    async def untold(self, limit: int) -> Sequence[StatusChanged]:
+        found = await self._functions.call(
+            "untold",
+            most=min(limit, self._functions.most or limit),
+            of_enterprise=self.enterprise_id,
+            after=self._told,
+        )
+        if found:
+            self._told = found[-1]["enterprise_id"]
+        return [read.changed(record) for record in found]
 
     def handed_over(self, keys: Sequence[Key]) -> None:
         tokens = (self._in_hand.pop(key, None) for key in keys)
         self._handed_over += [token for token in tokens if token]
+
+    async def now(self) -> datetime:
+        """What time it is at the database."""
+        (at,) = await self._functions.call("clock")
+        return read.time_of(at)
 
     async def next_due(self) -> float | None:
         told = list(self._handed_over)

@@ -116,7 +116,7 @@ def recorded(record: Record) -> StatusChanged | Locked | Unconfirmed:
 
 def retold(record: Record) -> StatusChanged | Locked:
     """What `notify.record_retractions` says is now so."""
-    return Locked(key(record)) if record["status"] == LOCKED else _change(record)
+    return Locked(key(record)) if record["status"] == LOCKED else changed(record)
 
 
 def aside(record: Record) -> Aside:
@@ -124,7 +124,7 @@ def aside(record: Record) -> Aside:
     return Aside(
         record["id"],
         record["enterprise_id"],
-        _time(record["since"]) or EPOCH,
+        time_of(record["since"]),
         record["tries"],
         record["said"],
     )
@@ -156,12 +156,13 @@ def _unusable(record: Record) -> Permanent:
             return Permanent(message, code="invalid_row")
 
 
-def _change(record: Record) -> StatusChanged:
+def changed(record: Record) -> StatusChanged:
+    """What the functions say that a row has come to."""
     return StatusChanged(
         notification_id=record["id"],
         status=Status(record["status"]),
         previous=Status(record["previous"]),
-        at=_time(record["at"]) or EPOCH,
+        at=time_of(record["at"]),
         failure=_failure(record.get("error_details")),
         retraction=record.get("retraction"),
         **_shared(record),
@@ -170,7 +171,7 @@ def _change(record: Record) -> StatusChanged:
 
 def failed(record: Record) -> Failed:
     """What `notify.failed` says of a row."""
-    return Failed(key(record), record["code"] or "", _time(record["at"]) or EPOCH)
+    return Failed(key(record), record["code"] or "", time_of(record["at"]))
 
 
 def json_of(value: Any) -> Any:
@@ -206,8 +207,9 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
     return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
 
 
-def _time(value: str | datetime | None) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+def time_of(value: str | datetime | None) -> datetime:
+    """A time, whichever way it came."""
+    return (datetime.fromisoformat(value) if isinstance(value, str) else value) or EPOCH
 
 
 def _failure(raw: Any) -> Failure | None:

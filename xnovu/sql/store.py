@@ -74,6 +74,9 @@ class SqlStore(SqlClaims):
     async def release(self, keys: Sequence[Key]) -> None:
         await self._of_keys("release", keys)
 
+    async def told(self, keys: Sequence[Key]) -> None:
+        await self._of_keys("told", keys)
+
     async def load(
         self, keys: Sequence[Key], most_bytes: int | None = None
     ) -> Mapping[Key, Row | Permanent]:

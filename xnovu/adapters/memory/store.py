@@ -28,7 +28,7 @@ from xnovu.adapters.memory.records import (
 from xnovu.adapters.memory.sends import DIFFERS, SendRecords
 from xnovu.adapters.memory.turns import busy, next_ones
 from xnovu.adapters.memory.waiting import Limited
-from xnovu.desk import Aside, Failed, Search
+from xnovu.desk import Failed, Search
 from xnovu.errors import Permanent
 from xnovu.events import (
     Captured,
@@ -120,9 +120,6 @@ class MemoryStore(Limited):
         owns = owners(self.records.values())
         workflow, limits = self._workflow, self.book.limits_of
         return {key: as_row(key, r, workflow(r), owns, limits(r)) for key, r in found if r}
-
-    async def aside(self, most: int = 20) -> Sequence[Aside]:
-        return ()[:most]  # nothing refuses a row here
 
     async def begin_send(
         self, keys: Sequence[Key], times: SendTimes, said: Mapping[Key, Notification] = NOTHING

@@ -7,12 +7,12 @@ from typing import Any
 from xnovu.adapters.memory.limits import AHEAD, Book
 from xnovu.adapters.memory.records import Record
 from xnovu.adapters.memory.turns import order
-from xnovu.desk import Limits, Registered
-from xnovu.events import Status, Workflow
+from xnovu.desk import Aside, Limits, Registered
+from xnovu.events import Key, Status, StatusChanged, Workflow
 
 
 class Limited:
-    """The part of ``Desk`` that is about waiting; see :class:`MemoryStore`."""
+    """The part that is about waiting; see :class:`MemoryStore`. Nothing refuses a row here."""
 
     def __init__(self, now: Callable[[], datetime], enterprise_id: str | None) -> None:
         self.enterprise_id = enterprise_id
@@ -27,6 +27,14 @@ class Limited:
             return None
         everybody = list(self.records.values())
         return waits_for(record, everybody, self.book, self._now())
+
+    async def aside(self, most: int = 20) -> Sequence[Aside]:
+        return ()[:most]
+
+    async def untold(self, limit: int) -> Sequence[StatusChanged]:
+        return ()[:limit]
+
+    async def told(self, keys: Sequence[Key]) -> None: ...
 
     async def registered(self, enterprise_id: str | None = None) -> Sequence[Registered]:
         whose = self.enterprise_id or enterprise_id

@@ -2,7 +2,8 @@
 
 import re
 
-from nats.js.errors import APIError
+from nats.aio.client import Client
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from xnovu.errors import ConfigurationError
 
@@ -46,8 +47,20 @@ def way_out(said: str, who: str) -> str:
     return f"{spelled}: {who} has no such right;{inbox} {GRANT}"
 
 
-def require_jetstream(error: BaseException) -> None:
-    """Raises ConfigurationError where an error says that this account, or the server, has none."""
+def require_jetstream(error: BaseException, client: Client | None = None) -> None:
+    """
+    Raises ConfigurationError where an error says that this account, or the server, has none.
+
+    Where nobody answers, that is said of a server that stands alone; in a cluster others may have.
+    """
+    if isinstance(error, ServiceUnavailableError) and client and _has_none(client):
+        raise ConfigurationError(f"NATS: this server has no JetStream: {JETSTREAM_IS}") from error
     if isinstance(error, APIError) and error.err_code in NO_JETSTREAM:
         said = f"NATS: {error.description} ({error.err_code})"
         raise ConfigurationError(f"{said}: {JETSTREAM_IS}") from error
+
+
+def _has_none(client: Client) -> bool:
+    """By what the server said of itself at the beginning."""
+    told = getattr(client, "_server_info", {"jetstream": True})
+    return not told.get("jetstream") and "cluster" not in told

@@ -158,7 +158,7 @@ class TableSource:
             self._line.heard()
             return self._until(due)
         self._swept = asyncio.get_running_loop().time()
-        retracted = await self._counted(self._carry_retractions(policy.batch, handler))
+        retracted = await self._counted(self._carry_others(policy.batch, handler))
         room = self._room()
         if room <= 0:
             rest = await self._carry_idle_ones(handler)
@@ -218,6 +218,14 @@ class TableSource:
         if isinstance(counted, BaseException):
             raise counted
         return carried
+
+    async def _carry_others(self, batch: int, handler: Handler) -> int:
+        """What ended within a claim is in no stage's hands: it is told from here."""
+        if events := await self.store.untold(batch):
+            fates = await handler([Delivery(*Envelope(event).encode(), 1) for event in events])
+            pairs = zip(events, fates, strict=True)
+            await self.store.told([e.key for e, fate in pairs if not isinstance(fate, Retry)])
+        return len(events) + await self._carry_retractions(batch, handler)
 
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
         """They do not wait for room among the rows, and few lie ready: enterprises take turns."""

@@ -1,22 +1,26 @@
 DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, text, boolean);
 DROP FUNCTION IF EXISTS notify.claim_retractions(int, double precision, uuid, text, boolean, double precision, jsonb);
+DROP FUNCTION IF EXISTS notify.claim_retractions(
+    int, double precision, uuid, text, boolean, double precision, jsonb, jsonb);
 
 -- Take up to `max_rows` retractions that are to be told, for `lease_seconds`; of one enterprise where
--- `of_enterprise` says so, else of all that have some, by turns, the first first of each. `again` with the token of a call whose answer was lost: what that has taken.
+-- `of_enterprise` says so, else of all that have some, by turns, from the one after `after` (the last row's enterprise
+-- is the next call's `after`), the first first of each. `again` with the token of a call whose answer was lost: what that has taken.
 -- `handover_seconds`, `handed_over` and `lost` as in notify.claim; `again` is asked by stages of 0.1 alone.
 CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds double precision, token uuid,
                                          of_enterprise text DEFAULT NULL, again boolean DEFAULT false,
                                          handover_seconds double precision DEFAULT NULL,
-                                         handed_over jsonb DEFAULT '[]', lost jsonb DEFAULT '[]')
+                                         handed_over jsonb DEFAULT '[]', lost jsonb DEFAULT '[]', after text DEFAULT NULL)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, transaction_id text, recipients int)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
-SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := claim_retractions.of_enterprise;
-    each int;
+    last notify.ent_notification.enterprise_id%TYPE := claim_retractions.after;
+    each constant int := claim_retractions.max_rows;
     enterprises text[];
     picks notify.xnovu_pick[];
 BEGIN
@@ -38,35 +42,61 @@ BEGIN
         END IF;
     END IF;
 
-    each := claim_retractions.max_rows;
-    enterprises := ARRAY(
-        WITH RECURSIVE ring (enterprise_id) AS (
-            (SELECT n.enterprise_id FROM notify.ent_notification n
-             WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
-               AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
-             ORDER BY n.enterprise_id LIMIT 1)
-            UNION ALL
-            SELECT next.enterprise_id FROM ring, LATERAL (
-                SELECT n.enterprise_id FROM notify.ent_notification n
-                WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
-                  AND n.enterprise_id > ring.enterprise_id AND wanted IS NULL
-                ORDER BY n.enterprise_id LIMIT 1) AS next)
-        SELECT r.enterprise_id::text FROM ring r);
-    SELECT array_agg(ROW(r.id, r.enterprise_id::text, r.since, NULL)::notify.xnovu_pick ORDER BY r.nth, r.since, r.id)
-    INTO picks
+    -- One of each, until there are enough: the ring is gone round no further than that.
+    SELECT array_agg(r.enterprise_id::text ORDER BY r.place),
+           array_agg(ROW(r.id, r.enterprise_id::text, r.since, NULL)::notify.xnovu_pick ORDER BY r.place)
+    INTO enterprises, picks
     FROM (
-        SELECT row.*
-        FROM unnest(enterprises) AS ring (enterprise_id), LATERAL (
-            SELECT first.*, row_number() OVER (ORDER BY first.since, first.id) AS nth
-            FROM (SELECT n.id, n.enterprise_id, n.claimed_until AS since
-                  FROM notify.ent_notification n
-                  WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
-                    AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
-                    AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
-                  ORDER BY n.claimed_until
-                  LIMIT greatest(1, 2 * each / greatest(1, cardinality(enterprises)))
-                  FOR NO KEY UPDATE SKIP LOCKED) AS first) AS row
-        ORDER BY nth, since, id LIMIT each) AS r;
+        WITH RECURSIVE ring (enterprise_id, place, round) AS (
+            (SELECT * FROM (
+                (SELECT n.enterprise_id, 1, last IS NULL FROM notify.ent_notification n
+                 WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+                   AND n.enterprise_id > last AND wanted IS NULL
+                 ORDER BY n.enterprise_id LIMIT 1)
+                UNION ALL
+                (SELECT n.enterprise_id, 1, true FROM notify.ent_notification n
+                 WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+                   AND n.enterprise_id IS NOT NULL AND (wanted IS NULL OR n.enterprise_id = wanted)
+                 ORDER BY n.enterprise_id LIMIT 1)) AS first LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM ring, LATERAL (
+                SELECT * FROM (
+                    (SELECT n.enterprise_id, ring.place + 1, ring.round FROM notify.ent_notification n
+                     WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+                       AND n.enterprise_id > ring.enterprise_id
+                     ORDER BY n.enterprise_id LIMIT 1)
+                    UNION ALL
+                    (SELECT n.enterprise_id, ring.place + 1, true FROM notify.ent_notification n
+                     WHERE n.notification_status = 'RETRACTED' AND n.claimed_until IS NOT NULL AND n.claimed_until <= now()
+                       AND n.enterprise_id IS NOT NULL AND NOT ring.round
+                     ORDER BY n.enterprise_id LIMIT 1)) AS either LIMIT 1) AS next
+            WHERE wanted IS NULL AND (NOT next.round OR last IS NULL OR next.enterprise_id <= last))
+        SELECT ring.place, row.*
+        FROM ring, LATERAL (
+            SELECT n.id, n.enterprise_id, n.claimed_until AS since
+            FROM notify.ent_notification n
+            WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
+              AND n.enterprise_id = ring.enterprise_id
+              AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
+            ORDER BY n.claimed_until LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS row
+        LIMIT each) AS r;
+    IF cardinality(picks) < each THEN  -- more of each, the first first
+        SELECT array_agg(ROW(r.id, r.enterprise_id::text, r.since, NULL)::notify.xnovu_pick
+                         ORDER BY r.nth, r.since, r.id)
+        INTO picks
+        FROM (
+            SELECT row.*
+            FROM unnest(enterprises) AS ring (enterprise_id), LATERAL (
+                SELECT first.*, row_number() OVER (ORDER BY first.since, first.id) AS nth
+                FROM (SELECT n.id, n.enterprise_id, n.claimed_until AS since
+                      FROM notify.ent_notification n
+                      WHERE n.notification_status = 'RETRACTED' AND n.claimed_until <= now()
+                        AND n.enterprise_id = notify.xnovu_enterprise_of(ring.enterprise_id)
+                        AND NOT notify.xnovu_is_aside(n.id, n.enterprise_id::text)
+                      ORDER BY n.claimed_until LIMIT 2 * each / cardinality(enterprises)
+                      FOR NO KEY UPDATE SKIP LOCKED) AS first) AS row
+            ORDER BY nth, since, id LIMIT each) AS r;
+    END IF;
     IF picks IS NULL THEN
         RETURN;
     END IF;

@@ -2,7 +2,7 @@ DROP FUNCTION IF EXISTS notify.next_due();
 DROP FUNCTION IF EXISTS notify.next_due(text);
 
 -- Seconds until the next row is due, or a retraction to be told (of one enterprise); 0 if some are, null if
--- none ever will be. `handed_over` as in notify.claim.
+-- none ever will be. What ended within a claim and is not told is due now. `handed_over` as in notify.claim.
 CREATE OR REPLACE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL, handed_over jsonb DEFAULT '[]')
 RETURNS double precision
 LANGUAGE plpgsql SECURITY DEFINER
@@ -14,6 +14,9 @@ DECLARE
 BEGIN
     IF next_due.handed_over <> '[]' THEN
         PERFORM notify.xnovu_hand_over(next_due.handed_over, next_due.of_enterprise);
+    END IF;
+    IF notify.xnovu_is_untold(next_due.of_enterprise) THEN
+        RETURN 0;
     END IF;
     PERFORM FROM notify.ent_notification n
     WHERE n.notification_status = 'PENDING' AND (n.scheduled_for IS NULL OR n.armed_for = n.scheduled_for)

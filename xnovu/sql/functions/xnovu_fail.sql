@@ -1,4 +1,4 @@
--- Mark a row FAILED that was never claimed. The status and the details take the types of the table's own columns.
+-- Mark a row FAILED that was never claimed, and that this is to be told. The status and the details take the types of the table's own columns.
 CREATE OR REPLACE FUNCTION notify.xnovu_fail(which bigint, of_enterprise text, details jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
@@ -14,4 +14,5 @@ BEGIN
         RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
+    PERFORM notify.xnovu_to_tell(which, of_enterprise, xnovu_fail.details);
 END $$;

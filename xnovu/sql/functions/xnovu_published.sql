@@ -21,6 +21,7 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION notify.xnovu_published(w notify.ent_notification_workflow)
                     RETURNS boolean LANGUAGE sql STABLE AS $f$ SELECT (%s) IS TRUE $f$', format(of_workflow, 'w'));
     DROP TRIGGER IF EXISTS xnovu_published ON notify.ent_notification;
+    DROP TRIGGER IF EXISTS zzzz_xnovu_published ON notify.ent_notification;
     IF of_row IS NOT NULL THEN
         EXECUTE format('CREATE OR REPLACE FUNCTION notify.xnovu_published() RETURNS trigger
                         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
@@ -31,7 +32,8 @@ BEGIN
                             NEW.unpublished := CASE WHEN (%s) IS NOT TRUE THEN true END;
                             RETURN NEW;
                         END $f$', format(of_row, 'NEW'));
-        CREATE TRIGGER xnovu_published BEFORE INSERT OR UPDATE ON notify.ent_notification
+        -- The last by name: what triggers of the platform's make of the columns counts.
+        CREATE TRIGGER zzzz_xnovu_published BEFORE INSERT OR UPDATE ON notify.ent_notification
             FOR EACH ROW EXECUTE FUNCTION notify.xnovu_published();
     END IF;
 END $$;

@@ -16,6 +16,21 @@ COMMENT ON TABLE notify.xnovu_set_aside IS
     'Rows that a constraint or a trigger of the platform lets nobody change: they are tried again at `until`.';
 COMMENT ON COLUMN notify.xnovu_set_aside.said IS 'Which column, constraint or function refused it, and the SQLSTATE; never a value.';
 
+-- Rows that ended FAILED within a claim, until an event has told of it. What became of the row since is all the same.
+CREATE TABLE IF NOT EXISTS notify.xnovu_untold (
+    enterprise_id text NOT NULL,
+    id bigint NOT NULL,
+    generation int NOT NULL,
+    claims int NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    transaction_id text,
+    error_details jsonb NOT NULL,
+    PRIMARY KEY (enterprise_id, id, generation, claims)
+);
+
+COMMENT ON TABLE notify.xnovu_untold IS
+    'Rows that ended FAILED in the database itself, until ingest has published an event for each.';
+
 DO $$
 BEGIN
     IF to_regtype('notify.xnovu_pick') IS NULL THEN

@@ -12,7 +12,7 @@ from xnovu.adapters.table import TableOptions, TableSource
 from xnovu.connection import Connection, Link
 from xnovu.envelope import decode
 from xnovu.errors import Paused
-from xnovu.events import RetractRequested
+from xnovu.events import RetractRequested, Status, StatusChanged
 from xnovu.policy import Dead, Done, Policy, Retry
 from xnovu.ports import Backlog, Claim
 
@@ -28,9 +28,9 @@ class Table:
         self.retracted: list[int] = []
         self.claimed, self.released, self.limits = 0, [], []
         self.fail: Exception | None = None
-        self.idle = []
+        self.idle, self.ended = [], []
         self.next: float | None = None
-        self.looked = self.failed = self.told = 0
+        self.looked = self.failed = self.handed = 0
 
     def _fail(self) -> None:
         if self.fail:
@@ -52,16 +52,22 @@ class Table:
         taken, self.retracted = self.retracted[:limit], self.retracted[limit:]
         return [a_retraction(n) for n in taken]
 
+    async def untold(self, limit):
+        return self.ended[:limit]
+
+    async def told(self, keys):
+        self.ended = [event for event in self.ended if event.key not in keys]
+
     async def release(self, keys):
         self.released += [key.notification_id for key in keys]
 
     def handed_over(self, keys):
-        self.told += len(keys)
+        self.handed += len(keys)
 
     async def next_due(self):
         self._fail()
         self.looked += 1
-        return 0 if self.due or self.retracted else self.next
+        return 0 if self.due or self.retracted or self.ended else self.next
 
 
 def a_retraction(id: int) -> RetractRequested:
@@ -435,3 +441,26 @@ async def test_several_slots_share_the_rows():
     async with running(Table(100), handler, slots=4):
         await eventually(lambda: len(handler.seen) == 100)
     assert len({e.id for e in handler.seen}) == 100
+
+
+def an_end(id: int) -> StatusChanged:
+    return StatusChanged(
+        notification_id=id,
+        enterprise_id=ENTERPRISE,
+        claims=0,
+        status=Status.FAILED,
+        previous=Status.PENDING,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+async def test_what_ended_within_a_claim_is_told_until_its_event_is_out():
+    table, handler = Table(), Handler(Retry(0.0))
+    table.ended = [an_end(number) for number in range(1, 13)]
+    async with running(table, handler, QUICK):
+        await eventually(lambda: len(handler.seen) >= 20)
+        assert len(table.ended) == 12
+        handler.fate = Done()
+        await eventually(lambda: not table.ended)
+    assert {envelope.event for envelope in handler.seen} == {an_end(n) for n in range(1, 13)}
+    assert table.released == []
