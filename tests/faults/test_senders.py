@@ -13,6 +13,7 @@ import pytest
 from pipelines.hydrate import Hydrate
 from pipelines.retract import Retract
 from pipelines.trigger import Trigger
+from tests.builders import recorded
 from tests.conftest import eventually
 from tests.integration.pipeline import World, brokerless
 from xnovu.compose import Kit
@@ -366,7 +367,7 @@ class TestByHand:
 
     async def test_one_set_to_processing_is_due(self, here: World, one: Worker) -> None:
         sent = await message(here, one.store)
-        await one.store.record([Outcome(sent.event.key)])
+        await recorded(one.store, [Outcome(sent.event.key)])
         here.execute("UPDATE notify.ent_notification SET notification_status = 'PROCESSING'")
         assert (await taken(one.store)).event.claims == 2
 
@@ -379,7 +380,7 @@ class TestByHand:
             other.execute(blocks, [sent.event.notification_id, sent.event.enterprise_id])
             work = asyncio.create_task(one.work(sent))
             await eventually(lambda: blocked(here))
-            await one.store.record([Outcome(sent.event.key)])
+            here.execute("UPDATE notify.ent_notification SET notification_status = 'SENT'")
             other.rollback()
         assert await work == Done()
         assert here.execute("SELECT id FROM notify.xnovu_sending") == []

@@ -185,12 +185,13 @@ async def test_a_table_that_is_locked_is_told_as_locked_and_not_waited_for_row_b
     await store.open()
     await store.insert([{"enterprise_id": str(ACME)}] * 40)
     keys = [claim.captured.key for claim in await store.claim(100, 600.0)]
+    await store.begin_send(keys, SendTimes())
     with psycopg.connect(migrated) as other:
         other.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         async with asyncio.timeout(HOLDS):
-            told = await recorded(store, [Outcome(key) for key in keys])
+            told = await store.record([Outcome(key) for key in keys])
         assert told == [Locked(key) for key in keys]
-    assert len(await recorded(store, [Outcome(key) for key in keys])) == 40
+    assert len(await store.record([Outcome(key) for key in keys])) == 40
     await store.close()
 
 
