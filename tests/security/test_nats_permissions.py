@@ -190,8 +190,7 @@ async def test_a_stage_speaks_for_itself_alone(name: str, secure: Callable[..., 
     async with guarded.client(name) as (client, refused):
         for subject in aimed:
             await client.publish(subject, b"forged")
-        await client.flush()
-        assert len(refused) == len(aimed)
+        await eventually(lambda: len(refused) == len(aimed))
         for subject in WRITES[name]:
             await client.publish(f"xnovu.{subject}.acme", b"its own")
         await client.flush()

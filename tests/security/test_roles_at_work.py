@@ -144,8 +144,8 @@ async def opened(house: House, login: str) -> SqlStore:
 @pytest.mark.parametrize(
     ("login", "told"),
     [
-        ("stranger", 'function claim to role "stranger": GRANT xnovu_stage TO "stranger"'),
-        ("sender", 'function claim to role "sender": GRANT xnovu_stage TO "sender"'),
+        ("stranger", 'denied for function claim: GRANT xnovu_stage TO "stranger"'),
+        ("sender", 'denied for function claim: GRANT xnovu_stage TO "sender"'),
     ],
 )
 async def test_a_role_without_rights_is_told_which_one_it_lacks(

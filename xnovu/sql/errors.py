@@ -10,9 +10,13 @@ from xnovu.sql.schema import functions
 
 UNAVAILABLE = "store_unavailable"
 SCHEMA = "notify"
-TABLES = ("ent_notification", "ent_notification_workflow", "ent_notification_audit")
+TABLES = (
+    *("ent_notification", "ent_notification_workflow", "ent_notification_audit"),
+    *("xnovu_claim", "xnovu_enterprise", "xnovu_function", "xnovu_migration"),
+    *("xnovu_sending", "xnovu_set_aside", "xnovu_untold"),
+)
 _OF_SENDERS = re.compile(
-    r"(table|sequence) \S+$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$"
+    r"(table ent_notification|sequence \S+)$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$"
 )
 """What is done in the caller's own right: he inserts. All else is a function of the owner's."""
 LOCKED = "store_locked"
@@ -85,16 +89,17 @@ def _full(said: Complaint) -> XNovuError:
 
 def _forbidden(said: Complaint) -> XNovuError:
     denied = _permission(said)
-    told = f"the database refuses role {said.role or 'of this connection'} ({said.state}): {denied}"
+    whom = f' role "{said.role}"' if said.role else ""
+    told = f"the database refuses{whom} ({said.state}): {denied}"
     return Paused(f"{told}{_way_in(said, denied)}", code="store_forbidden")
 
 
 def _way_in(said: Complaint, denied: str) -> str:
     """Which role of XNovu's is missing, where Postgres says that a right is."""
-    if not denied.startswith("permission denied for"):
+    if not said.role or not denied.startswith("permission denied for"):
         return ""
     group = "xnovu_sender" if _OF_SENDERS.search(denied) else "xnovu_stage"
-    grant = f"GRANT {group} TO " + (f'"{said.role}"' if said.role else "it")
+    grant = f'GRANT {group} TO "{said.role}"'
     return (
         f": {grant} (`xnovu migrate --roles` makes {group});"
         " `xnovu config check --connect` names all that is needed"

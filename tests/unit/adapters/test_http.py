@@ -63,7 +63,7 @@ async def test_is_not_alive_if_it_cannot_even_say():
     async with serving(live=live) as client:
         answer = await client.get("/healthz")
     assert answer.status_code == 503
-    assert answer.json()["reason"] == "ValueError"
+    assert answer.json()["reason"].startswith("ValueError at adapters/test_http.py:")
 
 
 async def test_is_ready_with_every_check_named():
@@ -93,10 +93,10 @@ async def test_a_check_that_raises_is_a_complaint_without_the_strangers_words():
 
     async with serving({"foreign": foreign, "ours": ours}) as client:
         answer = await client.get("/readyz")
-    assert answer.json()["checks"] == {
-        "foreign": "failed: OSError",
-        "ours": "failed: the database is away",
-    }
+    told = answer.json()["checks"]
+    assert told["foreign"].startswith("failed: OSError at adapters/test_http.py:")
+    assert told["ours"] == "failed: the database is away"
+    assert "hunter2" not in answer.text
 
 
 async def test_what_a_check_says_is_redacted():

@@ -56,10 +56,9 @@ def test_what_needs_too_much_memory_ends_it():
     assert ended not in (0, -signal.SIGPROF)
 
 
-def test_no_word_of_a_long_violation_is_cut_off():
+def test_names_that_the_schema_does_not_have_are_counted_and_not_told():
     names = {f"{n}@example.org": n for n in range(1_000)}
     schema = {"properties": {"a": True}, "additionalProperties": False}
     answers, _ = run((schema, json.dumps(names).encode()))
     *_, told = [rest[0] for word, *rest in answers if word == "violations"]
-    assert len(told) <= worker.TOLD + 2
-    assert told.endswith("@example.org', …")
+    assert told == "/: properties that the schema does not name are not allowed (1000 here)"

@@ -21,7 +21,7 @@ async def test_ready_says_what_is_wrong() -> None:
     async with opened(novu) as provider:
         assert await provider.ready() is None
         assert await provider.ready() == "Novu does not accept the API key (401)"
-        assert await provider.ready() == "Novu is not available: ConnectError"
+        assert await provider.ready() == "Novu is not available: novu.test:80: ConnectError"
         assert await provider.ready() is None
     assert await provider.ready() == "the provider is not open"
     assert set(novu.paths) == {NOTIFICATIONS}

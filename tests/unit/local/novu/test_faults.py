@@ -62,7 +62,7 @@ async def test_a_reset_comes_in_the_middle_of_the_answer(running: RunningNovu) -
     running.novu.script(Fault("reset_after_accept"))
     host, port = running.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = "POST /v1/events/trigger HTTP/1.1\r\nhost: novu\r\nauthorization: ApiKey k\r\n"
+    head = "POST /v1/events/trigger HTTP/1.1\r\nhost: localhost\r\nauthorization: ApiKey k\r\n"
     body = '{"name":"w","to":"ada","transactionId":"t1"}'
     length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     writer.write((head + length + body).encode())
@@ -159,7 +159,9 @@ async def test_without_a_server_a_reset_is_an_exception() -> None:
     novu = LocalNovu()
     novu.script(Fault("reset_before"))
     transport = httpx.ASGITransport(create_app(novu))
-    async with httpx.AsyncClient(transport=transport, base_url="http://n", headers=KEY) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", headers=KEY
+    ) as client:
         with pytest.raises(ConnectionResetError):
             await post(client)
 
