@@ -158,10 +158,8 @@ async def test_a_port_in_use_is_an_error(running: RunningNovu) -> None:
 async def test_without_a_server_a_reset_is_an_exception() -> None:
     novu = LocalNovu()
     novu.script(Fault("reset_before"))
-    transport = httpx.ASGITransport(create_app(novu))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://localhost", headers=KEY
-    ) as client:
+    app, url = httpx.ASGITransport(create_app(novu)), "http://localhost"
+    async with httpx.AsyncClient(transport=app, base_url=url, headers=KEY) as client:
         with pytest.raises(ConnectionResetError):
             await post(client)
 
