@@ -96,7 +96,7 @@ def away(what: str, shell: Shell, guarded: EmbeddedNats) -> Iterator[str]:
             "no NATS at the port": (NATS_URL, f"nats://{LOOPBACK}:{free_port()}", nats),
             "no NATS of that name": (NATS_URL, "nats://nowhere.invalid:4222", nats),
             "a silent NATS": (NATS_URL, f"nats://{LOOPBACK}:{silent}", nats),
-            "no right to ask NATS": (NATS_URL, as_user("deaf"), 'publish to "$js.api'),
+            "no right to ask NATS": (NATS_URL, as_user("deaf"), 'publish to "$JS.API'),
             "no right to acknowledge": (NATS_URL, as_user("mute"), "'mute' publish to $JS.ACK."),
             "no database": (DATABASE_URL, elsewhere(env[DATABASE_URL], free_port()), database),
             "a silent database": (DATABASE_URL, elsewhere(env[DATABASE_URL], silent), database),
