@@ -2,8 +2,7 @@
 
 import re
 
-from nats.aio.client import Client
-from nats.js.errors import APIError, ServiceUnavailableError
+from nats.js.errors import APIError
 
 from xnovu.errors import ConfigurationError
 
@@ -27,19 +26,7 @@ def beginning(subject: str) -> str:
     return ".".join(low.split(".")[: 4 if low.startswith(ACKNOWLEDGEMENTS) else 2])
 
 
-def require_jetstream(error: BaseException, client: Client | None = None) -> None:
-    """
-    Raises ConfigurationError where an error says that this account, or the server, has none.
-
-    Where nobody answers, that is said of a server that stands alone; in a cluster others may have.
-    """
-    if isinstance(error, ServiceUnavailableError) and client and _has_none(client):
-        raise ConfigurationError("NATS: this server has no JetStream") from error
+def require_jetstream(error: BaseException) -> None:
+    """Raises ConfigurationError where an error says that this account, or the server, has none."""
     if isinstance(error, APIError) and error.err_code in NO_JETSTREAM:
         raise ConfigurationError(f"NATS: {error.description} ({error.err_code})") from error
-
-
-def _has_none(client: Client) -> bool:
-    """By what the server said of itself at the beginning."""
-    told = getattr(client, "_server_info", {"jetstream": True})
-    return not told.get("jetstream") and "cluster" not in told

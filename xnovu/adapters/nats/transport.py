@@ -119,7 +119,7 @@ class NatsTransport:
 
     async def backlog(self, names: Sequence[str]) -> Backlog:
         """Raises Paused while NATS is away, ConfigurationError where it has no JetStream."""
-        async with reached(self.broker.client):
+        async with reached():
             jetstream = self.broker.jetstream
             counts = [self._backlog(jetstream, kind, names) for kind in self._kinds()]
             return sum(await asyncio.gather(*counts), Backlog())
