@@ -169,6 +169,19 @@ CREATE TABLE notify.xnovu_set_aside (
 );
 ALTER TABLE notify.xnovu_set_aside ENABLE ROW LEVEL SECURITY;
 
+-- Rows that ended FAILED in the database itself, until ingest has published an event for each.
+CREATE TABLE notify.xnovu_untold (
+    enterprise_id text NOT NULL
+    id bigint NOT NULL
+    generation integer NOT NULL
+    claims integer NOT NULL
+    at timestamp with time zone DEFAULT now() NOT NULL
+    transaction_id text
+    error_details jsonb NOT NULL
+    CONSTRAINT xnovu_untold_pkey PRIMARY KEY (enterprise_id, id, generation, claims)
+);
+ALTER TABLE notify.xnovu_untold ENABLE ROW LEVEL SECURITY;
+
 CREATE FUNCTION notify.aside(most integer DEFAULT 20, of_enterprise text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, since timestamp with time zone, tries integer, said text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
@@ -189,9 +202,9 @@ CREATE FUNCTION notify.claim(max_rows integer, lease_seconds double precision, t
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean, express boolean)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb)
+CREATE FUNCTION notify.claim_retractions(max_rows integer, lease_seconds double precision, token uuid, of_enterprise text DEFAULT NULL::text, again boolean DEFAULT false, handover_seconds double precision DEFAULT NULL::double precision, handed_over jsonb DEFAULT '[]'::jsonb, lost jsonb DEFAULT '[]'::jsonb, after text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, recipients integer)
-    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.claimed(token uuid)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean)
@@ -285,9 +298,17 @@ CREATE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double precision DE
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer)
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.told(keys jsonb)
+    RETURNS TABLE(id bigint)
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.transaction_id(enterprise_id text, notification_id bigint, generation integer)
     RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.untold(most integer, of_enterprise text DEFAULT NULL::text, after text DEFAULT NULL::text)
+    RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, error_details jsonb)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.waiting(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
@@ -372,6 +393,10 @@ CREATE FUNCTION notify.xnovu_in_hand(token uuid, of_enterprise text, seconds dou
 CREATE FUNCTION notify.xnovu_is_aside(which bigint, of_enterprise text)
     RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
+
+CREATE FUNCTION notify.xnovu_is_untold(of_enterprise text)
+    RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
 
 CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision)
     RETURNS void
@@ -461,6 +486,10 @@ CREATE FUNCTION notify.xnovu_tidy_aside()
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.xnovu_to_tell(which bigint, of_enterprise text, details jsonb)
+    RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.xnovu_tokens(e notify.xnovu_enterprise)
     RETURNS double precision
     LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
@@ -489,7 +518,7 @@ GRANT EXECUTE ON FUNCTION notify.begin_retraction(jsonb,double precision,double 
 GRANT EXECUTE ON FUNCTION notify.begin_send(jsonb,uuid,double precision,double precision,double precision,jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb,jsonb) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claimed(uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
@@ -513,7 +542,9 @@ GRANT EXECUTE ON FUNCTION notify.retracted(jsonb,double precision) TO service_ro
 GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.state() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double precision,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.told(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.untold(integer,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.waiting(bigint,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.workflows(text,integer,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_ahead(uuid,integer) TO service_role;
@@ -536,6 +567,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_hand_over(jsonb,text,jsonb) TO service_ro
 GRANT EXECUTE ON FUNCTION notify.xnovu_handover_ends(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_in_hand(uuid,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_is_aside(bigint,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_is_untold(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_keep(jsonb,text,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_line(uuid,uuid,integer,boolean,boolean) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_misfit(jsonb) TO service_role;
@@ -558,6 +590,7 @@ GRANT EXECUTE ON FUNCTION notify.xnovu_stood(notify.ent_notification) TO service
 GRANT EXECUTE ON FUNCTION notify.xnovu_take_up(jsonb,double precision,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tell() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tidy_aside() TO service_role;
+GRANT EXECUTE ON FUNCTION notify.xnovu_to_tell(bigint,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_tokens(notify.xnovu_enterprise) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_told(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.xnovu_transaction_id(text,text,bigint,integer) TO service_role;
