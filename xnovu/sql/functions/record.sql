@@ -17,7 +17,8 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET 
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
-    free text[];
+    free text[];  -- what is ours to change by now
+    changed int;
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
     IF patience IS NOT NULL THEN
@@ -25,6 +26,8 @@ BEGIN
         free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN notify.xnovu_told(record.outcomes) AS told
                            ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+                      WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
+                        AND (n.claims = told.claims OR NOT told.failed)
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
     END IF;
 
@@ -50,10 +53,8 @@ BEGIN
       AND coalesce(n.notification_status = 'PROCESSING', false)
       AND n.generation = typed.generation AND (n.claims = typed.claims OR NOT typed.failed);
 
-    IF EXISTS (SELECT FROM notify.xnovu_told(record.outcomes) AS told
-               JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
-               WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
-                 AND (n.claims = told.claims OR NOT told.failed) AND n.id || ' ' || n.enterprise_id::text = ANY (free)) THEN
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed < (SELECT count(DISTINCT f) FROM unnest(free) AS f) THEN
         RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
     END IF;
 
