@@ -217,10 +217,6 @@ CREATE FUNCTION notify.claimed(token uuid)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
-CREATE FUNCTION notify.clock()
-    RETURNS timestamp with time zone
-    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp';
-
 CREATE FUNCTION notify.end_send(keys jsonb, token uuid)
     RETURNS TABLE(id bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
@@ -543,7 +539,6 @@ GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claimed(uuid) TO service_role;
-GRANT EXECUTE ON FUNCTION notify.clock() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.failed(integer,text,text,timestamp with time zone,timestamp with time zone) TO service_role;

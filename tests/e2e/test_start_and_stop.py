@@ -19,7 +19,7 @@ from tests.conftest import eventually
 from tests.e2e.conftest import Shell, stop
 from tests.e2e.test_stages import faststream
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.local.nats import EmbeddedNats, nats_binary
+from xnovu.local.nats import EmbeddedNats
 from xnovu.local.ports import LOOPBACK, free_port
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -201,37 +201,6 @@ def test_what_can_never_get_better_ends_the_process(
     assert done.returncode == 1, done.stderr
     assert said in done.stderr
     assert "wrong-one" not in done.stderr + done.stdout
-
-
-@contextmanager
-def without_jetstream() -> Iterator[int]:
-    """The port of a NATS that does without."""
-    port = free_port()
-    arguments = [str(nats_binary()), "-a", LOOPBACK, "-p", str(port)]
-    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@pytest.mark.parametrize("stage", ["ingest", "trigger"])
-@pytest.mark.parametrize("whose", ["account", "server"])
-def test_where_there_is_no_jetstream_the_process_ends(
-    at_work: Shell, guarded: EmbeddedNats, whose: str, stage: str
-):
-    at_work.environment["XNOVU_HEALTH__PORT"] = "0"
-    with without_jetstream() as port:
-        at_work.environment[NATS_URL] = (
-            guarded.url.replace("//", "//plain:p@")
-            if whose == "account"
-            else f"nats://{LOOPBACK}:{port}"
-        )
-        done = at_work.run(*faststream(stage))
-    assert done.returncode == 1, done.stderr
-    said = "not enabled for account" if whose == "account" else "this server has no JetStream"
-    assert said in done.stderr
 
 
 async def test_what_was_away_is_taken_up_when_it_comes(

@@ -10,12 +10,10 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 import psycopg
 import pytest
 
-from tests.clocks import wrong
 from tests.conftest import eventually
 from tests.contract.store_fixtures import ACME
 from tests.faults.realtime_faults import (
@@ -35,7 +33,7 @@ from xnovu.connection import Connection, Link
 from xnovu.policy import Done, Policy
 from xnovu.ports import Backlog, Delivery
 
-__all__ = ["project", "supabase_realtime", "wrong"]
+__all__ = ["project", "supabase_realtime"]
 
 WITHIN = 10.0
 SERVERS = ("asyncio", "uvicorn", "websockets.server")
@@ -213,33 +211,6 @@ async def test_a_token_that_is_replaced_in_time_costs_no_connection(
         await eventually(lambda: realtime.log.count("access_token") == 1)
         await eventually(lambda: realtime.log.count("subscribed") == 2)
         await woken(supabase_realtime, told)
-        assert (asked, told.diary.losses) == (2, [])
-
-
-async def test_a_token_is_replaced_in_time_whatever_the_own_clock_says(
-    supabase_realtime: Project, wrong: timedelta
-) -> None:
-    """Neither too late, so that the connection is lost, nor again and again."""
-    del wrong
-    realtime = supabase_realtime.realtime
-    tokens = [supabase_realtime.token(lives=120), supabase_realtime.token(lives=900)]
-    looks, asked = 0, 0
-
-    def key() -> str:
-        nonlocal looks
-        looks += 1
-        return supabase_realtime.keys.publishable
-
-    def token() -> str:
-        nonlocal asked
-        asked += 1
-        return tokens[min(asked, len(tokens)) - 1]
-
-    async with up(supabase_realtime, key=key, token=token, renewal=400) as told:
-        await eventually(lambda: realtime.log.count("access_token") == 1)
-        await eventually(lambda: realtime.log.count("subscribed") == 2)
-        seen = looks
-        await eventually(lambda: looks > seen + 5)
         assert (asked, told.diary.losses) == (2, [])
 
 

@@ -29,7 +29,7 @@ SHOWS_IN = 0.3
 """Seconds until Novu shows what it has accepted: less than it is given, more than nothing."""
 
 KINDS = {
-    "ingest": {"claim", "claim_retractions", "publish ingest", "publish retract"},
+    "ingest": {"claim", "claim_retractions", "untold", "publish ingest", "publish retract"},
     "hydrate": {"load_rows", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
     "trigger": {
         *("begin_send", "end_send", "POST /events/trigger", "GET /notifications"),

@@ -13,14 +13,16 @@ from xnovu.errors import ConfigurationError
 
 __all__ = ["here"]
 
-MANY = 10_000
 LONG = 300.0
 """Seconds for all of them, on a machine that has much else to do; 10 to 20 on two idle cores."""
 
 
-async def test_ten_thousand_rows_in_one_insert(here: Installation) -> None:
+async def test_thousands_of_rows_in_one_insert(
+    here: Installation, pytestconfig: pytest.Config
+) -> None:
+    """Ten thousand with ``--exhaustive``."""
     async with here.at_work() as at_work:
-        here.insert(MANY)
+        here.insert(10_000 if pytestconfig.getoption("exhaustive") else 2_000)
         await here.all_sent(LONG)
         assert (at_work.status["state"], at_work.told.diary.losses) == (Link.CONNECTED, [])
     here.each_exactly_once()

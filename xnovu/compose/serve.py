@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from xnovu.adapters.table import TableSource
 from xnovu.compose.kit import Kit, nats_transport, peers_of
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
-from xnovu.errors import ConfigurationError, Paused
+from xnovu.errors import ConfigurationError
 from xnovu.events import Event
 from xnovu.observer import Observer, Unobserved
 from xnovu.ports import Source, Transport
@@ -154,10 +154,7 @@ class House:
             await self.health.start()
 
     async def begin(self) -> None:
-        """Raises ConfigurationError where nothing can be counted that is on its way."""
         if self.table:
-            with suppress(Paused):
-                await self.transport.backlog(DOWNSTREAM)
             await self.table.start()
         log.info("started", stage=self.kit.name)
 

@@ -9,7 +9,7 @@ DECLARE
     -- What stages and operators call: it does its work as the owner (SECURITY DEFINER), so they need no table. By
     -- xnovu_told, which says what it is told, `./run conformance` learns how many rows an answer may have.
     of_stages constant text[] := '{aside, begin_retraction, begin_send, being_sent, claim, claim_retractions, claimed,
-        clock, end_send, failed, history, let_go, limit_enterprise, limit_workflow, limits, load, load_rows, next_due,
+        end_send, failed, history, let_go, limit_enterprise, limit_workflow, limits, load, load_rows, next_due,
         note_operation, overdue, record, record_retractions, redrive, release, retract, retracted, set_aside, state,
         still_wanted, told, transaction_id, untold, waiting, workflows, xnovu_told}';
     -- What senders call: it inserts as themselves, so that it does no more than they may, nor than policies let them.

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -64,11 +63,6 @@ class SqlClaims(SqlLimits):
     def handed_over(self, keys: Sequence[Key]) -> None:
         tokens = (self._in_hand.pop(key, None) for key in keys)
         self._handed_over += [token for token in tokens if token]
-
-    async def now(self) -> datetime:
-        """What time it is at the database."""
-        (at,) = await self._functions.call("clock")
-        return read.time_of(at)
 
     async def next_due(self) -> float | None:
         told = list(self._handed_over)

@@ -124,7 +124,7 @@ def aside(record: Record) -> Aside:
     return Aside(
         record["id"],
         record["enterprise_id"],
-        time_of(record["since"]),
+        _time(record["since"]) or EPOCH,
         record["tries"],
         record["said"],
     )
@@ -162,7 +162,7 @@ def changed(record: Record) -> StatusChanged:
         notification_id=record["id"],
         status=Status(record["status"]),
         previous=Status(record["previous"]),
-        at=time_of(record["at"]),
+        at=_time(record["at"]) or EPOCH,
         failure=_failure(record.get("error_details")),
         retraction=record.get("retraction"),
         **_shared(record),
@@ -171,7 +171,7 @@ def changed(record: Record) -> StatusChanged:
 
 def failed(record: Record) -> Failed:
     """What `notify.failed` says of a row."""
-    return Failed(key(record), record["code"] or "", time_of(record["at"]))
+    return Failed(key(record), record["code"] or "", _time(record["at"]) or EPOCH)
 
 
 def json_of(value: Any) -> Any:
@@ -207,9 +207,8 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
     return failure.model_dump(mode="json", exclude_defaults=True) if failure else None
 
 
-def time_of(value: str | datetime | None) -> datetime:
-    """A time, whichever way it came."""
-    return (datetime.fromisoformat(value) if isinstance(value, str) else value) or EPOCH
+def _time(value: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _failure(raw: Any) -> Failure | None:

@@ -2,8 +2,7 @@
 
 import re
 
-from nats.aio.client import Client
-from nats.js.errors import APIError, ServiceUnavailableError
+from nats.js.errors import APIError
 
 from xnovu.errors import ConfigurationError
 
@@ -47,20 +46,8 @@ def way_out(said: str, who: str) -> str:
     return f"{spelled}: {who} has no such right;{inbox} {GRANT}"
 
 
-def require_jetstream(error: BaseException, client: Client | None = None) -> None:
-    """
-    Raises ConfigurationError where an error says that this account, or the server, has none.
-
-    Where nobody answers, that is said of a server that stands alone; in a cluster others may have.
-    """
-    if isinstance(error, ServiceUnavailableError) and client and _has_none(client):
-        raise ConfigurationError(f"NATS: this server has no JetStream: {JETSTREAM_IS}") from error
+def require_jetstream(error: BaseException) -> None:
+    """Raises ConfigurationError where an error says that this account, or the server, has none."""
     if isinstance(error, APIError) and error.err_code in NO_JETSTREAM:
         said = f"NATS: {error.description} ({error.err_code})"
         raise ConfigurationError(f"{said}: {JETSTREAM_IS}") from error
-
-
-def _has_none(client: Client) -> bool:
-    """By what the server said of itself at the beginning."""
-    told = getattr(client, "_server_info", {"jetstream": True})
-    return not told.get("jetstream") and "cluster" not in told

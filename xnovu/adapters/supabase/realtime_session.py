@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -109,7 +110,6 @@ class Session:
         self._unconfirmed = set(channels)
         self._confirmed, self._answered, self._over = (asyncio.Event() for _ in range(3))
         self._end_of_it = Paused("", code=LOST)
-        self._zero: float | None = None  # what the server's clock showed when the loop's was 0
         self._missed = 0
         self._mute: asyncio.TimerHandle | None = None
         self._silence: dict[str, asyncio.TimerHandle] = {}
@@ -155,8 +155,6 @@ class Session:
             async with asyncio.timeout(limit):
                 await self._client.set_auth(self._token)
                 await self._client.connect()
-                if let_in_at := self._client.let_in_at:
-                    self._zero = let_in_at - asyncio.get_running_loop().time()
                 for name, bindings in self._channels.items():
                     await self._client.join(name, bindings, partial(self._changed, name))
                 await self._confirmed.wait()
@@ -188,19 +186,13 @@ class Session:
                 await self._renew_token()
 
     async def _renew_token(self) -> None:
-        ask, ends = self._credentials.token, expiry(self._token)
-        if not (ask and ends and self._ends_soon(ends)):
-            return
-        if (token := ask()) != self._token:
-            self._token = token
-            await self._client.set_auth(token)
-
-    def _ends_soon(self, ends: float) -> bool:
-        """By the server's clock, and this machine's counting since; if it did not say, maybe."""
-        if self._zero is None:
-            return True
-        now = self._zero + asyncio.get_running_loop().time()
-        return ends - now < self._patience.renewal
+        ends = expiry(self._token)
+        ask = self._credentials.token
+        if ask and ends and ends - time.time() < self._patience.renewal:
+            token = ask()
+            if token != self._token:
+                self._token = token
+                await self._client.set_auth(token)
 
     def _hear(self, frame: str | bytes) -> None:
         try:

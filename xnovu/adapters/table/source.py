@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
+from xnovu.adapters.table.ends import Ends
 from xnovu.adapters.table.options import TableOptions
 from xnovu.adapters.table.window import Window
 from xnovu.connection import Connection, Line
@@ -81,12 +82,14 @@ class TableSource:
     _swept: float = 0.0
     _on_their_way: int = 0
     _window: Window = field(init=False)
+    _ends: Ends = field(init=False)
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
 
     def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
         del name, kinds
         self._subscription = (policy, handler)
+        self._ends = Ends(self.store)
         stride = Stride(policy.batch)
         size = min(AHEAD * stride.size, self.options.backlog)
         self._window = Window(size, self.options.backlog, stride)
@@ -153,7 +156,7 @@ class TableSource:
     async def _sweep(self, policy: Policy, handler: Handler) -> float:
         """Claim once and hand over; returns the seconds until it is worth looking again."""
         self._awake.clear()
-        if self._quiet() and (due := await self.store.next_due()) != 0:
+        if self._quiet() and (due := await self._ends.due()) != 0:
             await self._count()
             self._line.heard()
             return self._until(due)
@@ -165,7 +168,7 @@ class TableSource:
             return 0.0 if retracted else rest
         self._called = False
         if not (await self._carry_rows(room, handler) or retracted):
-            due = await self.store.next_due()
+            due = await self._ends.due()
             self._expected = self._awake.is_set()  # every hint but those is answered
             return self._until(due)
         self._nap = self.options.sweep_busy
@@ -220,12 +223,8 @@ class TableSource:
         return carried
 
     async def _carry_others(self, batch: int, handler: Handler) -> int:
-        """What ended within a claim is in no stage's hands: it is told from here."""
-        if events := await self.store.untold(batch):
-            fates = await handler([Delivery(*Envelope(event).encode(), 1) for event in events])
-            pairs = zip(events, fates, strict=True)
-            await self.store.told([e.key for e, fate in pairs if not isinstance(fate, Retry)])
-        return len(events) + await self._carry_retractions(batch, handler)
+        ended = await self._ends.carry(batch, handler)
+        return ended + await self._carry_retractions(batch, handler)
 
     async def _carry_retractions(self, batch: int, handler: Handler) -> int:
         """They do not wait for room among the rows, and few lie ready: enterprises take turns."""

@@ -1,24 +1,16 @@
 """Points in time as people type them."""
 
-import asyncio
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from xnovu.adapters.nats.clock import time_at
-from xnovu.adapters.nats.visit import visiting
-from xnovu.compose.kit import nats_url, opened_store
-from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def moment(text: str | None, option: str, now: Callable[[], datetime]) -> datetime | None:
+def moment(text: str | None, option: str) -> datetime | None:
     """
     ISO 8601 (without a zone: UTC), or how long ago: ``90s``, ``15m``, ``2h``, ``3d``.
-
-    ``now`` is asked only for that, of whoever wrote the times that it is compared with.
 
     Raises:
         ConfigurationError: it is neither.
@@ -26,7 +18,7 @@ def moment(text: str | None, option: str, now: Callable[[], datetime]) -> dateti
     if not text:
         return None
     if found := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
-        return now() - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -34,24 +26,3 @@ def moment(text: str | None, option: str, now: Callable[[], datetime]) -> dateti
             f"{option} takes a time such as 2026-01-31T12:00:00Z, or how long ago: 90s, 15m, 2h, 3d"
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def database_time() -> datetime:
-    """What time it is at the database. Raises Paused if it cannot be asked."""
-    return asyncio.run(_database_time())
-
-
-def nats_time() -> datetime:
-    """What time it is at NATS. Raises Paused if it cannot be asked."""
-    return asyncio.run(_nats_time())
-
-
-async def _database_time() -> datetime:
-    async with opened_store(load(), "time") as store:
-        return await store.now()
-
-
-async def _nats_time() -> datetime:
-    settings = load()
-    async with visiting(nats_url(settings)) as client:
-        return await time_at(client, settings.transport)

@@ -5,8 +5,8 @@ DROP FUNCTION IF EXISTS notify.claim_retractions(
 
 -- Take up to `max_rows` retractions that are to be told, for `lease_seconds`; of one enterprise where
 -- `of_enterprise` says so, else of all that have some, by turns, from the one after `after` (the last row's enterprise
--- is the next call's `after`), the first first of each. `again` with the token of a call whose answer was lost: what that has taken.
--- `handover_seconds`, `handed_over` and `lost` as in notify.claim; `again` is asked by stages of 0.1 alone.
+-- is the next call's `after`), the first first of each. `handover_seconds`, `handed_over` and `lost` as in notify.claim.
+-- `again`, with the token of a call whose answer was lost, is what that has taken; stages of 0.1 alone ask so.
 CREATE OR REPLACE FUNCTION notify.claim_retractions(max_rows int, lease_seconds double precision, token uuid,
                                          of_enterprise text DEFAULT NULL, again boolean DEFAULT false,
                                          handover_seconds double precision DEFAULT NULL,

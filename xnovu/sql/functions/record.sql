@@ -19,17 +19,21 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET 
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
-    free text[];
+    free text[];  -- what is ours to change by now
     unbegun text[] := '{}';
+    changed int;
 BEGIN
     PERFORM set_config('xnovu.actor', 'status', true);
     IF patience IS NOT NULL THEN
         PERFORM set_config('lock_timeout', patience, true);
+        unbegun := notify.xnovu_unbegun(record.outcomes);
         free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
                       JOIN notify.xnovu_told(record.outcomes) AS told
                            ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
+                      WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
+                        AND (n.claims = told.claims OR NOT told.failed)
+                        AND (told.failed OR told.id || ' ' || told.enterprise_id <> ALL (unbegun))
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
-        unbegun := notify.xnovu_unbegun(record.outcomes);
     END IF;
 
     -- By id, as all do who lock several rows: so two batches never wait for each other. The new
@@ -55,11 +59,8 @@ BEGIN
       AND coalesce(n.notification_status = 'PROCESSING', false)
       AND n.generation = typed.generation AND (n.claims = typed.claims OR NOT typed.failed);
 
-    IF EXISTS (SELECT FROM notify.xnovu_told(record.outcomes) AS told
-               JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
-               WHERE coalesce(n.notification_status = 'PROCESSING', false) AND n.generation = told.generation
-                 AND (n.claims = told.claims OR NOT told.failed) AND n.id || ' ' || n.enterprise_id::text = ANY (free)
-                 AND (told.failed OR told.id || ' ' || told.enterprise_id <> ALL (unbegun))) THEN
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed < (SELECT count(DISTINCT f) FROM unnest(free) AS f) THEN
         RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
     END IF;
 
@@ -79,9 +80,7 @@ BEGIN
       AND (n.notification_status = 'SENT' AND NOT told.failed
            OR n.notification_status = 'FAILED' AND told.failed AND n.claims = told.claims
            OR n.notification_status = 'PROCESSING' AND (n.claims = told.claims OR NOT told.failed)
-              AND patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free)
-           OR n.notification_status = 'PROCESSING' AND NOT told.failed
-              AND told.id || ' ' || told.enterprise_id = ANY (unbegun))
+              AND patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
     ORDER BY n.id, n.enterprise_id, told.failed DESC;
 
     PERFORM set_config('xnovu.actor', caller, true);

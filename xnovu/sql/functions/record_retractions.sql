@@ -12,14 +12,19 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET lock_timeout = '0' SET 
 #variable_conflict use_column
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
-    free text[];
+    free text[];  -- what is ours to change by now
+    changed int;
 BEGIN
     PERFORM set_config('xnovu.actor', 'retract', true);
     IF patience IS NOT NULL THEN
         PERFORM set_config('lock_timeout', patience, true);
         free := ARRAY(SELECT n.id || ' ' || n.enterprise_id::text FROM notify.ent_notification n
-                      JOIN jsonb_to_recordset(record_retractions.outcomes) AS o (id bigint, enterprise_id text)
+                      JOIN jsonb_to_recordset(record_retractions.outcomes)
+                               AS o (id bigint, enterprise_id text, generation int, claims int)
                            ON n.id = o.id AND n.enterprise_id::text = o.enterprise_id
+                      WHERE coalesce(n.notification_status = 'RETRACTED', false)
+                        AND coalesce(n.claimed_until, '-infinity') > '-infinity'
+                        AND n.generation = o.generation AND n.claims = o.claims
                       ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED);
     END IF;
     -- By id: the condition is worded so that the planner does not see the index of open retractions in it.
@@ -33,12 +38,8 @@ BEGIN
       AND n.generation = told.generation AND n.claims = told.claims
       AND (patience IS NULL OR n.id || ' ' || n.enterprise_id::text = ANY (free));
 
-    IF EXISTS (SELECT FROM jsonb_to_recordset(record_retractions.outcomes)
-                   AS told (id bigint, enterprise_id text, generation int, claims int)
-               JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
-               WHERE coalesce(n.notification_status = 'RETRACTED', false) AND n.retraction_outcome IS NULL
-                 AND n.generation = told.generation AND n.claims = told.claims
-                 AND n.id || ' ' || n.enterprise_id::text = ANY (free)) THEN
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    IF changed < (SELECT count(DISTINCT f) FROM unnest(free) AS f) THEN
         RAISE EXCEPTION 'a trigger keeps a row as it is' USING ERRCODE = 'XN002';
     END IF;
 
@@ -53,7 +54,9 @@ BEGIN
     JOIN notify.ent_notification n ON n.id = told.id AND n.enterprise_id::text = told.enterprise_id
     CROSS JOIN LATERAL notify.xnovu_stood(n) AS stood
     WHERE n.notification_status = 'RETRACTED'
-      AND (n.retraction_outcome IS NOT NULL OR patience IS NOT NULL AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
+      AND (n.retraction_outcome IS NOT NULL
+           OR patience IS NOT NULL AND coalesce(n.claimed_until, '-infinity') > '-infinity'
+              AND n.id || ' ' || n.enterprise_id::text <> ALL (free))
       AND n.generation = told.generation AND n.claims = told.claims;
     PERFORM set_config('xnovu.actor', caller, true);
 END $$;

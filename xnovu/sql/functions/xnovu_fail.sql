@@ -1,4 +1,5 @@
--- Mark a row FAILED that was never claimed, and that this is to be told. The status and the details take the types of the table's own columns.
+-- Mark a row FAILED that was never claimed, and note that it is to be told. The status and the details take the types of
+-- the table's own columns.
 CREATE OR REPLACE FUNCTION notify.xnovu_fail(which bigint, of_enterprise text, details jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
