@@ -69,7 +69,7 @@ async def _rights(client: Visitor, options: NatsOptions, boxes: Sequence[Mailbox
     await client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
     for subject, body, headers in _probes(options, boxes):
         await client.publish(subject, body, reply=inbox, headers=headers)
-    await client.flush(timeout=int(API_TIMEOUT) + 1)
+    await client.caught_up()
     await subscription.unsubscribe()
     if not client.denials:
         return Finding("NATS rights")
@@ -85,7 +85,7 @@ Probe = tuple[str, bytes, dict[str, str] | None]
 
 
 def _probes(options: NatsOptions, boxes: Sequence[Mailbox]) -> Iterator[Probe]:
-    """Each right once, in a form that does nothing; the last, by itself, is answered."""
+    """Each right once, in a form that does nothing."""
     prefix = options.prefix
     for kind in kinds_of(boxes):
         if kind != ADVISORY:

@@ -6,13 +6,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import uuid4
 
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import LATER, Lane, stream_name
+from xnovu.adapters.nats.visit import Visitor
 from xnovu.errors import ConfigurationError
 
 PIPELINE = ("hydrate", "trigger", "status", "retract")
@@ -47,7 +47,7 @@ class Replay:
     is set it ends after what it has begun; ``last`` is the number of the last message handed over.
     """
 
-    def __init__(self, client: Client, options: NatsOptions, target: Target, rate: float) -> None:
+    def __init__(self, client: Visitor, options: NatsOptions, target: Target, rate: float) -> None:
         self._archive = Archive(client, options)
         self._client = client
         self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
@@ -123,7 +123,7 @@ class Replay:
             inbox = self._client.new_inbox()
             answers = await self._client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
             await self._client.publish(subject, body, reply=inbox, headers=headers)
-            await self._client.flush()  # by then the server has said that nobody is there
+            await self._client.caught_up()
             answer = await answers.next_msg() if answers.pending_msgs else None
             await answers.unsubscribe()
             if answer and (answer.headers or {}).get("Status") == NO_RESPONDERS:
