@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from xnovu.cli.help import examples
+from xnovu.cli.limits.commands import limits
 from xnovu.cli.operate import commands as operate
 
 
@@ -29,7 +30,7 @@ cli = typer.Typer(
 config = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(operate.dead, name="dead")
-cli.add_typer(operate.limits, name="limits")
+cli.add_typer(limits, name="limits")
 cli.add_typer(operate.consumers, name="consumers")
 workflows = typer.Typer(help="Look at the workflows that are registered.", no_args_is_help=True)
 cli.add_typer(workflows, name="workflows")

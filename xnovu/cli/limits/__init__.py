@@ -1,0 +1,1 @@
+"""What each enterprise, and each of its workflows, may have."""
