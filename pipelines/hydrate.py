@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from faststream import FastStream
-
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose import Kit, Part, on_demand, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Captured, Hydrated, Workflow
@@ -178,8 +176,5 @@ async def build(kit: Kit) -> Hydrate:
     return hydrate
 
 
-part = Part(Hydrate.name, Hydrate.accepts, build, own=True)
-
-
-def app() -> FastStream:
-    return serve(part)
+part = Part(Hydrate.name, Hydrate.accepts, build, own=True, emits=(Hydrated,))
+__getattr__ = on_demand(lambda: serve(part))

@@ -6,9 +6,7 @@ So does that a row has ended there.
 
 from collections.abc import Sequence
 
-from faststream import FastStream
-
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose import Kit, Part, on_demand, serve
 from xnovu.envelope import Envelope
 from xnovu.events import Captured, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
@@ -30,8 +28,12 @@ async def build(_: Kit) -> Ingest:
     return Ingest()
 
 
-part = Part(Ingest.name, Ingest.accepts, build, from_table=True, own=True)
-
-
-def app() -> FastStream:
-    return serve(part)
+part = Part(
+    Ingest.name,
+    Ingest.accepts,
+    build,
+    from_table=True,
+    own=True,
+    emits=(Captured, RetractRequested),
+)
+__getattr__ = on_demand(lambda: serve(part))

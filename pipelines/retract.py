@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from faststream import FastStream
-
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose import Kit, Part, on_demand, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Retryable, XNovuError, still_locked
 from xnovu.events import Key, Locked, Retraction, RetractRequested, StatusChanged
@@ -128,8 +126,5 @@ async def build(kit: Kit) -> Retract:
     return Retract(await kit.store(), await kit.provider(), kit.times)
 
 
-part = Part(Retract.name, Retract.accepts, build, own=True)
-
-
-def app() -> FastStream:
-    return serve(part)
+part = Part(Retract.name, Retract.accepts, build, own=True, emits=(StatusChanged,))
+__getattr__ = on_demand(lambda: serve(part))

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from faststream import FastStream
-
 from xnovu import events
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose import Kit, Part, on_demand, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, still_locked
 from xnovu.events import (
@@ -114,8 +112,5 @@ async def build(kit: Kit) -> Record:
     return Record(await kit.store())
 
 
-part = Part(Record.name, Record.accepts, build, own=True)
-
-
-def app() -> FastStream:
-    return serve(part)
+part = Part(Record.name, Record.accepts, build, own=True, emits=(events.StatusChanged,))
+__getattr__ = on_demand(lambda: serve(part))

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from faststream import FastStream
-
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose import Kit, Part, on_demand, serve
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 from xnovu.events import UNCONFIRMED, Hydrated, Key, Triggered
@@ -204,8 +202,5 @@ async def build(kit: Kit) -> Trigger:
     return Trigger(await kit.store(), await kit.provider(), kit.times)
 
 
-part = Part(Trigger.name, Trigger.accepts, build, own=True)
-
-
-def app() -> FastStream:
-    return serve(part)
+part = Part(Trigger.name, Trigger.accepts, build, own=True, emits=(Triggered,))
+__getattr__ = on_demand(lambda: serve(part))

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field
 
@@ -112,7 +112,6 @@ class Policy:
     backoff_max: Seconds = 300.0
     pause_max: Seconds = 15.0
     rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
-    start_from: Literal["all", "new"] = "all"
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     def judge(self, error: Exception, attempt: int) -> Retry | Dead | Hold:

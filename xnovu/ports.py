@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from xnovu.connection import Connection
 from xnovu.envelope import Address, Envelope
@@ -40,6 +41,9 @@ class Delivery(NamedTuple):
     address: Address | None = None
 
 
+Start = Literal["all", "now"] | datetime
+"""Where a mailbox begins that has not been there before: what is kept, what comes, or a time."""
+
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Fate]]]
 """Given a batch, says what becomes of each message: same length, same order."""
 
@@ -64,8 +68,15 @@ class Source(Protocol):
 
     features: ClassVar[Features]
 
-    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
-        """Register before :meth:`start`. One ``name`` is one durable mailbox."""
+    def subscribe(
+        self,
+        name: str,
+        kinds: Sequence[str],
+        policy: Policy,
+        handler: Handler,
+        start: Start = "all",
+    ) -> None:
+        """Register before :meth:`start`. One ``name`` is a durable mailbox, which begins there."""
         ...
 
     async def start(self) -> None: ...

@@ -3,6 +3,7 @@
 import gc
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from nats.aio.client import Client
@@ -21,10 +22,9 @@ from xnovu.compose import Settings
 from xnovu.errors import ConfigurationError
 from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
-from xnovu.ports import Delivery
+from xnovu.ports import Delivery, Start
 
 POLICY = Policy(linger=0.01, slots=1)
-NEW = Policy(linger=0.01, slots=1, start_from="new")
 ALL = Selection(kind="ingest")
 
 
@@ -37,7 +37,7 @@ async def run(replay: Replay) -> int:
     return await replay.run(ALL, lambda _: None)
 
 
-async def lister(options: NatsOptions, policy: Policy = POLICY) -> tuple[NatsTransport, list[str]]:
+async def lister(options: NatsOptions, start: Start = "all") -> tuple[NatsTransport, list[str]]:
     """A consumer of somebody's own at work, and the ids of what it got."""
     got: list[str] = []
 
@@ -46,7 +46,7 @@ async def lister(options: NatsOptions, policy: Policy = POLICY) -> tuple[NatsTra
         return [Done()] * len(deliveries)
 
     transport = NatsTransport(options)
-    transport.subscribe("lister", ["ingest"], policy, handler)
+    transport.subscribe("lister", ["ingest"], POLICY, handler, start)
     await transport.start()
     return transport, got
 
@@ -98,13 +98,17 @@ async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions)
         await other.close()
 
 
-@pytest.mark.parametrize(("policy", "first"), [(POLICY, 3), (NEW, 0)], ids=["all", "new"])
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [("all", 3), ("now", 0), (datetime.now(UTC) - timedelta(hours=1), 3)],
+    ids=["all", "now", "an hour ago"],
+)
 async def test_a_new_consumer_begins_where_it_is_told(
-    options: NatsOptions, policy: Policy, first: int
+    options: NatsOptions, start: Start, first: int
 ):
     await provision(options.url, options, {})
     await publish(options, 3)
-    transport, got = await lister(options, policy)
+    transport, got = await lister(options, start)
     assert await transport.publish([captured(100)]) == [None]
     await eventually(lambda: len(got) == first + 1)
     await transport.stop()

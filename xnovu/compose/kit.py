@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from faststream.context import ContextRepo
+
 from xnovu.adapters.metrics import Metrics
-from xnovu.adapters.nats import Access, NatsPeers, NatsTransport
+from xnovu.adapters.nats import Access, Middleware, NatsPeers, NatsTransport
 from xnovu.adapters.nats.address import access_of, asked
 from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
@@ -58,9 +60,9 @@ def nats_access(settings: Settings) -> Access:
     return replace(access_of(nats_url(settings), settings.transport), **told)
 
 
-def nats_transport(settings: Settings) -> NatsTransport:
+def nats_transport(settings: Settings, middlewares: Sequence[Middleware] = ()) -> NatsTransport:
     """The broker of these settings, not yet connected."""
-    return NatsTransport(settings.transport, nats_access(settings))
+    return NatsTransport(settings.transport, nats_access(settings), middlewares)
 
 
 def peers_of(settings: Settings, transport: NatsTransport) -> NatsPeers:
@@ -160,6 +162,7 @@ class Kit:
     The ports a stage may ask for; each is opened on first request and closed with the app.
 
     With an ``enterprise_id`` the database is that one's only; ``peers`` share the provider's rate.
+    ``context`` is what the functions of consumers may ask for.
     What is ``given`` is used as it is, and neither opened nor closed.
     """
 
@@ -170,6 +173,7 @@ class Kit:
     given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     peers: Peers | None = None
+    context: ContextRepo = field(default_factory=ContextRepo)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
     _provider: NovuProvider | None = None

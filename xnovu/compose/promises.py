@@ -16,7 +16,6 @@ def broken(settings: "Settings") -> Iterator[str]:
     yield from _looked_up_wrongly(settings)
     yield from _cut_off(settings)
     yield from _claimed_too_early(settings)
-    yield from _overlooked(settings)
 
 
 def _looked_up_wrongly(settings: "Settings") -> Iterator[str]:
@@ -59,15 +58,6 @@ def _claimed_too_early(settings: "Settings") -> Iterator[str]:
             f"transport.retention_days ({kept:g} s) is not longer than ingest.lease ({lease:g} s):"
             " messages would go before their rows are claimed again"
         )
-
-
-def _overlooked(settings: "Settings") -> Iterator[str]:
-    for name, policy in settings.policies():
-        if policy.start_from == "new" and name.startswith("stages."):
-            yield (
-                f"{name}.start_from is new: a stage that began with new messages would overlook"
-                " what waits for it; it is for consumers of your own"
-            )
 
 
 def costly(settings: "Settings") -> Iterator[str]:

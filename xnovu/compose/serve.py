@@ -2,26 +2,26 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections import Counter as Tally
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
-
-from faststream import FastStream
 
 from xnovu.adapters import logs
 from xnovu.adapters.http import HealthServer
 from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.metrics import Observers
 from xnovu.adapters.table import TableSource
-from xnovu.compose.kit import Kit, nats_transport, peers_of
+from xnovu.compose.apps import App
+from xnovu.compose.kit import Kit, Middleware, nats_transport, peers_of
+from xnovu.compose.part import Part, Seat
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError
-from xnovu.events import Event
+from xnovu.events import Rejected
 from xnovu.observer import Observer, Unobserved
-from xnovu.ports import Source, Transport
-from xnovu.stage import Actor, Stage
+from xnovu.ports import Transport
+from xnovu.stage import Actor
 
 log = logs.logger()
 
@@ -41,25 +41,6 @@ STUCK = 4.0
 """A batch without a sign of life for so many of its timeouts will never give one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """
-    A stage or a consumer as an app names it: what it accepts, how it is built, where it takes from.
-
-    ``own`` are the pipeline's stages: only what one of them gives up can end a row.
-    """
-
-    name: str
-    accepts: Sequence[type[Event]]
-    build: Callable[[Kit], Awaitable[Stage]]
-    from_table: bool = False
-    own: bool = False
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return tuple(event.kind for event in self.accepts)
-
-
 class Watcher(Observer, Protocol):
     """An observer that is also told, each time, that rows cannot be claimed; raises nothing."""
 
@@ -76,24 +57,29 @@ COLLECT = 50_000, 20, 100
 """When the garbage collector runs (gc.set_threshold): 700 new objects are less than a batch has."""
 
 
-def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
+def serve(
+    *parts: Part, settings: Settings | None = None, middlewares: Sequence[Middleware] = ()
+) -> App:
     """
     An app that runs these stages until it is told to stop; without settings it loads them.
+
+    FastStream's ``middlewares`` are around each batch that a stage takes from its mailbox.
 
     A wrong configuration ends the process at once, and says what is wrong; so does, at the start,
     a broker or a database that refuses the credentials. What is away is waited for.
     """
     try:
         settings = settings or load()
-        logs.configure(settings.log.level, settings.log.format)
-        transport = nats_transport(settings)
+        transport = nats_transport(settings, middlewares)
         name = "+".join(part.name for part in parts)
         kit = Kit(settings, name, peers=peers_of(settings, transport))
         house = House(parts, kit, transport)
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
-    gc.set_threshold(*COLLECT)
-    app = FastStream(transport.broker, logger=None, lifespan=lambda: _answering(house))
+    for part in parts:
+        transport.announce(part.name, [*part.emits, Rejected])
+    app = App(transport.broker, logger=None, lifespan=lambda: _answering(house))
+    kit.context = transport.broker.context  # where FastStream puts a message and its app
     app.on_startup(house.open)
     app.after_startup(house.begin)
     app.after_startup(kit.admitted)
@@ -104,10 +90,14 @@ def serve(*parts: Part, settings: Settings | None = None) -> FastStream:
 @asynccontextmanager
 async def _answering(house: "House") -> AsyncGenerator[None]:
     """
+    Take over the process: how it logs, and how its memory is tidied up.
+
     Answer on the health port from the first moment on, and close everything in the end.
 
     FastStream stops nothing whose start has failed: what is open would keep the process alive.
     """
+    logs.configure(house.settings.log.level, house.settings.log.format)
+    gc.set_threshold(*COLLECT)
     try:
         await house.answer()
         yield
@@ -132,8 +122,8 @@ class House:
     def __init__(
         self, parts: Sequence[Part], kit: Kit, transport: Transport, watcher: Watcher | None = None
     ) -> None:
-        for part in parts:
-            _require_a_name_of_its_own(part)
+        _require_names_of_their_own(parts)
+        self._seats = {part.name: Seat() for part in parts}
         self.parts, self.kit, self.transport = parts, kit, transport
         self.settings, self.metrics = kit.settings, kit.metrics
         self.logged, self.watcher = LogObserver(), watcher or Unwatched()
@@ -142,9 +132,14 @@ class House:
         self.table: TableSource | None = None
         self.refused = False
         self.health = self._health_server()
+        for part in parts:
+            if not part.from_table:
+                policy = self.settings.policy(part.name)
+                seat = self._seats[part.name]
+                transport.subscribe(part.name, part.kinds, policy, seat, part.start)
 
     async def open(self) -> None:
-        """Build the stages and put each behind its mailbox, before the broker starts."""
+        """Build the stages, each in its seat, before the broker starts."""
         for part in self.parts:
             await self._employ(part)
 
@@ -192,17 +187,17 @@ class House:
         if stage.name != part.name:
             raise ConfigurationError(f"stage {stage.name!r} is served as {part.name!r}: name it so")
         observers = Observers(self.metrics, self.logged, self.brakes, self.watcher)
-        actor = Actor(stage, policy, self.transport, observers, self.stopping)
-        source = await self._source(part)
-        source.subscribe(part.name, part.kinds, policy, actor)
+        seat = self._seats[part.name]
+        seat.actor = Actor(stage, policy, self.transport, observers, self.stopping)
+        if part.from_table:
+            self.table = await self._table()
+            self.table.subscribe(part.name, part.kinds, policy, seat)
 
-    async def _source(self, part: Part) -> Source:
-        if not part.from_table:
-            return self.transport
+    async def _table(self) -> TableSource:
         wakeups = self.kit.wakeups()
         if wakeups:
             self.metrics.watch(lambda: wakeups.connection)
-        self.table = TableSource(
+        return TableSource(
             await self.kit.store(),
             wakeups,
             lambda: self.transport.backlog(self._bounded()),
@@ -211,7 +206,6 @@ class House:
             self.metrics,
             self.watcher.stalled,
         )
-        return self.table
 
     def _bounded(self) -> Sequence[str]:
         """
@@ -255,8 +249,13 @@ class House:
         return self.metrics.held_for(HELD)
 
 
-def _require_a_name_of_its_own(part: Part) -> None:
-    if part.name in STAGES and not part.own:
+def _require_names_of_their_own(parts: Sequence[Part]) -> None:
+    for part in parts:
+        if part.name in STAGES and not part.own:
+            raise ConfigurationError(
+                f"a consumer cannot be called {part.name!r}: that is a stage's name"
+            )
+    if twice := [name for name, count in Tally(part.name for part in parts).items() if count > 1]:
         raise ConfigurationError(
-            f"a consumer cannot be called {part.name!r}: that is a stage's name"
+            f"there are two called {twice[0]!r}: each has a mailbox of its own"
         )

@@ -38,7 +38,6 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
         ({"CONSUMERS__MINE__TIMEOUT": "-1"}, "consumers.mine.timeout"),
         ({"INGEST__LEASE": "40"}, "ingest.lease"),
         ({"TRANSPORT__RETENTION_DAYS": "0.01", "INGEST__LEASE": "2000"}, "retention_days"),
-        ({"STAGES__HYDRATE__START_FROM": "new"}, "stages.hydrate.start_from"),
         ({"INGEST__SWEEP_IDLE": "inf"}, "ingest.sweep_idle"),
         ({"STORE__TIMEOUT": "inf"}, "store.timeout"),
     ],

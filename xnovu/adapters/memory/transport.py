@@ -10,7 +10,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Event
 from xnovu.policy import Policy
-from xnovu.ports import Backlog, Delivery, Features, Handler
+from xnovu.ports import Backlog, Delivery, Features, Handler, Start
 
 REMEMBERED = 50_000
 """Ids of messages that are still known, the latest: some 10 MB of them."""
@@ -36,7 +36,15 @@ class MemoryTransport:
         """What :meth:`stop` found that nobody had settled."""
         return [each for mailbox in self._mailboxes.values() for each in mailbox.left()]
 
-    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
+    def subscribe(
+        self,
+        name: str,
+        kinds: Sequence[str],
+        policy: Policy,
+        handler: Handler,
+        start: Start = "all",
+    ) -> None:
+        del start
         self._mailboxes[name] = Mailbox(tuple(kinds), policy, handler)
 
     async def start(self) -> None:

@@ -9,11 +9,13 @@ first.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from faststream.nats import NatsBroker
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
+from faststream.types import BrokerMiddleware
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -25,6 +27,9 @@ from xnovu.adapters.nats.said import REFUSED, cause, refused
 from xnovu.errors import ConfigurationError, Paused
 
 log = logging.getLogger(__name__)
+
+Middleware = BrokerMiddleware[Any, Any]
+"""FastStream's, around each batch."""
 
 LEANS_ON: dict[type, tuple[str, ...]] = {
     Client: ("_send_command", "_connect_command", "ssl_context"),
@@ -66,7 +71,9 @@ class Broker(NatsBroker):
     is to be the only one of its kind in this process.
     """
 
-    def __init__(self, access: Access, *, stop_timeout: float) -> None:
+    def __init__(
+        self, access: Access, *, stop_timeout: float, middlewares: Sequence[Middleware] = ()
+    ) -> None:
         for owner, names in LEANS_ON.items():
             _require(owner, *names)
         self.address = ",".join(access.servers)
@@ -80,7 +87,9 @@ class Broker(NatsBroker):
         self._jetstream: JetStreamContext | None = None
         self._revival: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        super().__init__(access.servers, logger=None, graceful_timeout=stop_timeout)
+        super().__init__(
+            access.servers, logger=None, graceful_timeout=stop_timeout, middlewares=middlewares
+        )
         _require(self, "_connection")
 
     @property

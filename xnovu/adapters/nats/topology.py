@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -20,6 +21,7 @@ from xnovu.envelope import NOBODY, Address
 from xnovu.errors import ConfigurationError, Permanent
 from xnovu.events import KINDS, Captured, Event, Hydrated, Rejected, Triggered
 from xnovu.policy import Policy
+from xnovu.ports import Start
 
 DAY = 86_400
 CRASH_ALLOWANCE = 4
@@ -61,12 +63,17 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A durable consumer on one stream: a subscription has one for each kind and each lane."""
+    """
+    A durable consumer on one stream: a subscription has one for each kind and each lane.
+
+    ``start`` is where one that is made begins to read.
+    """
 
     name: str
     kind: str
     policy: Policy
     lane: Lane = Lane.KIND
+    start: Start = "all"
 
     @property
     def durable(self) -> str:
@@ -78,7 +85,9 @@ class Mailbox:
 UNDERTAKING = Policy(batch=20, slots=1, linger=0.0)
 
 
-def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
+def boxes_of(
+    name: str, kinds: Sequence[str], policy: Policy, start: Start = "all"
+) -> list[Mailbox]:
     """A subscription's consumers. Raises ConfigurationError where the name cannot be one."""
     if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
         raise ConfigurationError(f"a mailbox name has letters, digits, - and _ only: {name!r}")
@@ -86,8 +95,8 @@ def boxes_of(name: str, kinds: Iterable[str], policy: Policy) -> list[Mailbox]:
     lanes = {Lane.AT: policy, Lane.DUE: policy, Lane.ALONE: single}
     express = replace(policy, slots=1)
     return [
-        *(Mailbox(name, kind, policy) for kind in kinds),
-        *(Mailbox(name, kind, express, Lane.EXPRESS) for kind in kinds if kind in FLOWING),
+        *(Mailbox(name, kind, policy, start=start) for kind in kinds),
+        *(Mailbox(name, kind, express, Lane.EXPRESS, start) for kind in kinds if kind in FLOWING),
         *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
         Mailbox(name, ADVISORY, UNDERTAKING, Lane.ADVICE),
     ]
@@ -230,18 +239,22 @@ def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
         description=OURS,
         filter_subject=filters[0] if len(filters) == 1 else None,
         filter_subjects=filters if len(filters) > 1 else None,
-        deliver_policy=_start(mailbox),
+        deliver_policy=_beginning(mailbox.start),
+        opt_start_time=mailbox.start if isinstance(mailbox.start, datetime) else None,
         ack_policy=AckPolicy.NONE,
         max_deliver=-1,
     )
     return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox)
 
 
-def _start(mailbox: Mailbox) -> DeliverPolicy:
-    """Copies are its own: none of those is too old."""
-    events = mailbox.lane in {Lane.KIND, Lane.EXPRESS}
-    new = events and mailbox.policy.start_from == "new"
-    return DeliverPolicy.NEW if new else DeliverPolicy.ALL
+def _beginning(start: Start) -> DeliverPolicy:
+    match start:
+        case "all":
+            return DeliverPolicy.ALL
+        case "now":
+            return DeliverPolicy.NEW
+        case _:
+            return DeliverPolicy.BY_START_TIME
 
 
 def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:

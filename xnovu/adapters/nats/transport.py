@@ -1,6 +1,7 @@
 """The transport: JetStream's streams as subjects, its durable consumers as mailboxes."""
 
 import asyncio
+import inspect
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,11 +12,12 @@ from faststream.nats import JStream, PullSub
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from pydantic import SkipValidation
 
 from xnovu.adapters.nats.address import Access, Url, access_of
 from xnovu.adapters.nats.arrival import delivery
 from xnovu.adapters.nats.clock import ServerClock
-from xnovu.adapters.nats.connection import Broker
+from xnovu.adapters.nats.connection import Broker, Middleware
 from xnovu.adapters.nats.consumer import Consumer, backlog
 from xnovu.adapters.nats.declare import Streams, missing_stream
 from xnovu.adapters.nats.later import Copies
@@ -39,9 +41,9 @@ from xnovu.adapters.nats.topology import (
 from xnovu.adapters.nats.undertaker import Undertaker
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, XNovuError
-from xnovu.events import Event
+from xnovu.events import KINDS, Event, Rejected
 from xnovu.policy import Policy
-from xnovu.ports import Backlog, Features, Handler
+from xnovu.ports import Backlog, Features, Handler, Start
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +65,14 @@ class NatsTransport:
 
     features: ClassVar[Features] = Features(persistent=True, deduplicates=True, competing=True)
 
-    def __init__(self, options: NatsOptions, where: str | Url | Access | None = None) -> None:
+    def __init__(
+        self,
+        options: NatsOptions,
+        where: str | Url | Access | None = None,
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
         access = access_of(where or options.url, options)
-        self.broker = Broker(access, stop_timeout=options.stop_timeout)
+        self.broker = Broker(access, stop_timeout=options.stop_timeout, middlewares=middlewares)
         self._options = options
         self._sender = Sender(self.broker, options.publish_timeout)
         self._streams = Streams(options)
@@ -74,9 +81,16 @@ class NatsTransport:
         self._pauses = Pauses(self.broker, options, self._clock)
         self._consumers: list[Consumer] = []
 
-    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
+    def subscribe(
+        self,
+        name: str,
+        kinds: Sequence[str],
+        policy: Policy,
+        handler: Handler,
+        start: Start = "all",
+    ) -> None:
         """Each kind is a consumer with ``policy.slots`` slots; ConfigurationError for the name."""
-        for mailbox in boxes_of(name, kinds, policy):
+        for mailbox in boxes_of(name, kinds, policy, start):
             match mailbox.lane:
                 case Lane.ADVICE:
                     self._serve(mailbox, lambda _: _burying(Undertaker(self.broker, self)))
@@ -87,6 +101,7 @@ class NatsTransport:
 
     def _serve(self, mailbox: Mailbox, handle: Callable[[Copies], OnBatch]) -> None:
         consumer = Consumer(self._options, mailbox, self._streams)
+        event = KINDS.get(mailbox.kind, Event)
         copies = Copies(self.broker, consumer, self._sender, self._options, self._clock)
         subscriber = self.broker.subscriber(
             filter_of(self._options.prefix, mailbox),
@@ -97,10 +112,23 @@ class NatsTransport:
             decoder=_sealed,
             no_reply=True,
             title=f"{mailbox.durable}:{mailbox.kind}",
+            description=event.__doc__ and inspect.cleandoc(event.__doc__),
+            include_in_schema=mailbox.kind in KINDS,
         )
-        subscriber(handle(copies))
+        subscriber(_typed(handle(copies), event))
         PullLoop(self.broker, copies, subscriber)
         self._consumers.append(consumer)
+
+    def announce(self, name: str, events: Sequence[type[Event]]) -> None:
+        """Have FastStream's AsyncAPI tell what ``name`` publishes, which it does by other means."""
+        for event in events:
+            stage = [name] if event is Rejected else []
+            self.broker.publisher(
+                ".".join([self._options.prefix, event.kind, *stage, "*"]),
+                schema=event,
+                title=f"{name}:{event.kind}:published",
+                description=event.__doc__ and inspect.cleandoc(event.__doc__),
+            )
 
     async def start(self) -> None:
         """Connect, waiting for NATS if need be for ever. ConfigurationError: refused."""
@@ -202,6 +230,12 @@ def _burying(undertaker: Undertaker) -> OnBatch:
             log.error("advisories were not dealt with: %s", _where(error))
             raise
 
+    return on_batch
+
+
+def _typed(on_batch: OnBatch, event: type[Event]) -> OnBatch:
+    """The same, annotated for FastStream's AsyncAPI with what each message of a batch is."""
+    on_batch.__annotations__["batch"] = SkipValidation[event]
     return on_batch
 
 

@@ -19,7 +19,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event, Key
 from xnovu.policy import Dead, Fate, Policy, Retry, Stride
-from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Outcome, Store, WakeUps
+from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Outcome, Start, Store, WakeUps
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""
@@ -86,8 +86,15 @@ class TableSource:
     _going_back: int = 0
     _line: Line = field(default_factory=lambda: Line("claiming"))
 
-    def subscribe(self, name: str, kinds: Sequence[str], policy: Policy, handler: Handler) -> None:
-        del name, kinds
+    def subscribe(
+        self,
+        name: str,
+        kinds: Sequence[str],
+        policy: Policy,
+        handler: Handler,
+        start: Start = "all",
+    ) -> None:
+        del name, kinds, start
         self._subscription = (policy, handler)
         self._ends = Ends(self.store)
         stride = Stride(policy.batch)
