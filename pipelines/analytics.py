@@ -1,45 +1,39 @@
 """
 Analytics: how many notifications of each enterprise reached which status.
 
-A consumer beside the pipeline, and the pattern for one of your own: it has a mailbox of its own on
-the status subjects, so it misses nothing, slows nothing down, and can be replayed.
+A consumer beside the pipeline, as yours may be: it has a mailbox of its own on the status subjects,
+so it misses nothing, slows nothing down, and can be replayed.
 """
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated
 
-from faststream import FastStream
-from prometheus_client import Counter
+from faststream import Context
+from prometheus_client import CollectorRegistry, Counter
 
-from xnovu.compose import Kit, Part, serve
-from xnovu.envelope import Envelope
-from xnovu.events import StatusChanged
-from xnovu.policy import Done, Result
-
-
-class Analytics:
-    """Counts a batch at once; one series for each enterprise and status, on ``/metrics``."""
-
-    name = "analytics"
-    accepts = (StatusChanged,)
-
-    def __init__(self, statuses: Counter) -> None:
-        self._statuses = statuses
-
-    async def handle(self, batch: Sequence[Envelope[StatusChanged]]) -> Sequence[Result]:
-        for labels, count in Tally((e.enterprise_id, e.event.status.value) for e in batch).items():
-            self._statuses.labels(*labels).inc(count)
-        return [Done()] * len(batch)
+from xnovu import StatusChanged, consumer
+from xnovu.compose import on_demand, serve
+from xnovu.consuming.app import part_of
 
 
-async def build(kit: Kit) -> Analytics:
+@asynccontextmanager
+async def counting(
+    registry: Annotated[CollectorRegistry, Context()],
+) -> AsyncGenerator[Mapping[str, Counter]]:
+    """One series for each enterprise and status, on ``/metrics``."""
     what = "Notifications that reached a status"
     labels = ("enterprise", "status")
-    return Analytics(Counter("xnovu_notifications", what, labels, registry=kit.metrics.registry))
+    yield {"statuses": Counter("xnovu_notifications", what, labels, registry=registry)}
 
 
-part = Part(Analytics.name, Analytics.accepts, build)
+@consumer(StatusChanged, name="analytics", start="all", lifespan=counting)
+async def analytics(changes: list[StatusChanged], statuses: Annotated[Counter, Context()]) -> None:
+    """Count a batch at once."""
+    for labels, count in Tally((each.enterprise_id, each.status.value) for each in changes).items():
+        statuses.labels(*labels).inc(count)
 
 
-def app() -> FastStream:
-    return serve(part)
+part = part_of(analytics)
+__getattr__ = on_demand(lambda: serve(part))

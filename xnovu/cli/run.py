@@ -1,12 +1,15 @@
-"""Runs stages against the configured servers."""
+"""Runs stages, and consumers of one's own, against the configured servers."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipelines import analytics, hydrate, ingest, retract, status, trigger
 from xnovu.compose import Part, serve
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
+from xnovu.consuming.app import is_module, parts_in
 from xnovu.errors import ConfigurationError
 
 PARTS: dict[str, Part] = {
@@ -23,24 +26,31 @@ LOOK_EVERY = 0.25
 
 
 def run_stages(names: Sequence[str], port: int | None) -> None:
-    """Run until SIGINT or SIGTERM; then what is in hand finishes."""
+    """
+    Run until SIGINT or SIGTERM; then what is in hand finishes.
+
+    Modules are looked for as Python does it, and in the folder one is in.
+    """
+    sys.path.insert(0, str(Path.cwd()))
     app = serve(*chosen(names), settings=_on_port(load(), port))
     asyncio.run(app.run(sleep_time=LOOK_EVERY))
 
 
 def chosen(names: Sequence[str]) -> list[Part]:
     """
-    The stages of these names, in the order of the pipeline.
+    The stages of these names, in the order of the pipeline, and the consumers in these modules.
 
     Raises:
-        ConfigurationError: there is no stage of that name.
+        ConfigurationError: there is no stage of that name and no module, or it has no consumer.
     """
     known = PARTS | BESIDE
-    if unknown := sorted(set(names) - known.keys() - {"all"}):
-        meant = did_you_mean(unknown[0], known)
+    stages = [known[name] for name in known if name in names or ("all" in names and name in PARTS)]
+    modules = [name for name in dict.fromkeys(names) if name not in {*known, "all"}]
+    if unknown := next((name for name in modules if not is_module(name)), None):
+        meant = did_you_mean(unknown, known)
         there = f"there are {', '.join(known)}, and all"
-        raise ConfigurationError(f"no stage {unknown[0]!r}{meant}; {there}")
-    return [known[name] for name in known if name in names or ("all" in names and name in PARTS)]
+        raise ConfigurationError(f"no stage and no module {unknown!r}{meant}; {there}")
+    return [*stages, *(part for module in modules for part in parts_in(module))]
 
 
 def _on_port(settings: Settings, port: int | None) -> Settings:

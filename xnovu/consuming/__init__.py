@@ -1,0 +1,1 @@
+"""Consumers: what other people's code does with the pipeline's events, beside the pipeline."""
