@@ -34,6 +34,8 @@ cli.add_typer(limits, name="limits")
 cli.add_typer(operate.consumers, name="consumers")
 workflows = typer.Typer(help="Look at the workflows that are registered.", no_args_is_help=True)
 cli.add_typer(workflows, name="workflows")
+new = typer.Typer(help="Write the beginning of something of your own.", no_args_is_help=True)
+cli.add_typer(new, name="new")
 cli.command(epilog=examples("xnovu retry --failed --code exhausted --limit 500"))(operate.retry)
 cli.command(epilog=examples("xnovu retract 42 --reason 'a mistake' --wait 90"))(operate.retract)
 cli.command(
@@ -83,11 +85,15 @@ def dev(
     keep_running(folder, supabase=supabase)
 
 
-@cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000"))
+@cli.command(epilog=examples("xnovu run trigger", "xnovu run all --port 9000", "xnovu run greeter"))
 def run(
     stages: Annotated[
         list[str],
-        typer.Argument(help="ingest, hydrate, trigger, status, retract; all: these; or analytics."),
+        typer.Argument(
+            metavar="STAGE…",
+            help="ingest, hydrate, trigger, status, retract; all: these; analytics;"
+            " or a Python module with consumers of yours.",
+        ),
     ],
     port: Annotated[
         int | None,
@@ -277,3 +283,16 @@ def check_workflows(
         else check_registered(keys or (), enterprise, as_json=as_json)
     )
     raise typer.Exit(asyncio.run(checked))
+
+
+@new.command("consumer", epilog=examples("xnovu new consumer greeter"))
+def new_consumer(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its mailbox, and its module.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where to; by default a folder of its name.")
+    ] = None,
+) -> None:
+    """Write a project with a consumer, its test and a pyproject.toml; overwrites nothing."""
+    from xnovu.cli.new import write_consumer
+
+    write_consumer(name, folder)

@@ -24,6 +24,8 @@ from xnovu.adapters.nats.topology import (
 from xnovu.errors import ConfigurationError
 
 LANES = (Lane.AT, Lane.DUE, Lane.ALONE)
+PAGE = 256
+"""Consumers that the server tells of at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,22 @@ class Mailboxes:
             await self._jetstream.purge_stream(stream_name(self._prefix, LATER), subject=copies)
 
     async def _infos(self) -> list[tuple[str, ConsumerInfo]]:
-        found: list[tuple[str, ConsumerInfo]] = []
-        for kind in kinds_of([]):
-            try:
-                infos = await self._jetstream.consumers_info(stream_name(self._prefix, kind))
-            except NotFoundError:
-                continue
-            found += [(kind, info) for info in infos]
+        """Each consumer, and the kind of its stream."""
+        return [
+            (kind, info)
+            for kind in kinds_of([])
+            for info in await self._of(stream_name(self._prefix, kind))
+        ]
+
+    async def _of(self, stream: str) -> list[ConsumerInfo]:
+        found: list[ConsumerInfo] = []
+        try:
+            while page := await self._jetstream.consumers_info(stream, offset=len(found)):
+                found += page
+                if len(page) < PAGE:
+                    break
+        except NotFoundError:  # no such stream: nobody reads it
+            pass
         return found
 
 

@@ -6,7 +6,7 @@ from xnovu.adapters.nats.removal import Mailboxes
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import out, print_json, print_table
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.compose.kit import nats_url, opened_store
+from xnovu.compose.kit import nats_access, opened_store
 from xnovu.compose.serve import STAGES
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
@@ -17,7 +17,7 @@ HEAD = ("consumer", "reads", "unsettled", "runs")
 async def tell_all(*, as_json: bool) -> None:
     """Print every mailbox there is."""
     settings = load()
-    async with visiting(nats_url(settings)) as client:
+    async with visiting(nats_access(settings)) as client:
         found = await Mailboxes(client, settings.transport).all()
     if as_json:
         print_json([asdict(each) for each in found])
@@ -38,7 +38,7 @@ async def remove(name: str, *, yes: bool, who: str | None, as_json: bool) -> int
     if name in STAGES:
         raise ConfigurationError(f"{name} is a stage: without its mailbox nothing is sent")
     settings = load()
-    async with visiting(nats_url(settings)) as client:
+    async with visiting(nats_access(settings)) as client:
         mailboxes = Mailboxes(client, settings.transport)
         left = await mailboxes.left_by(name)
         if not agreed(f"remove consumer {name}, which has not settled {left:,} messages?", yes=yes):
