@@ -20,7 +20,13 @@ from xnovu.cli.operate.operator import operator
 from xnovu.cli.run import chosen
 from xnovu.cli.setup import mailboxes
 from xnovu.compose import Part
-from xnovu.compose.kit import nats_url, opened_store, store_secrets, wakeup_secrets
+from xnovu.compose.kit import (
+    nats_access,
+    nats_url,
+    opened_store,
+    store_secrets,
+    wakeup_secrets,
+)
 from xnovu.compose.promises import costly
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_URL, Secret, secret
 from xnovu.compose.settings import Settings, config_file, load
@@ -166,7 +172,7 @@ async def _unwritable(store: SqlStore) -> str | None:
 
 async def _broker(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
     needed = mailboxes(settings, parts)
-    return await broker_preflight(nats_url(settings), settings.transport, needed)
+    return await broker_preflight(nats_access(settings), settings.transport, needed)
 
 
 async def _novu(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:

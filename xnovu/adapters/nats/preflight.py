@@ -9,7 +9,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AccountInfo
 from nats.js.errors import NotFoundError
 
-from xnovu.adapters.nats.address import Url
+from xnovu.adapters.nats.address import Access, Url
 from xnovu.adapters.nats.connection import API_TIMEOUT, require_new_enough, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.peers import PEERS
@@ -37,7 +37,9 @@ FULL = 0.9
 PEER = "xnovu-check"
 
 
-async def preflight(url: Url, options: NatsOptions, mailboxes: Mailboxes) -> Sequence[Finding]:
+async def preflight(
+    where: Url | Access, options: NatsOptions, mailboxes: Mailboxes
+) -> Sequence[Finding]:
     """
     What these mailboxes' stages will need of the broker, a finding each.
 
@@ -48,7 +50,7 @@ async def preflight(url: Url, options: NatsOptions, mailboxes: Mailboxes) -> Seq
     boxes = [
         b for name, (kinds, policy) in mailboxes.items() for b in boxes_of(name, kinds, policy)
     ]
-    async with visiting(url) as client:
+    async with visiting(where) as client:
         require_new_enough(client)
         jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
         rights = await _rights(client, options, boxes)
