@@ -50,7 +50,8 @@ def chosen(names: Sequence[str]) -> list[Part]:
         meant = did_you_mean(unknown, known)
         there = f"there are {', '.join(known)}, and all"
         raise ConfigurationError(f"no stage and no module {unknown!r}{meant}; {there}")
-    return [*stages, *(part for module in modules for part in parts_in(module))]
+    beside = (part for module in modules for part in parts_in(module))
+    return list(dict.fromkeys([*stages, *beside]))
 
 
 def _on_port(settings: Settings, port: int | None) -> Settings:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from faststream import AsyncAPI
+
 from xnovu.adapters import logs
 from xnovu.adapters.http import HealthServer
 from xnovu.adapters.logs import LogObserver
@@ -78,7 +80,12 @@ def serve(
         raise SystemExit(f"xnovu: {error}") from None
     for part in parts:
         transport.announce(part.name, [*part.emits, Rejected])
-    app = App(transport.broker, logger=None, lifespan=lambda: _answering(house))
+    app = App(
+        transport.broker,
+        logger=None,
+        lifespan=lambda: _answering(house),
+        specification=AsyncAPI(title=f"XNovu: {name}"),
+    )
     kit.context = transport.broker.context  # where FastStream puts a message and its app
     app.on_startup(house.open)
     app.after_startup(house.begin)

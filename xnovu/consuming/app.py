@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 
 from faststream import apply_types
@@ -24,7 +25,7 @@ def app(
     and a wrong one ends the process.
     """
     try:
-        parts = [part for each in of for part in _parts(each)]
+        parts = dict.fromkeys(part for each in of for part in _parts(each))
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
     return serve(*parts, settings=settings, middlewares=middlewares)
@@ -52,8 +53,9 @@ def is_module(name: str) -> bool:
         return False
 
 
+@cache
 def part_of(consumer: Consumer[...]) -> Part:
-    """A consumer as an app names it."""
+    """A consumer as an app names it: one part, in however many modules it is found."""
 
     async def build(kit: Kit) -> Consuming:
         kit.context.set_global("settings", kit.settings)

@@ -19,7 +19,7 @@ def test_a_library_that_does_not_fit_is_named_at_once(
     monkeypatch: pytest.MonkeyPatch, owner: type, told: str
 ):
     leans_on = {owner: ("__init__", "no_such_name")}
-    monkeypatch.setattr("xnovu.adapters.nats.connection.LEANS_ON", leans_on)
+    monkeypatch.setattr("xnovu.adapters.nats.leans_on.LEANS_ON", leans_on)
     with pytest.raises(ConfigurationError, match=told):
         NatsTransport(NatsOptions())
 

@@ -42,6 +42,7 @@ TOLD: dict[str, dict[str, tuple[str, str]]] = {
 def told(app: Any) -> dict[str, tuple[str, str]]:
     """By subject: whether it is read or written, and the name of what travels there."""
     spec = json.loads(app.schema.to_specification().to_json())
+    assert spec["info"]["title"].startswith("XNovu: ")
     channels, messages = spec["channels"], spec["components"]["messages"]
     found: dict[str, tuple[str, str]] = {}
     for operation in spec["operations"].values():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 from faststream import Context, Depends
 
+import xnovu
 from tests.conftest import eventually
 from xnovu import Paused, Permanent, Rejected, Retryable, Status, StatusChanged, consumer
 from xnovu.adapters.memory.transport import MemoryTransport
@@ -244,6 +245,15 @@ async def test_what_it_does_not_read_is_a_letter_and_never_given_to_it():
         transport.deliver("status", headers, body)
         await eventually(lambda: found)
     assert found[0].failure.stage == "greeter"
+
+
+def test_a_consumer_that_is_named_twice_is_one():
+    @consumer(StatusChanged, name="greeter")
+    async def greet(event: StatusChanged) -> None: ...
+
+    assert len(xnovu.app(greet, greet, settings=Settings()).broker.subscribers) == len(
+        xnovu.app(greet, settings=Settings()).broker.subscribers
+    )
 
 
 def test_two_of_one_name_and_a_stages_name_are_refused():

@@ -1,16 +1,13 @@
 """
 FastStream's broker, on a connection that always comes back.
 
-Everything this package touches that FastStream and nats-py do not document is named here, and
-checked when a broker is made: the versions are pinned, and a new one has to pass the stress test
-first.
+What it touches of FastStream that is not documented stands in ``leans_on``, and is touched here.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, Protocol
 
 from faststream.nats import NatsBroker
@@ -22,6 +19,7 @@ from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
 from xnovu.adapters.nats.client import GuardedClient, Unencrypted
+from xnovu.adapters.nats.leans_on import require, require_leans_on
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.adapters.nats.said import REFUSED, cause, refused
 from xnovu.errors import ConfigurationError, Paused
@@ -31,11 +29,6 @@ log = logging.getLogger(__name__)
 Middleware = BrokerMiddleware[Any, Any]
 """FastStream's, around each batch."""
 
-LEANS_ON: dict[type, tuple[str, ...]] = {
-    Client: ("_send_command", "_connect_command", "ssl_context"),
-    NatsBroker: ("_connect", "stop", "connect"),
-    BatchPullStreamSubscriber: ("_create_subscription", "consume", "running", "stop"),
-}
 RECONNECT_WAIT = 0.5
 PING_EVERY = 10
 FLUSH_TIMEOUT = 1.0
@@ -74,8 +67,7 @@ class Broker(NatsBroker):
     def __init__(
         self, access: Access, *, stop_timeout: float, middlewares: Sequence[Middleware] = ()
     ) -> None:
-        for owner, names in LEANS_ON.items():
-            _require(owner, *names)
+        require_leans_on()
         self.address = ",".join(access.servers)
         self.era = 0
         self.denials: dict[str, str] = {}
@@ -90,7 +82,7 @@ class Broker(NatsBroker):
         super().__init__(
             access.servers, logger=None, graceful_timeout=stop_timeout, middlewares=middlewares
         )
-        _require(self, "_connection")
+        require(self, "_connection")
 
     @property
     def who(self) -> str:
@@ -121,7 +113,7 @@ class Broker(NatsBroker):
             if not subscriber.subscription:
                 subscriber.subscription = await puller.subscribe()  # pyright: ignore[reportAttributeAccessIssue]
 
-        _require(subscriber, "subscription")
+        require(subscriber, "subscription")
         self._pullers.append(puller)
         subscriber._create_subscription = create_subscription  # pyright: ignore[reportPrivateUsage]
 
@@ -282,14 +274,3 @@ async def _ended(task: asyncio.Task[None] | None) -> None:
     if task:
         task.cancel()
         await asyncio.wait([task])
-
-
-def _require(owner: object, *names: str) -> None:
-    missing = [name for name in names if not hasattr(owner, name)]
-    if missing:
-        made_as = owner if isinstance(owner, type) else type(owner)
-        library = "nats-py" if made_as is Client else "faststream"
-        raise ConfigurationError(
-            f"{library} {version(library)} does not fit this XNovu:"
-            f" {made_as.__name__} has no {', '.join(missing)}"
-        )
