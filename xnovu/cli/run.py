@@ -26,12 +26,7 @@ LOOK_EVERY = 0.25
 
 
 def run_stages(names: Sequence[str], port: int | None) -> None:
-    """
-    Run until SIGINT or SIGTERM; then what is in hand finishes.
-
-    Modules are looked for as Python does it, and in the folder one is in.
-    """
-    sys.path.insert(0, str(Path.cwd()))
+    """Run until SIGINT or SIGTERM; then what is in hand finishes."""
     app = serve(*chosen(names), settings=_on_port(load(), port))
     asyncio.run(app.run(sleep_time=LOOK_EVERY))
 
@@ -40,12 +35,16 @@ def chosen(names: Sequence[str]) -> list[Part]:
     """
     The stages of these names, in the order of the pipeline, and the consumers in these modules.
 
+    Modules are looked for in the folder one is in, too.
+
     Raises:
         ConfigurationError: there is no stage of that name and no module, or it has no consumer.
     """
     known = PARTS | BESIDE
     stages = [known[name] for name in known if name in names or ("all" in names and name in PARTS)]
     modules = [name for name in dict.fromkeys(names) if name not in {*known, "all"}]
+    if modules:
+        sys.path.insert(0, str(Path.cwd()))
     if unknown := next((name for name in modules if not is_module(name)), None):
         meant = did_you_mean(unknown, known)
         there = f"there are {', '.join(known)}, and all"
