@@ -19,7 +19,8 @@ from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.adapters.table import TableSource
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import Kit, nats_transport
+from xnovu.compose.broker import nats_transport
+from xnovu.compose.kit import Kit
 from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
 from xnovu.compose.serve import House
 from xnovu.compose.settings import Stages, WakeUpOptions

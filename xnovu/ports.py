@@ -137,6 +137,18 @@ class Transport(Source, Publisher, Protocol):
     async def paused(self, name: str) -> bool: ...
 
 
+class Resource(Protocol):
+    """What is opened before it is used, and closed in the end."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ready(self) -> str | None:
+        """What is wrong with it, in words; None if nothing is."""
+        ...
+
+
 class WakeUps(Protocol):
     """Hints that rows may be due. They may come late, twice, for nothing, or never."""
 

@@ -47,7 +47,11 @@ class Running:
     log: Path
 
     async def says(self, pattern: str) -> None:
-        await eventually(lambda: re.search(pattern, self.log.read_text()), within=LONG)
+        await eventually(lambda: self._said(pattern) or self.process.poll() is not None, LONG)
+        assert self._said(pattern), self.log.read_text()
+
+    def _said(self, pattern: str) -> bool:
+        return re.search(pattern, self.log.read_text()) is not None
 
 
 Run = Callable[[str], Awaitable[Running]]
@@ -75,6 +79,9 @@ async def test_every_snippet_does_what_is_said(at_work: Shell, servers, run: Run
                 await follow(at_work, run, line)
         else:
             write(at_work, language, text)
+    counter = await run("xnovu run counter")
+    await a_row_is_sent(at_work)
+    stop(counter.process)
     stop(pipeline.process)
     assert (at_work.folder / "hello" / "test_hello.py").exists()
 
@@ -88,7 +95,7 @@ async def follow(shell: Shell, run: Run, line: str) -> None:
             await running.says(r"notification \d+ is SENT")
         stop(running.process)
     elif "--to warehouse" in line:
-        running = await run("xnovu run warehouse thanks counter")
+        running = await run("xnovu run warehouse thanks")
         await running.says("copied")
         assert re.search(r"replayed: [1-9]", typed(shell, line))
         stop(running.process)

@@ -10,7 +10,7 @@ from tests.conftest import eventually
 from tests.integration.pipeline import ACME, World, stages, world
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.compose.kit import nats_transport
+from xnovu.compose.broker import nats_transport
 from xnovu.envelope import Envelope
 from xnovu.events import Hydrated, Key
 from xnovu.local.novu import Fault

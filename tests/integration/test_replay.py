@@ -18,7 +18,6 @@ from xnovu.adapters.nats.replay import Replay, Target
 from xnovu.adapters.nats.topology import LATER, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.replay import Wanted, _target
-from xnovu.compose import Settings
 from xnovu.errors import ConfigurationError
 from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
@@ -56,20 +55,19 @@ async def test_a_replay_reaches_one_consumer_and_nobody_else(options: NatsOption
     await publish(options, 3)
     transport, got = await lister(options)
     await eventually(lambda: len(got) == 3)
-    settings = Settings(transport=options)
     async with visiting(options.url) as client:
         boxes = Mailboxes(client, options)
-        target = await _target(boxes, settings, Wanted(kind="ingest", to="lister"))
+        target = await _target(boxes, options.prefix, Wanted(kind="ingest", to="lister"))
         assert str(target) == "consumer lister"
         assert await run(Replay(client, options, target, 0.0)) == 3
         with pytest.raises(
             ConfigurationError, match=r"did you mean lister.*read by hydrate, lister"
         ):
-            await _target(boxes, settings, Wanted(kind="ingest", to="listr"))
+            await _target(boxes, options.prefix, Wanted(kind="ingest", to="listr"))
         with pytest.raises(ConfigurationError, match="--to CONSUMER"):
-            await _target(boxes, settings, Wanted(kind="status"))
+            await _target(boxes, options.prefix, Wanted(kind="status"))
         with pytest.raises(ConfigurationError, match="it is read by status"):
-            await _target(boxes, settings, Wanted(kind="trigger", to="lister"))
+            await _target(boxes, options.prefix, Wanted(kind="trigger", to="lister"))
         await eventually(lambda: sorted(got) == sorted(2 * got[:3]))
         hydrate = await client.jetstream().consumer_info(
             stream_name(options.prefix, "ingest"), "hydrate"

@@ -12,7 +12,7 @@ from tests.conftest import eventually
 from tests.integration.pipeline import ACME, World, stages, world
 from xnovu.cli.run import BESIDE
 from xnovu.compose import Kit
-from xnovu.compose.kit import nats_transport
+from xnovu.compose.broker import nats_transport
 from xnovu.compose.serve import House
 from xnovu.events import Status, StatusChanged
 from xnovu.local.novu import Fault, Step, Workflow

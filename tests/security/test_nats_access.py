@@ -22,7 +22,7 @@ from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.nkeys import UserCredentials, UserKey
-from xnovu.compose.kit import nats_access
+from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import NATS_CREDS, NATS_NKEY, NATS_PASSWORD, NATS_USER
 from xnovu.compose.settings import Settings
 from xnovu.errors import ConfigurationError

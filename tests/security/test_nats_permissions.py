@@ -25,7 +25,7 @@ from xnovu.adapters.nats.address import access_of
 from xnovu.adapters.novu import NovuOptions
 from xnovu.cli.run import PARTS
 from xnovu.compose import Kit, Settings
-from xnovu.compose.kit import peers_of
+from xnovu.compose.broker import peers_of
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.compose.serve import House
 from xnovu.compose.settings import HealthOptions

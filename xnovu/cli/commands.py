@@ -291,8 +291,9 @@ def new_consumer(
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where to; by default a folder of its name.")
     ] = None,
+    as_json: operate.Json = False,
 ) -> None:
     """Write a project with a consumer, its test and a pyproject.toml; overwrites nothing."""
     from xnovu.cli.new import write_consumer
 
-    write_consumer(name, folder)
+    write_consumer(name, folder, as_json=as_json)

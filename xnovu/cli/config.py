@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from rich.text import Text
 
+from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.address import bare_servers
 from xnovu.adapters.nats.preflight import preflight as broker_preflight
-from xnovu.adapters.novu import NovuProvider
 from xnovu.adapters.postgres.connection import Door
 from xnovu.adapters.postgres.preflight import preflight as database_preflight
 from xnovu.cli.console import out, print_json
@@ -20,15 +20,17 @@ from xnovu.cli.operate.operator import operator
 from xnovu.cli.run import chosen
 from xnovu.cli.setup import mailboxes
 from xnovu.compose import Part
+from xnovu.compose.broker import nats_access, nats_url, transport_of
 from xnovu.compose.kit import (
-    nats_access,
-    nats_url,
     opened_store,
+    provider_of,
+    provider_secrets,
     store_secrets,
     wakeup_secrets,
 )
-from xnovu.compose.promises import costly
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_URL, Secret, secret
+from xnovu.compose.promises import AT_PROVIDER, costly
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL, SUPABASE_URL, Secret, secret
+from xnovu.compose.serve import DOWNSTREAM
 from xnovu.compose.settings import Settings, config_file, load
 from xnovu.compose.variables import variable
 from xnovu.errors import XNovuError
@@ -43,8 +45,8 @@ WITHIN = 20.0
 """Seconds that each server has to answer; a stage would wait for it for ever."""
 ROOM = 9000
 """Bytes that fit on no page of Postgres: they need new room on its disk."""
-AT_NOVU = ("trigger", "retract")
-"""The stages that ask Novu."""
+NAMES = {"nats": "NATS", "novu": "Novu"}
+"""What these kinds are called."""
 
 
 async def check_configuration(names: Sequence[str], *, connect: bool, as_json: bool = False) -> int:
@@ -53,12 +55,13 @@ async def check_configuration(names: Sequence[str], *, connect: bool, as_json: b
     findings = [Finding("settings", note="; ".join(costly(settings)))]
     findings += [_unset(each) for each in _secrets(settings, parts)]
     if connect and not any(each.fault for each in findings):
-        for name, check in CHECKS.items():
+        for name, check in _checks(settings):
             findings += await _tried(name, check, settings, parts)
     told: dict[str, Any] = {"file": _file(), "places": _places(settings)}
     if as_json:
         in_force = settings.model_dump(mode="json")
-        in_force["transport"]["url"] = told["places"].get(NATS_URL)
+        if place := told["places"].get(NATS_URL):
+            in_force["transport"]["url"] = place
         checks = [asdict(finding) for finding in findings]
         print_json({**told, "settings": in_force, "checks": checks})
     else:
@@ -89,10 +92,11 @@ def _file() -> str | None:
 
 def _places(settings: Settings) -> dict[str, str]:
     """Where each server is, in truth, without passwords; what is not set is told elsewhere."""
-    places: dict[str, Callable[[], str]] = {
-        NATS_URL: lambda: ", ".join(bare_servers(nats_url(settings))),
-        "provider.url": lambda: place_of(settings.provider.url),
-    }
+    places: dict[str, Callable[[], str]] = {}
+    if isinstance(settings.transport, NatsOptions):
+        places[NATS_URL] = lambda: ", ".join(bare_servers(nats_url(settings)))
+    if url := getattr(settings.provider, "url", None):
+        places["provider.url"] = lambda: place_of(str(url))
     if settings.store.kind == "supabase":
         places[SUPABASE_URL] = lambda: place_of(secret(SUPABASE_URL)())
     if settings.store.kind == "postgres" or os.environ.get(DATABASE_URL):
@@ -121,9 +125,11 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _secrets(settings: Settings, parts: Sequence[Part]) -> Sequence[Secret]:
-    needed = [*store_secrets(settings), *wakeup_secrets(settings), nats_url(settings)]
-    if any(part.name in AT_NOVU for part in parts):
-        needed.append(secret(NOVU_KEY))
+    needed = [*store_secrets(settings), *wakeup_secrets(settings)]
+    if isinstance(settings.transport, NatsOptions):
+        needed.append(nats_url(settings))
+    if any(part.name in AT_PROVIDER for part in parts):
+        needed += provider_secrets(settings)
     return list({each.name: each for each in needed}.values())
 
 
@@ -171,19 +177,34 @@ async def _unwritable(store: SqlStore) -> str | None:
 
 
 async def _broker(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
-    needed = mailboxes(settings, parts)
-    return await broker_preflight(nats_access(settings), settings.transport, needed)
+    if isinstance(settings.transport, NatsOptions):
+        needed = mailboxes(settings, parts)
+        return await broker_preflight(nats_access(settings), settings.transport, needed)
+    transport = transport_of(settings)
+    await transport.start()
+    try:
+        await transport.backlog(DOWNSTREAM)
+    finally:
+        await transport.stop()
+    return [Finding(_named(settings.transport.kind))]
 
 
-async def _novu(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
-    if not any(part.name in AT_NOVU for part in parts):
+async def _provider(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
+    if not any(part.name in AT_PROVIDER for part in parts):
         return []
-    provider = NovuProvider(settings.provider, secret(NOVU_KEY))
+    provider = provider_of(settings)
     await provider.open()
     try:
-        return [Finding("Novu", await provider.ready())]
+        return [Finding(_named(settings.provider.kind), await provider.ready())]
     finally:
         await provider.close()
 
 
-CHECKS: dict[str, Check] = {"database": _database, "NATS": _broker, "Novu": _novu}
+def _named(kind: str) -> str:
+    return NAMES.get(kind, kind)
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, Check]]:
+    yield "database", _database
+    yield _named(settings.transport.kind), _broker
+    yield _named(settings.provider.kind), _provider

@@ -40,6 +40,7 @@ def keep_running(folder: Path, *, supabase: bool = False) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, tell)
     with Stack(folder.absolute(), supabase=supabase) as stack:
+        out.print(f"transport: {stack.transport}")
         out.print(f"starting in {folder} …")
         stack.start_servers()
         prepare(stack)

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from xnovu.adapters.nats.topology import boxes_of
-from xnovu.cli.console import out
+from xnovu.cli.console import out, print_json
 from xnovu.cli.run import BESIDE, PARTS
 from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
@@ -23,7 +23,7 @@ TAKEN = {*PARTS, *BESIDE, "all", "xnovu", "pipelines", *sys.stdlib_module_names}
 """What `xnovu run` takes for something else, or Python imports instead."""
 
 
-def write_consumer(name: str, folder: Path | None) -> None:
+def write_consumer(name: str, folder: Path | None, *, as_json: bool = False) -> None:
     """
     Write a consumer's module, its test and its project.
 
@@ -39,8 +39,12 @@ def write_consumer(name: str, folder: Path | None) -> None:
     templates = files("xnovu.cli") / "templates" / "consumer"
     for each, path in paths.items():
         path.write_text(Template((templates / each).read_text()).substitute(words))
-        out.print(f"{path} written")
-    out.print(f"next: cd {target} && python -m pytest, then xnovu run {words['module']}")
+        if not as_json:
+            out.print(f"{path} written")
+    if as_json:
+        print_json({"written": [str(path) for path in paths.values()]})
+    else:
+        out.print(f"next: cd {target} && python -m pytest, then xnovu run {words['module']}")
 
 
 def _module(name: str) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from xnovu.adapters.nats import provision
+from xnovu.adapters.nats import NatsOptions, provision
 from xnovu.adapters.nats.provision import Mailboxes
 from xnovu.adapters.postgres import migrations
 from xnovu.cli.console import out, print_json
 from xnovu.cli.migration_files import migration_files
 from xnovu.cli.run import PARTS
 from xnovu.compose import Part
-from xnovu.compose.kit import nats_access
+from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import DATABASE_URL, secret
 from xnovu.compose.settings import Settings, load
 
@@ -68,7 +68,9 @@ async def provision_broker(*, as_json: bool = False) -> None:
 
 
 async def provisioned(settings: Settings) -> list[str]:
-    """What provisioning did, a line each."""
+    """What provisioning did, a line each; only NATS needs any."""
+    if not isinstance(settings.transport, NatsOptions):
+        return [f'nothing to do: transport.kind is "{settings.transport.kind}"']
     access = nats_access(settings)
     needed = mailboxes(settings, PARTS.values())
     return [str(change) for change in await provision(access, settings.transport, needed)]

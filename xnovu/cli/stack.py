@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,8 @@ KEY = "local"
 
 DATABASE = "xnovu"
 
+TRANSPORT = "XNOVU_TRANSPORT__KIND"
+
 SOURCES = Path(__file__).parents[2]
 
 
@@ -29,7 +31,8 @@ class Stack:
     The servers and the stages, kept in one folder; they die with this process.
 
     With a ``supabase`` the stages know its URL and key alone, and no database. Raises
-    LocalServerError where one of them does not come up.
+    LocalServerError where one of them does not come up. The stages' transport is the one that this
+    process's environment names; only for NATS there is a server.
     """
 
     def __init__(
@@ -43,7 +46,8 @@ class Stack:
         self._with_supabase = supabase
         self._supabase: LocalSupabase | None = None
         self.postgres = EmbeddedPostgres(folder / "postgres", settings=postgres_settings)
-        self.nats = EmbeddedNats(folder / "nats")
+        self.transport = os.environ.get(TRANSPORT, "nats")
+        self.nats = EmbeddedNats(folder / "nats") if self.transport == "nats" else None
         self._novu = _Program("the local Novu", folder / "novu", "/_local/options", "novu")
         stages, withheld = folder / "stages", DATABASE_URL if supabase else ""
         self._stages = _Program("the stages", stages, "/readyz", "run", "all", withheld=withheld)
@@ -69,8 +73,7 @@ class Stack:
     def start_servers(self) -> None:
         """Start the servers side by side, and then, on the database, the local Supabase."""
         with ThreadPoolExecutor(3) as pool:
-            servers = (self.postgres, self.nats, self._novu)
-            for started in [pool.submit(server.start) for server in servers]:
+            for started in [pool.submit(server.start) for server in self._servers()]:
                 started.result()
         if self._with_supabase:
             dsn, folder = self.postgres.create_database(DATABASE), self.folder / "supabase"
@@ -81,7 +84,8 @@ class Stack:
         """What a stage or a command needs to work on this stack."""
         return {
             DATABASE_URL: self.postgres.create_database(DATABASE),
-            NATS_URL: self.nats.url,
+            **({NATS_URL: self.nats.url} if self.nats else {}),
+            TRANSPORT: self.transport,
             NOVU_KEY: KEY,
             "XNOVU_PROVIDER__URL": self.novu_url,
             **self._supabase_environment(),
@@ -102,8 +106,11 @@ class Stack:
         self._stages.stop()
         if self._supabase:
             self._supabase.stop()
-        for each in (self._novu, self.nats, self.postgres):
+        for each in reversed(self._servers()):
             each.stop()
+
+    def _servers(self) -> Sequence[Server]:
+        return [each for each in (self.postgres, self.nats, self._novu) if each]
 
     def _supabase_environment(self) -> dict[str, str]:
         if not self.supabase:
@@ -149,5 +156,10 @@ class _Program(Server):
             (sys.executable, "-m", "xnovu", *self._arguments, "--port", str(port)),
             self._folder.path,
             lambda _: says_ready(port, self._path),
-            environment={**own, "PYTHONPATH": str(SOURCES)},
+            environment={**own, "PYTHONPATH": _path(SOURCES)},
         )
+
+
+def _path(first: Path) -> str:
+    """Where modules are: ours, and those of plugs of one's own."""
+    return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))

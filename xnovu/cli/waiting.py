@@ -5,9 +5,10 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.pause import paused
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import nats_access
+from xnovu.compose.broker import nats_access
 from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
 
@@ -19,11 +20,12 @@ STAGES = {"turn", "stages", "retraction"}
 
 async def paused_stages(settings: Settings, waits_for: str) -> Mapping[str, str]:
     """Stages that are paused in the whole fleet, where that may be the reason, and why they are."""
-    if waits_for not in STAGES:
+    options = settings.transport
+    if waits_for not in STAGES or not isinstance(options, NatsOptions):
         return {}
     stages = {name: part.kinds for name, part in PARTS.items() if not part.from_table}
     try:
-        return await paused(nats_access(settings), settings.transport, stages)
+        return await paused(nats_access(settings), options, stages)
     except Paused as error:
         return {"?": f"whether a stage is paused is not known: {error}"}
 

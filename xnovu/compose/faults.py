@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from xnovu.compose.variables import did_you_mean, variable
 
@@ -78,9 +78,13 @@ def _policy_fields(path: Path_) -> Iterator[str]:
 def _kinds(model: type[BaseModel], name: str) -> Mapping[str, type[BaseModel]]:
     """The models of a table that is of one of several kinds, by kind."""
     field = model.model_fields.get(name)
-    members = [get_args(each)[:1] for each in get_args(field.annotation)] if field else []
-    models = [each for (each,) in filter(None, members) if _is_model(each)]
-    return {each.model_fields["kind"].default: each for each in models}
+    members = [get_args(each) for each in get_args(field.annotation)] if field else []
+    return {
+        mark.tag: kind
+        for kind, *marks in filter(None, members)
+        for mark in marks
+        if isinstance(mark, Tag) and _is_model(kind)
+    }
 
 
 def _paths(model: Any, at: Path_) -> Iterator[Path_]:

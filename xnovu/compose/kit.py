@@ -3,27 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from faststream.context import ContextRepo
 
 from xnovu.adapters.metrics import Metrics
-from xnovu.adapters.nats import Access, Middleware, NatsPeers, NatsTransport
-from xnovu.adapters.nats.address import access_of, asked
-from xnovu.adapters.novu import NovuProvider
+from xnovu.adapters.novu import NovuOptions, NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
 from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
+from xnovu.compose.plugs import PROVIDER
 from xnovu.compose.secrets import (
     DATABASE_URL,
-    NATS_CREDS,
-    NATS_NKEY,
-    NATS_PASSWORD,
-    NATS_URL,
-    NATS_USER,
     NOVU_KEY,
     SUPABASE_KEY,
     SUPABASE_URL,
@@ -34,7 +28,7 @@ from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
 from xnovu.errors import ConfigurationError, XNovuError
 from xnovu.peers import Peers
-from xnovu.ports import Provider, Store, WakeUps
+from xnovu.ports import Provider, Resource, Store, WakeUps
 from xnovu.sending import SendTimes
 from xnovu.sql.errors import UNAVAILABLE
 from xnovu.sql.store import SqlStore
@@ -43,32 +37,28 @@ KNOCK = 1.0
 """Seconds between two questions to a database that is away."""
 
 
-def nats_url(settings: Settings) -> Secret:
-    """Where NATS is: a URL with credentials is a secret, one without may be a setting."""
-    return secret(NATS_URL, settings.transport.url)
+class PluggedProvider(Provider, Resource, Protocol):
+    """A provider as settings choose it."""
 
 
-def nats_access(settings: Settings) -> Access:
-    """
-    How these settings are let in at NATS.
-
-    Raises ConfigurationError: a secret that is named cannot be read, or is none.
-    """
-    names = {"creds": NATS_CREDS, "nkey": NATS_NKEY, "user": NATS_USER, "password": NATS_PASSWORD}
-    secrets = {name: secret(variable) for name, variable in names.items()}
-    told = {name: asked(each) for name, each in secrets.items() if each.is_set}
-    return replace(access_of(nats_url(settings), settings.transport), **told)
-
-
-def nats_transport(settings: Settings, middlewares: Sequence[Middleware] = ()) -> NatsTransport:
-    """The broker of these settings, not yet connected."""
-    return NatsTransport(settings.transport, nats_access(settings), middlewares)
+def provider_of(settings: Settings, peers: Peers | None = None) -> PluggedProvider:
+    """The provider of these settings, not yet open; ``peers`` are who shares its rate."""
+    for each in provider_secrets(settings):
+        needed(each)
+    match settings.provider:
+        case NovuOptions() as options:
+            return NovuProvider(options, secret(NOVU_KEY), peers=peers)
+        case options:
+            return PROVIDER.made(options, options.kind)
 
 
-def peers_of(settings: Settings, transport: NatsTransport) -> NatsPeers:
-    """Who shares the rate limit of these settings' Novu environment, as far as this broker goes."""
-    topic = settings.provider.environment
-    return NatsPeers(transport.broker, settings.transport.prefix, topic)
+def provider_secrets(settings: Settings) -> Sequence[Secret]:
+    """What the provider of these settings has to know."""
+    match settings.provider:
+        case NovuOptions():
+            return (secret(NOVU_KEY),)
+        case _:
+            return ()
 
 
 def store_of(settings: Settings, name: str, enterprise_id: str | None = None) -> SqlStore:
@@ -176,7 +166,7 @@ class Kit:
     context: ContextRepo = field(default_factory=ContextRepo)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
-    _provider: NovuProvider | None = None
+    _provider: PluggedProvider | None = None
 
     @property
     def times(self) -> SendTimes:
@@ -199,8 +189,7 @@ class Kit:
         if self.given_provider:
             return self.given_provider
         if self._provider is None:
-            key = needed(secret(NOVU_KEY))
-            self._provider = NovuProvider(self.settings.provider, key, peers=self.peers)
+            self._provider = provider_of(self.settings, self.peers)
             await self._provider.open()
             self.stack.push_async_callback(self._provider.close)
         return self._provider

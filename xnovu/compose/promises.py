@@ -1,6 +1,7 @@
 """Settings that are each fine, and together break what docs/reliability.md promises."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _claimed_too_early(settings: "Settings") -> Iterator[str]:
             " stages.trigger.timeout, or provider.timeout and provider.settle together): rows would"
             " be claimed again while they are sent"
         )
-    if (kept := settings.transport.retention_days * DAY) <= lease:
+    kept = getattr(settings.transport, "retention_days", inf) * DAY
+    if kept <= lease:
         yield (
             f"transport.retention_days ({kept:g} s) is not longer than ingest.lease ({lease:g} s):"
             " messages would go before their rows are claimed again"

@@ -13,9 +13,12 @@ from xnovu.adapters import logs
 from xnovu.adapters.http import HealthServer
 from xnovu.adapters.logs import LogObserver
 from xnovu.adapters.metrics import Observers
+from xnovu.adapters.nats import Middleware, NatsTransport
 from xnovu.adapters.table import TableSource
 from xnovu.compose.apps import App
-from xnovu.compose.kit import Kit, Middleware, nats_transport, peers_of
+from xnovu.compose.broker import peers_of, transport_of
+from xnovu.compose.brokerless import Brokerless
+from xnovu.compose.kit import Kit
 from xnovu.compose.part import Part, Seat
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
@@ -72,12 +75,15 @@ def serve(
     """
     try:
         settings = settings or load()
-        transport = nats_transport(settings, middlewares)
+        transport = transport_of(settings, middlewares)
+        _require_the_whole(parts, transport)
         name = "+".join(part.name for part in parts)
         kit = Kit(settings, name, peers=peers_of(settings, transport))
         house = House(parts, kit, transport)
     except ConfigurationError as error:
         raise SystemExit(f"xnovu: {error}") from None
+    if not isinstance(transport, NatsTransport):
+        return Brokerless(house, lambda: _answering(house))
     for part in parts:
         transport.announce(part.name, [*part.emits, Rejected])
     app = App(
@@ -265,4 +271,14 @@ def _require_names_of_their_own(parts: Sequence[Part]) -> None:
     if twice := [name for name, count in Tally(part.name for part in parts).items() if count > 1]:
         raise ConfigurationError(
             f"there are two called {twice[0]!r}: each has a mailbox of its own"
+        )
+
+
+def _require_the_whole(parts: Sequence[Part], transport: Transport) -> None:
+    """What only one process knows of reaches nobody in another."""
+    missing = set(STAGES) - {part.name for part in parts}
+    if missing and not transport.features.persistent:
+        raise ConfigurationError(
+            "this transport joins the stages of one process, and here is no"
+            f" {', '.join(each for each in STAGES if each in missing)}: xnovu run all"
         )

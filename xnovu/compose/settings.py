@@ -8,14 +8,16 @@ TOML first (``XNOVU_CONFIG``, else ``configs/xnovu.toml`` if there is one), then
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
+    SerializeAsAny,
     Tag,
     TypeAdapter,
     ValidationError,
@@ -30,19 +32,21 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.compose.faults import every_setting, told
+from xnovu.compose.plugs import OWN, PROVIDER, TRANSPORT
 from xnovu.compose.promises import broken
 from xnovu.compose.variables import CONFIG, LOG_LEVEL, refuse_unknown, variable
 from xnovu.errors import ConfigurationError
+from xnovu.options import ProviderOptions, TransportOptions
 from xnovu.payloads import RowOptions
 from xnovu.policy import Policy
 
-STORE_KIND = variable("store", "kind")
 DEFAULT_PATH = Path("configs/xnovu.toml")
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -97,6 +101,19 @@ StoreOptions = Annotated[
 ]
 """Which way to the database: direct, or over Supabase's REST API."""
 
+Transport = Annotated[
+    Annotated[NatsOptions, Tag("nats")]
+    | Annotated[MemoryOptions, Tag("memory")]
+    | Annotated[SerializeAsAny[TransportOptions], BeforeValidator(TRANSPORT.read), Tag(OWN)],
+    TRANSPORT.choice(),
+]
+Provider = Annotated[
+    Annotated[NovuOptions, Tag("novu")]
+    | Annotated[SerializeAsAny[ProviderOptions], BeforeValidator(PROVIDER.read), Tag(OWN)],
+    PROVIDER.choice(),
+]
+"""Options of one of the kinds in the box, or of a class of one's own."""
+
 
 class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
     """
@@ -147,8 +164,8 @@ class Settings(BaseSettings):
     )
 
     store: StoreOptions = PostgresOptions()
-    transport: NatsOptions = NatsOptions()
-    provider: NovuOptions = NovuOptions()
+    transport: Transport = NatsOptions()
+    provider: Provider = NovuOptions()
     rows: RowOptions = RowOptions()
     ingest: TableOptions = TableOptions()
     wakeups: WakeUpOptions = WakeUpOptions()
@@ -224,17 +241,33 @@ def config_file() -> Path | None:
 
 class _File(TomlConfigSettingsSource):
     """
-    The file; of its store only what the environment's store has, where that is of another kind.
+    The file; of a table only what the environment's kind has, where that is another than its own.
 
     So XNOVU_STORE__KIND is enough to change it, whatever a file says of the other one.
     """
 
     def __call__(self) -> dict[str, Any]:
-        read = super().__call__()
-        store, kind = read.get("store"), os.environ.get(STORE_KIND, "")
-        if isinstance(store, dict) and kind in STORES and kind != _kind(store):
-            own, other = STORES[kind].model_fields, STORES[_kind(store)].model_fields
-            given = cast("dict[str, Any]", store)
-            kept = {key: given[key] for key in given if key in own or key not in other}
-            read["store"] = {**kept, "kind": kind}
-        return read
+        return {name: _fit(name, table) for name, table in super().__call__().items()}
+
+
+def _fit(name: str, given: Any) -> Any:
+    """A table of the file, fit for the kind that the environment chooses."""
+    kind = os.environ.get(variable(name, "kind"))
+    if not kind or name not in PLUGS or not isinstance(given, dict):
+        return given
+    table = cast("dict[str, Any]", given)
+    try:
+        own = PLUGS[name](kind).model_fields
+        other = PLUGS[name](table.get("kind", kind)).model_fields
+    except (KeyError, ValueError):  # there is no such kind: told when the whole is looked at
+        return table
+    kept = {key: value for key, value in table.items() if key in own or key not in other}
+    return {**kept, "kind": kind}
+
+
+PLUGS: Mapping[str, Callable[[str], type[BaseModel]]] = {
+    "store": STORES.__getitem__,
+    "transport": TRANSPORT.options_of,
+    "provider": PROVIDER.options_of,
+}
+"""The tables that may be of several kinds, and what each kind may set."""

@@ -1,27 +1,15 @@
 """The pipeline of one enterprise in this process, from one start to its stop."""
 
-import logging
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-
 from pipelines import hydrate, ingest, retract, status, trigger
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableSource
 from xnovu.compose import Kit, Part
+from xnovu.compose.brokerless import give_back
 from xnovu.compose.kit import Database
 from xnovu.compose.serve import DOWNSTREAM, House
-from xnovu.envelope import key_of
-from xnovu.errors import XNovuError
-from xnovu.events import Captured, Hydrated, Key, RetractRequested
-from xnovu.ports import Delivery
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 
-log = logging.getLogger("xnovu.subscription")
-
 PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)
-
-RELEASED = frozenset(each.kind for each in (Captured, Hydrated, RetractRequested))
-"""Whoever claims these next may take them up at once; the send record tells what may be sent."""
 
 
 class Run:
@@ -53,7 +41,7 @@ class Run:
         try:
             await self._house.finish()
             await self._transport.stop()
-            await self._give_back()
+            await give_back(self._transport.left, await self.store())
             await self.callbacks.close()
         except BaseException:
             await self._cut_off()
@@ -80,22 +68,8 @@ class Run:
             raise RuntimeError("not begun")
         return self._house.table
 
-    async def _give_back(self) -> None:
-        """If that fails, the claims lapse."""
-        if keys := list(_open(self._transport.left)):
-            log.debug("giving back %d notifications", len(keys))
-            with suppress(XNovuError):
-                await (await self.store()).release(keys)
-
     async def _cut_off(self) -> None:
         self.callbacks.abandon()
         await self._transport.abort()
         await self._house.finish()
         await self._house.close()
-
-
-def _open(left: Iterable[Delivery]) -> Iterator[Key]:
-    """What is at its end already is not among them: it is found when its claim has lapsed."""
-    for headers in (delivery.headers for delivery in left):
-        if (key := key_of(headers)) and headers["id"].partition(":")[0] in RELEASED:
-            yield key

@@ -84,7 +84,7 @@ def test_the_level_of_the_log_has_a_short_name_too(tmp_path, monkeypatch):
         ("[store]\nmax_rows = 3\n", "store.max_rows is no setting where kind is postgres"),
         (
             "[provider]\nrat = 5\n",
-            "my.toml: provider.rat is no setting: did you mean provider.rate",
+            "my.toml: provider.rat is no setting where kind is novu: did you mean provider.rate",
         ),
         ("[stages.trigger]\nbach = 5\n", "did you mean stages.trigger.batch"),
         ("[stages.triger]\nbatch = 5\n", "did you mean stages.trigger"),

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+from xnovu.options import Seconds, TransportOptions
 
 
 def _open(url: str) -> str:
@@ -14,7 +14,7 @@ def _open(url: str) -> str:
     return url
 
 
-class NatsOptions(BaseModel):
+class NatsOptions(TransportOptions, frozen=True):
     """
     The ``[transport]`` table when ``kind = "nats"``.
 
@@ -31,8 +31,6 @@ class NatsOptions(BaseModel):
     how many seconds a repeated message is recognised, and on how many servers it lives.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["nats"] = "nats"
     url: Annotated[str, AfterValidator(_open)] = "nats://localhost:4222"
     tls_ca: str | None = None
@@ -42,7 +40,6 @@ class NatsOptions(BaseModel):
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = "xnovu"
     publish_timeout: Seconds = 5.0
     lease: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)] = 10.0
-    stop_timeout: Seconds = 35.0
     retention_days: Annotated[float, Field(ge=0.01, le=3650, allow_inf_nan=False)] = 7.0
     max_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
     duplicate_window: Annotated[float, Field(ge=120, le=86_400, allow_inf_nan=False)] = 120.0

@@ -3,7 +3,9 @@
 from typing import Annotated, Literal
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from xnovu.options import ProviderOptions
 
 
 def _base(url: str) -> str:
@@ -16,7 +18,7 @@ def _base(url: str) -> str:
     return url.rstrip("/")
 
 
-class NovuOptions(BaseModel):
+class NovuOptions(ProviderOptions, frozen=True):
     """
     The settings of the Novu provider; seconds, and tokens as Novu counts them.
 
@@ -41,8 +43,6 @@ class NovuOptions(BaseModel):
     forbids additional properties needs it off.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["novu"] = "novu"
     url: Annotated[str, AfterValidator(_base)] = "https://api.novu.co"
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -50,7 +50,4 @@ class NovuOptions(BaseModel):
     bulk: Literal["auto", "always", "never"] = "auto"
     bulk_cost: int = Field(default=100, ge=1)
     concurrency: int = Field(default=16, ge=1)
-    timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    settle: float = Field(default=30.0, ge=0, allow_inf_nan=False)
-    remembered: float = Field(default=72_000.0, gt=0, allow_inf_nan=False)
     metadata: str = "_xnovu"

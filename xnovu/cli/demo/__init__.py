@@ -31,7 +31,9 @@ def show(rows: int, *, plain: bool) -> int:
         tempfile.TemporaryDirectory(prefix="xnovu-demo-") as folder,
         Stack(Path(folder), postgres_settings=FAST) as stack,
     ):
-        out.print("starting Postgres, NATS and a local Novu …")
+        out.print(f"transport: {stack.transport}")
+        servers = "Postgres, NATS" if stack.nats else "Postgres"
+        out.print(f"starting {servers} and a local Novu …")
         stack.start_servers()
         prepare(stack)
         register(stack.novu_url)

@@ -6,7 +6,8 @@ from xnovu.adapters.nats.removal import Mailboxes
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import out, print_json, print_table
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.compose.kit import nats_access, opened_store
+from xnovu.compose.broker import nats_access, nats_options
+from xnovu.compose.kit import opened_store
 from xnovu.compose.serve import STAGES
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
@@ -18,7 +19,7 @@ async def tell_all(*, as_json: bool) -> None:
     """Print every mailbox there is."""
     settings = load()
     async with visiting(nats_access(settings)) as client:
-        found = await Mailboxes(client, settings.transport).all()
+        found = await Mailboxes(client, nats_options(settings)).all()
     if as_json:
         print_json([asdict(each) for each in found])
     elif found:
@@ -39,7 +40,7 @@ async def remove(name: str, *, yes: bool, who: str | None, as_json: bool) -> int
         raise ConfigurationError(f"{name} is a stage: without its mailbox nothing is sent")
     settings = load()
     async with visiting(nats_access(settings)) as client:
-        mailboxes = Mailboxes(client, settings.transport)
+        mailboxes = Mailboxes(client, nats_options(settings))
         left = await mailboxes.left_by(name)
         if not agreed(f"remove consumer {name}, which has not settled {left:,} messages?", yes=yes):
             return 0

@@ -8,7 +8,7 @@ from datetime import datetime
 from xnovu.adapters.nats.archive import Archive, Kept, Selection
 from xnovu.adapters.nats.topology import address_of
 from xnovu.adapters.nats.visit import visiting
-from xnovu.compose.kit import nats_access
+from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.settings import Settings
 from xnovu.envelope import decode
 from xnovu.errors import Permanent
@@ -47,7 +47,7 @@ class Letter:
 async def archive(settings: Settings) -> AsyncGenerator[Archive]:
     """The streams of these settings, for a visit."""
     async with visiting(nats_access(settings)) as client:
-        yield Archive(client, settings.transport)
+        yield Archive(client, nats_options(settings))
 
 
 async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> Sequence[Letter]:

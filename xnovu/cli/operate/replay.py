@@ -11,7 +11,8 @@ from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import err, out, print_json, progress
 from xnovu.cli.operate.operator import agreed, operator
 from xnovu.cli.run import PARTS
-from xnovu.compose.kit import nats_access, opened_store
+from xnovu.compose.broker import nats_access, nats_options
+from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
 from xnovu.errors import ConfigurationError
@@ -34,14 +35,14 @@ async def replay(wanted: Wanted, *, yes: bool, who: str | None, as_json: bool = 
     """Show how many, ask, hand over; the exit code is 130 if it was stopped before its end."""
     settings = load()
     require_kind(wanted.kind)
+    options = nats_options(settings)
     async with visiting(nats_access(settings)) as client:
-        target = await _target(Mailboxes(client, settings.transport), settings, wanted)
-        run = Replay(client, settings.transport, target, wanted.rate)
+        target = await _target(Mailboxes(client, options), options.prefix, wanted)
+        run = Replay(client, options, target, wanted.rate)
         count = await run.count(wanted)
         told = {"messages": count, "to": str(target), "replayed": 0}
         if not as_json:
-            of = f"{count} messages of {settings.transport.prefix}.{wanted.kind}"
-            out.print(f"{of} for {target}")
+            out.print(f"{count} messages of {options.prefix}.{wanted.kind} for {target}")
         if count and agreed(f"replay these {count:,}?", yes=yes):
             told["replayed"] = await _with_progress(run, wanted, count)
             if not as_json:
@@ -64,7 +65,7 @@ def require_kind(kind: str) -> None:
         )
 
 
-async def _target(mailboxes: Mailboxes, settings: Settings, wanted: Wanted) -> Target:
+async def _target(mailboxes: Mailboxes, prefix: str, wanted: Wanted) -> Target:
     """
     Where it goes: to the stage that reads the subject, to a consumer, or to a subject of one's own.
 
@@ -72,7 +73,7 @@ async def _target(mailboxes: Mailboxes, settings: Settings, wanted: Wanted) -> T
         ConfigurationError: nobody can read it there.
     """
     if wanted.to and "." in wanted.to:
-        return Target(subject=subject_of_ones_own(wanted.to, settings.transport.prefix))
+        return Target(subject=subject_of_ones_own(wanted.to, prefix))
     stages = [p.name for p in PARTS.values() if wanted.kind in p.kinds and not p.from_table]
     found = [each for each in await mailboxes.all() if wanted.kind in each.kinds]
     name = wanted.to or next(iter(stages), None)

@@ -1,0 +1,87 @@
+"""The transport that settings choose, and what commands need of NATS."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from xnovu.adapters.memory.options import MemoryOptions
+from xnovu.adapters.memory.transport import MemoryTransport
+from xnovu.adapters.nats import Access, Middleware, NatsOptions, NatsPeers, NatsTransport
+from xnovu.adapters.nats.address import access_of, asked
+from xnovu.adapters.novu import NovuOptions
+from xnovu.compose.plugs import TRANSPORT
+from xnovu.compose.secrets import (
+    NATS_CREDS,
+    NATS_NKEY,
+    NATS_PASSWORD,
+    NATS_URL,
+    NATS_USER,
+    Secret,
+    secret,
+)
+from xnovu.compose.settings import Settings
+from xnovu.errors import ConfigurationError
+from xnovu.peers import Peers
+from xnovu.ports import Transport
+
+
+def nats_options(settings: Settings) -> NatsOptions:
+    """
+    What these settings say of NATS.
+
+    Raises:
+        ConfigurationError: their transport is another one.
+    """
+    if isinstance(settings.transport, NatsOptions):
+        return settings.transport
+    kind = settings.transport.kind
+    raise ConfigurationError(f'this works on NATS\' streams, and transport.kind is "{kind}"')
+
+
+def nats_url(settings: Settings) -> Secret:
+    """Where NATS is: a URL with credentials is a secret, one without may be a setting."""
+    return secret(NATS_URL, nats_options(settings).url)
+
+
+def nats_access(settings: Settings) -> Access:
+    """
+    How these settings are let in at NATS.
+
+    Raises ConfigurationError: a secret that is named cannot be read, or is none.
+    """
+    names = {"creds": NATS_CREDS, "nkey": NATS_NKEY, "user": NATS_USER, "password": NATS_PASSWORD}
+    secrets = {name: secret(variable) for name, variable in names.items()}
+    told = {name: asked(each) for name, each in secrets.items() if each.is_set}
+    return replace(access_of(nats_url(settings), nats_options(settings)), **told)
+
+
+def nats_transport(settings: Settings, middlewares: Sequence[Middleware] = ()) -> NatsTransport:
+    """The broker of these settings, not yet connected."""
+    return NatsTransport(nats_options(settings), nats_access(settings), middlewares)
+
+
+def transport_of(settings: Settings, middlewares: Sequence[Middleware] = ()) -> Transport:
+    """
+    The transport of these settings, not yet connected.
+
+    Raises:
+        ConfigurationError: there is a secret that cannot be read, or it is none for middlewares.
+    """
+    if middlewares and not isinstance(settings.transport, NatsOptions):
+        kind = settings.transport.kind
+        raise ConfigurationError(f'middlewares are NATS\', and transport.kind is "{kind}"')
+    match settings.transport:
+        case NatsOptions():
+            return nats_transport(settings, middlewares)
+        case MemoryOptions():
+            return MemoryTransport()
+        case options:
+            return TRANSPORT.made(options, options.kind)
+
+
+def peers_of(settings: Settings, transport: Transport) -> Peers | None:
+    """Who shares the rate limit of these settings' Novu environment, as far as this broker goes."""
+    match settings.provider, settings.transport, transport:
+        case NovuOptions() as novu, NatsOptions() as options, NatsTransport() as nats:
+            return NatsPeers(nats.broker, options.prefix, novu.environment)
+        case _:
+            return None
