@@ -176,6 +176,8 @@ def _final(error: XNovuError, begun: Begun) -> XNovuError:
     if begun.seconds:
         message = f"{error}; it may not show yet"
         return Retryable(message, code=error.code, after=begun.seconds, bounded=False)
+    if not error.certain:
+        return Permanent(f"its deadline has passed; it may have been sent, {error}", code="unclear")
     return Expired(f"its deadline has passed, and {error}")
 
 

@@ -1,12 +1,9 @@
 """Real servers, embedded: no Docker, no network, nothing shared between runs."""
 
-import asyncio
-import inspect
 import tempfile
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar, cast
 
 import pytest
 
@@ -14,11 +11,12 @@ from tests.databases import Databases, SomebodysPostgres
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.testing.waiting import eventually
+
+__all__ = ["eventually"]
 
 # Commits stay synchronous: what a test has committed must outlive the server's being killed.
 FAST = {"fsync": "off", "max_prepared_transactions": "4"}
-POLL = 0.01
-T = TypeVar("T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -93,37 +91,3 @@ def migrated(databases: Databases) -> Iterator[str]:
     """The connection string of a database of this test's own, with the schema and no rows."""
     with databases.one(migrate) as dsn:
         yield dsn
-
-
-async def eventually(
-    check: Callable[[], T | Awaitable[T]], within: float = 15.0, every: float = POLL
-) -> T:
-    """The first true value of `check()`, sync or async: the only way a test may wait.
-
-    An AssertionError raised by the check counts as "not yet". After `within` seconds it fails.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        value, problem = await _look(check)
-        if problem is None and value:
-            return cast(T, value)
-        if loop.time() > deadline:
-            saw = f"raised {problem}" if problem else f"was {value!r}"
-            raise AssertionError(f"not within {within} s: {_source(check)}; last it {saw}")
-        await asyncio.sleep(every)
-
-
-async def _look(check: Callable[[], object]) -> tuple[object, AssertionError | None]:
-    try:
-        value = check()
-        return (await value if inspect.isawaitable(value) else value), None
-    except AssertionError as problem:
-        return None, problem
-
-
-def _source(check: Callable[[], object]) -> str:
-    try:
-        return " ".join(inspect.getsource(check).split())
-    except (OSError, TypeError):
-        return repr(check)

@@ -62,10 +62,15 @@ class Unclear(Retryable):
 
 
 class Missing(Retryable):
-    """A look-up did not find it, and the call did not allow it to be done now."""
+    """
+    A look-up did not find it, and the call did not allow it to be done now.
 
-    def __init__(self, message: str) -> None:
+    It is not ``certain`` where there is no look-up: it may be there all the same.
+    """
+
+    def __init__(self, message: str, *, certain: bool = True) -> None:
         super().__init__(message, code="provider_unclear", bounded=False)
+        self.certain = certain
 
 
 class Permanent(XNovuError):

@@ -1,227 +1,80 @@
-"""What every provider promises, the one in memory included."""
+"""Every provider passes the suite of ``xnovu.testing``."""
 
-import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import eventually
+from tests.webhook_receiver import SECRET, receiving
 from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.novu import NovuOptions, NovuProvider
-from xnovu.errors import Missing, Paused, Permanent, XNovuError
-from xnovu.events import Notification
+from xnovu.adapters.webhook import WebhookOptions, WebhookProvider
+from xnovu.errors import Paused, Permanent, XNovuError
 from xnovu.local.novu import Fault, Step, Workflow, running_novu
-from xnovu.ports import Provider, Trigger
-from xnovu.retraction import Recall, Recalled
+from xnovu.testing.contract import ProviderContract, World
+from xnovu.testing.contract.provider import REFUSED
 
 DOWN = ("trigger", "bulk", "cancel")
 
-ANY_TIME = math.inf
-"""Until when requests may begin, where it does not matter."""
 
-REFUSED = 13
-"""The notification that no provider takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A provider, how often a transaction reached somebody, and a way to take it down."""
-
-    provider: Provider
-    times: Callable[[str], int]
-    down: Callable[[], None]
-    up: Callable[[], None]
-
-
-@pytest.fixture(params=["memory", "novu"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    if request.param == "memory":
-        yield memory()
-        return
-    workflows = [
-        Workflow("welcome", steps=(Step("email"),)),
-        Workflow("inbox"),
-        Workflow("digest", steps=(Step("email", delay=3600),)),
-        Workflow("refused", refuses="error"),
-    ]
-    async with running_novu(workflows=workflows) as running:
-        provider = NovuProvider(NovuOptions(url=running.url), lambda: "key")
-        await provider.open()
-        faults = running.novu.faults
+class TestMemory(ProviderContract):
+    @pytest.fixture
+    async def world(self) -> AsyncIterator[World]:
+        provider = MemoryProvider(delayed=["digest"], in_app=["inbox"])
+        refused: dict[int, XNovuError] = {REFUSED: Permanent("no", code="provider_refused")}
+        away = Paused("away", code="provider_unavailable")
+        provider.refusals.update(refused)
         yield World(
             provider,
-            lambda one: entry.fan_outs if (entry := running.novu.ledger.find(one)) else 0,
-            lambda: faults.script(*[Fault("503", endpoint=e, count=None) for e in DOWN]),
-            faults.clear,
+            lambda one: int(one in provider.accepted),
+            lambda: provider.refusals.update(dict.fromkeys(range(200), away)),
+            lambda: (provider.refusals.clear(), provider.refusals.update(refused))[0],
         )
-        await provider.close()
 
 
-def memory() -> World:
-    provider = MemoryProvider(delayed=["digest"], in_app=["inbox"])
-    refused: dict[int, XNovuError] = {REFUSED: Permanent("no", code="provider_refused")}
-    away = Paused("away", code="provider_unavailable")
-    provider.refusals.update(refused)
-    return World(
-        provider,
-        lambda one: int(one in provider.accepted),
-        lambda: provider.refusals.update(dict.fromkeys(range(200), away)),
-        lambda: (provider.refusals.clear(), provider.refusals.update(refused))[0],
-    )
+class TestNovu(ProviderContract):
+    @pytest.fixture
+    async def world(self) -> AsyncIterator[World]:
+        workflows = [
+            Workflow("welcome", steps=(Step("email"),)),
+            Workflow("inbox"),
+            Workflow("digest", steps=(Step("email", delay=3600),)),
+            Workflow("refused", refuses="error"),
+        ]
+        async with running_novu(workflows=workflows) as running:
+            provider = NovuProvider(NovuOptions(url=running.url), lambda: "key")
+            await provider.open()
+            faults = running.novu.faults
+            yield World(
+                provider,
+                lambda one: entry.fan_outs if (entry := running.novu.ledger.find(one)) else 0,
+                lambda: faults.script(*[Fault("503", endpoint=e, count=None) for e in DOWN]),
+                faults.clear,
+            )
+            await provider.close()
 
 
-def call(
-    number: int,
-    *,
-    look_up: bool = False,
-    send: bool = True,
-    recipients: int = 1,
-    workflow: str = "welcome",
-) -> Trigger:
-    transaction = f"3c4b1a5e-0000-4000-8000-{number:012d}"
-    people = tuple(f"user-{n}" for n in range(recipients))
-    notification = Notification(
-        id=number,
-        enterprise_id="acme",
-        workflow_key="refused" if number == REFUSED else workflow,
-        transaction_id=transaction,
-        recipients=people,
-        payload={"n": number},
-    )
-    return Trigger(transaction, notification, people, look_up, send)
+WHOLE = {"look_up_url": "/calls/{transaction_id}", "cancel_url": "/calls/{transaction_id}"}
 
 
-def recall(made: Trigger) -> Recall:
-    return Recall(made.transaction_id, len(made.recipients))
+class TestWebhook(ProviderContract):
+    """With a look-up and a cancellation; without them, and then by the webhook's own memory."""
 
-
-def codes(verdicts: Sequence[XNovuError | None]) -> list[str | None]:
-    return [verdict and verdict.code for verdict in verdicts]
-
-
-async def once(world: World, *calls: Trigger) -> None:
-    for one in calls:
-        await eventually(lambda one=one: world.times(one.transaction_id) == 1)
-
-
-async def test_nothing_asked_nothing_said(world: World) -> None:
-    assert list(await world.provider.trigger([], ANY_TIME)) == []
-
-
-@pytest.mark.parametrize("count", [1, 2, 100, 130])
-async def test_every_call_is_made_and_told_of_in_order(world: World, count: int) -> None:
-    calls = [call(1000 + n) for n in range(count)]
-    assert list(await world.provider.trigger(calls, ANY_TIME)) == [None] * count
-    await once(world, *calls)
-
-
-async def test_a_refused_call_is_no_concern_of_the_others(world: World) -> None:
-    calls = [call(1), call(REFUSED), call(2)]
-    verdicts = await world.provider.trigger(calls, ANY_TIME)
-    assert codes(verdicts) == [None, "provider_refused", None]
-    assert isinstance(verdicts[1], Permanent)
-    await once(world, calls[0], calls[2])
-    assert world.times(calls[1].transaction_id) == 0
-
-
-async def test_a_call_that_was_made_is_found_and_not_made_again(world: World) -> None:
-    assert list(await world.provider.trigger([call(1), call(2)], ANY_TIME)) == [None, None]
-    await once(world, call(1), call(2))
-    again = [call(1, look_up=True), call(2, look_up=True), call(3, look_up=True)]
-    assert list(await world.provider.trigger(again, ANY_TIME)) == [None] * 3
-    await once(world, *again)
-
-
-async def test_the_same_call_twice_in_a_batch_is_made_once(world: World) -> None:
-    assert list(await world.provider.trigger([call(1), call(1), call(2)], ANY_TIME)) == [None] * 3
-    await once(world, call(1), call(2))
-
-
-@pytest.mark.parametrize("count", [1, 3])
-async def test_a_provider_that_is_away_pauses_and_takes_it_later(world: World, count: int) -> None:
-    calls = [call(n) for n in range(count)]
-    world.down()
-    verdicts = await world.provider.trigger(calls, ANY_TIME)
-    assert {type(verdict) for verdict in verdicts} == {Paused}
-    assert codes(verdicts) == ["provider_unavailable"] * count
-    world.up()
-    assert list(await world.provider.trigger(calls, ANY_TIME)) == [None] * count
-    await once(world, *calls)
-
-
-async def test_a_call_for_a_hundred_is_taken_and_for_more_refused(world: World) -> None:
-    verdicts = await world.provider.trigger(
-        [call(1, recipients=100), call(2, recipients=101)], ANY_TIME
-    )
-    assert codes(verdicts) == [None, "too_many_recipients"]
-    assert isinstance(verdicts[1], Permanent)
-    await once(world, call(1))
-
-
-async def test_a_call_that_is_only_looked_up_is_found_or_missing_and_never_made(
-    world: World,
-) -> None:
-    assert list(await world.provider.trigger([call(1)], ANY_TIME)) == [None]
-    await once(world, call(1))
-    late = [call(1, look_up=True, send=False), call(2, look_up=True, send=False)]
-    verdicts = await world.provider.trigger([*late, call(3)], ANY_TIME)
-    assert [verdict and type(verdict) for verdict in verdicts] == [None, Missing, None]
-    await once(world, call(1), call(3))
-    assert world.times(call(2).transaction_id) == 0
-
-
-async def test_what_was_missing_may_be_made_later(world: World) -> None:
-    [missing] = await world.provider.trigger([call(1, look_up=True, send=False)], ANY_TIME)
-    assert isinstance(missing, Missing)
-    assert list(await world.provider.trigger([call(1, look_up=True)], ANY_TIME)) == [None]
-    await once(world, call(1))
-
-
-TAKEN_BACK = [
-    ("digest", Recalled(there=True, settled=True, spared=True)),
-    ("inbox", Recalled(there=True, settled=True, spared=True)),
-    ("welcome", Recalled(there=True, settled=True, sent=True)),
-]
-
-
-@pytest.mark.parametrize(("workflow", "came_to"), TAKEN_BACK)
-async def test_a_call_is_taken_back_as_far_as_it_can_be(
-    world: World, workflow: str, came_to: Recalled
-) -> None:
-    made = call(1, workflow=workflow, recipients=3)
-    assert list(await world.provider.trigger([made], ANY_TIME)) == [None]
-    await once(world, made)
-    for _ in range(2):
-        assert list(await world.provider.cancel([recall(made)])) == [came_to]
-
-
-async def test_each_of_many_is_told_of_in_order(world: World) -> None:
-    made = [call(n, workflow=flow) for n, flow in enumerate(("digest", "welcome", "digest"), 20)]
-    assert list(await world.provider.trigger(made, ANY_TIME)) == [None] * 3
-    await once(world, *made)
-    recalled = await world.provider.cancel([recall(one) for one in (*made, call(30))])
-    told = [one for one in recalled if isinstance(one, Recalled)]
-    assert [(one.there, one.sent) for one in told] == [
-        (True, False),
-        (True, True),
-        (True, False),
-        (False, False),
-    ]
-
-
-async def test_what_was_never_made_is_not_there(world: World) -> None:
-    assert list(await world.provider.cancel([recall(call(1))])) == [Recalled()]
-    assert list(await world.provider.cancel([])) == []
-
-
-async def test_a_provider_that_is_away_takes_back_later(world: World) -> None:
-    made = call(1, workflow="digest")
-    assert list(await world.provider.trigger([made], ANY_TIME)) == [None]
-    await once(world, made)
-    world.down()
-    [told] = await world.provider.cancel([recall(made)])
-    assert isinstance(told, Paused)
-    world.up()
-    [told] = await world.provider.cancel([recall(made)])
-    assert told == Recalled(there=True, settled=True, spared=True)
+    @pytest.fixture(params=[WHOLE, {"resend": True}], ids=["whole", "plain"])
+    async def world(self, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+        async with receiving() as receiver:
+            paths = {n: f"{receiver.url}{p}" for n, p in request.param.items() if n != "resend"}
+            options = WebhookOptions(
+                url=f"{receiver.url}/hook", resend="resend" in request.param, **paths
+            )
+            provider = WebhookProvider(options, lambda: SECRET)
+            await provider.open()
+            yield World(
+                provider,
+                lambda one: int(one in receiver.taken),
+                lambda: setattr(receiver, "down", True),
+                lambda: setattr(receiver, "down", False),
+                looks_up=bool(paths),
+                recalls=bool(paths),
+            )
+            await provider.close()
+            assert receiver.wrong == []

@@ -1,8 +1,6 @@
 """One parameter per transport. A new one is one line in ``TRANSPORTS``."""
 
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
@@ -11,26 +9,9 @@ from tests.builders import namespace
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.local.nats import EmbeddedNats
-from xnovu.policy import Policy
 from xnovu.ports import Transport
-
-LEASE = 0.6
-"""Seconds: short, so that what outlives a lease can be seen to."""
-
-Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A transport to test, and what only its maker can do to it."""
-
-    transport: Transport
-    foreign: Callable[[str, bytes], Awaitable[None]]
-    """Put bytes on a kind's subject that no XNovu has written."""
-    another: Callable[[], Transport]
-    """A second process on the same subjects."""
-    large: int
-    """More bytes than it takes."""
+from xnovu.testing.contract import Bench
+from xnovu.testing.contract.transport_bench import LEASE
 
 
 async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
@@ -60,19 +41,3 @@ async def nats(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
 
 TRANSPORTS = [memory, nats]
-
-
-@pytest.fixture(params=TRANSPORTS, ids=lambda make: make.__name__)
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async for bench in request.param(request):
-        yield bench
-
-
-@pytest.fixture
-def transport(bench: Bench) -> Transport:
-    return bench.transport
-
-
-@pytest.fixture
-def mailbox() -> str:
-    return f"box-{uuid.uuid4().hex[:8]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually
-from tests.e2e.conftest import clean_environment, started, stop
+from tests.e2e.conftest import LONG, clean_environment, started, stop
 from tests.integration.pipeline import ACME, GLOBEX, World, brokerless
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.cli.run import BESIDE, PARTS
@@ -120,8 +120,8 @@ def test_less_than_the_whole_is_refused(here: World, names: list[str]):
 async def test_health_and_metrics_are_those_of_every_process(here: World, process: Start):
     here.insert(ACME)
     running, health = process()
-    await eventually(lambda: is_ready(health), within=60)
-    await eventually(lambda: statuses(here) == {"SENT": 1}, within=30)
+    await eventually(lambda: is_ready(health), within=LONG)
+    await eventually(lambda: statuses(here) == {"SENT": 1}, within=LONG)
     checks = json.loads(await asked(f"{health}/readyz"))["checks"]
     assert checks["broker"] == checks["database"] == "ok"
     done = 'xnovu_messages_total{code="",outcome="done",stage="trigger"} 1.0'
@@ -136,15 +136,15 @@ async def test_processes_share_the_work_and_one_that_is_killed_loses_nothing(
     first, health = process()
     second, other = process()
     for page in (health, other):
-        await eventually(lambda page=page: is_ready(page), within=60)
+        await eventually(lambda page=page: is_ready(page), within=LONG)
     for _ in range(10):
         for _ in range(30):
             here.insert(ACME)
-    await eventually(lambda: statuses(here).get("SENT", 0) >= 20, within=30)
+    await eventually(lambda: statuses(here).get("SENT", 0) >= 20, within=LONG)
     first.send_signal(signal.SIGKILL)
     for _ in range(50):
         here.insert(GLOBEX)
-    await eventually(lambda: statuses(here) == {"SENT": 350}, within=60)
+    await eventually(lambda: statuses(here) == {"SENT": 350}, within=LONG)
     assert here.novu.ledger.doubled() == []
     await stopped(second)
 
@@ -154,7 +154,7 @@ async def test_who_stops_gives_back_what_only_waits(here: World, process: Start)
     here.novu.faults.script(*[Fault("503", endpoint=e, count=None) for e in ("trigger", "bulk")])
     running, _ = process(XNOVU_INGEST__LEASE="300")
     ids = [here.insert(ACME) for _ in range(20)]
-    await eventually(lambda: statuses(here) == {"PROCESSING": 20}, within=60)
+    await eventually(lambda: statuses(here) == {"PROCESSING": 20}, within=LONG)
     await stopped(running)
     query = "SELECT count(*) FROM notify.ent_notification WHERE claimed_until <= now()"
     assert here.execute(query)[0]["count"] == len(ids)

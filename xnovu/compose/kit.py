@@ -15,12 +15,14 @@ from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
 from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.store import supabase_store
+from xnovu.adapters.webhook import WebhookOptions, WebhookProvider
 from xnovu.compose.plugs import PROVIDER
 from xnovu.compose.secrets import (
     DATABASE_URL,
     NOVU_KEY,
     SUPABASE_KEY,
     SUPABASE_URL,
+    WEBHOOK_SECRET,
     Secret,
     secret,
 )
@@ -48,6 +50,8 @@ def provider_of(settings: Settings, peers: Peers | None = None) -> PluggedProvid
     match settings.provider:
         case NovuOptions() as options:
             return NovuProvider(options, secret(NOVU_KEY), peers=peers)
+        case WebhookOptions() as options:
+            return WebhookProvider(options, secret(WEBHOOK_SECRET))
         case options:
             return PROVIDER.made(options, options.kind)
 
@@ -57,6 +61,8 @@ def provider_secrets(settings: Settings) -> Sequence[Secret]:
     match settings.provider:
         case NovuOptions():
             return (secret(NOVU_KEY),)
+        case WebhookOptions():
+            return (secret(WEBHOOK_SECRET),)
         case _:
             return ()
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Discriminator
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
+from xnovu.adapters.webhook import WebhookOptions
 from xnovu.errors import ConfigurationError
 from xnovu.options import ProviderOptions, TransportOptions
 
@@ -111,7 +112,7 @@ TRANSPORT = Socket(
 PROVIDER = Socket(
     "provider",
     ProviderOptions,
-    {"novu": NovuOptions},
+    {"novu": NovuOptions, "webhook": WebhookOptions},
     ("open", "close", "ready", "trigger", "cancel"),
 )
 

@@ -38,6 +38,7 @@ from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
+from xnovu.adapters.webhook import WebhookOptions
 from xnovu.compose.faults import every_setting, told
 from xnovu.compose.plugs import OWN, PROVIDER, TRANSPORT
 from xnovu.compose.promises import broken
@@ -109,6 +110,7 @@ Transport = Annotated[
 ]
 Provider = Annotated[
     Annotated[NovuOptions, Tag("novu")]
+    | Annotated[WebhookOptions, Tag("webhook")]
     | Annotated[SerializeAsAny[ProviderOptions], BeforeValidator(PROVIDER.read), Tag(OWN)],
     PROVIDER.choice(),
 ]
@@ -258,11 +260,15 @@ def _fit(name: str, given: Any) -> Any:
     table = cast("dict[str, Any]", given)
     try:
         own = PLUGS[name](kind).model_fields
-        other = PLUGS[name](table.get("kind", kind)).model_fields
+        other = PLUGS[name](table.get("kind", _default_kind(name))).model_fields
     except (KeyError, ValueError):  # there is no such kind: told when the whole is looked at
         return table
     kept = {key: value for key, value in table.items() if key in own or key not in other}
     return {**kept, "kind": kind}
+
+
+def _default_kind(name: str) -> str:
+    return str(Settings.model_fields[name].default.kind)
 
 
 PLUGS: Mapping[str, Callable[[str], type[BaseModel]]] = {

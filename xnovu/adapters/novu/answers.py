@@ -19,6 +19,7 @@ from pydantic_core import from_json
 from xnovu.adapters.novu.phrases import REFUSALS, joined, violation
 from xnovu.adapters.novu.requests import Event
 from xnovu.errors import Paused, Permanent, Unclear, XNovuError
+from xnovu.exchange import retry_after
 
 _KEY = ("provider_auth", "Novu does not accept the API key")
 _ADDRESS = ("provider_address", "Novu's API is not at this URL")
@@ -34,7 +35,6 @@ _PAUSES = {
 """Statuses that leave the event untouched and are not its fault: code, and what to tell."""
 
 _MAX_VIOLATIONS = 10
-_MAX_WAIT = 3600.0
 _INDEX = re.compile(r"\bindex\D{0,3}(\d{1,3})\b|\bevents[.\[](\d{1,3})\b")
 _REUSED = re.compile(r'Request with key "[^"]*" is being reused for a different body')
 _logger = logging.getLogger(__name__)
@@ -70,14 +70,14 @@ def obstacle(response: httpx.Response) -> XNovuError | None:
     status = response.status_code
     if status in _PAUSES:
         code, words = _PAUSES[status]
-        return Paused(f"{words} ({status})", code=code, after=_retry_after(response))
+        return Paused(f"{words} ({status})", code=code, after=retry_after(response))
     match status:
         case 200 if "text/html" in response.headers.get("content-type", ""):
             return Paused("a web page, not Novu, is at this URL", code="provider_address")
         case 409:
             return unclear("an earlier request is still running (409)")
         case 503 if _is_novus(response):
-            return unavailable("HTTP 503", _retry_after(response))
+            return unavailable("HTTP 503", retry_after(response))
         case _ if status in (200, 201) or response.is_client_error:
             return None
         case _:
@@ -194,12 +194,3 @@ def _is_novus(response: httpx.Response) -> bool:
     except ValueError:
         return False
     return isinstance(body, str) or "statusCode" in _fields(body)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that Novu asks to wait."""
-    try:
-        seconds = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return min(seconds, _MAX_WAIT) if seconds >= 0 else None

@@ -2,20 +2,10 @@
 
 from typing import Annotated, Literal
 
-import httpx
 from pydantic import AfterValidator, Field
 
+from xnovu.exchange import http_url
 from xnovu.options import ProviderOptions
-
-
-def _base(url: str) -> str:
-    """A base URL without what would end up in a log or in front of a path."""
-    parsed = httpx.URL(url)
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("must be an http(s) URL")
-    if parsed.userinfo or parsed.query or parsed.fragment:
-        raise ValueError("must have no user, password, query or fragment")
-    return url.rstrip("/")
 
 
 class NovuOptions(ProviderOptions, frozen=True):
@@ -44,7 +34,7 @@ class NovuOptions(ProviderOptions, frozen=True):
     """
 
     kind: Literal["novu"] = "novu"
-    url: Annotated[str, AfterValidator(_base)] = "https://api.novu.co"
+    url: Annotated[str, AfterValidator(http_url)] = "https://api.novu.co"
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     rate: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     bulk: Literal["auto", "always", "never"] = "auto"

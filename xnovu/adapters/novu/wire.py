@@ -12,8 +12,7 @@ from xnovu.adapters.novu.activity import Page, page_of
 from xnovu.adapters.novu.answers import obstacle, unavailable, unclear, unmakeable
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.reaching import place_of, why_unreached
-from xnovu.sending import slept
+from xnovu.exchange import AWAY, UNMADE, only_until, why_unsent
 
 LOOK_UPS = 4
 """Look-ups under way at once, in places of their own."""
@@ -21,7 +20,6 @@ LOOK_UPS = 4
 T = TypeVar("T")
 
 _CONNECT = 5.0
-_WRITING = ("send_request_headers.started", "send_request_body.started")
 _NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 # Node closes an idle connection after 5 s: a shorter life here avoids most resets in mid-request.
 _KEEPALIVE = 4.0
@@ -77,7 +75,7 @@ class Wire:
         key = self.key()
         if isinstance(key, Paused):
             return key
-        in_time = {"trace": _only_until(until)}
+        in_time = {"trace": only_until(until)}
         headers = {
             "Authorization": f"ApiKey {key}",
             "Content-Type": "application/json",
@@ -160,51 +158,12 @@ class Wire:
 
     def _never_sent(self, error: Exception) -> Paused | Permanent | None:
         """What a failed exchange means if nothing was sent; None where nobody knows."""
-        if isinstance(error, _AWAY):
-            return unavailable(f"{place_of(self._options.url)}: {_why(error)}")
-        return unmakeable(type(error).__name__) if isinstance(error, _UNMADE) else None
+        if isinstance(error, AWAY):
+            return unavailable(why_unsent(error, self._options.url))
+        return unmakeable(type(error).__name__) if isinstance(error, UNMADE) else None
 
     def _failed(self, what: str, why: str) -> Retryable:
         return Retryable(f"the {what} failed: {why}", code="provider_unclear")
-
-
-class _Late(Exception):
-    """The process was frozen, or starved, while the request was being prepared."""
-
-
-def _only_until(end: float) -> Callable[[str, object], Awaitable[None]]:
-    """
-    A guard before the parts of a request are written (https://www.encode.io/httpcore/extensions/).
-
-    A process that was frozen past a time-out may write before it learns of it.
-    """
-
-    async def guard(event: str, _: object) -> None:
-        if event.endswith(_WRITING) and asyncio.get_running_loop().time() + slept() >= end:
-            raise _Late
-
-    return guard
-
-
-_AWAY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, _Late)
-"""Nobody's fault, and nothing was sent. The list is closed: no other error stops the fleet."""
-_UNMADE = (
-    httpx.LocalProtocolError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-    UnicodeEncodeError,
-)
-"""The call's own fault: no request can be made of it (httpx says so before a byte is written)."""
-
-
-def _why(error: Exception) -> str:
-    match error:
-        case httpx.PoolTimeout():
-            return "no connection of provider.concurrency came free in time"
-        case _Late():
-            return "this process was held up for too long"
-        case _:
-            return why_unreached(error) or type(error).__name__
 
 
 def _no_key(what: str) -> Paused:

@@ -169,8 +169,7 @@ class TableSource:
             return self._until(due)
         self._swept = asyncio.get_running_loop().time()
         retracted = await self._counted(self._carry_others(policy.batch, handler))
-        room = self._room()
-        if room <= 0:
+        if (room := self._room()) <= 0:
             rest = await self._carry_idle_ones(handler)
             return 0.0 if retracted else rest
         self._called = False
@@ -295,8 +294,7 @@ class TableSource:
     async def _give_back(self, fates: Sequence[tuple[Key, Fate]]) -> None:
         """What no subject can name has ended here: nobody else would ever hear of it."""
         at = datetime.now(UTC)
-        dead = [(key, fate) for key, fate in fates if isinstance(fate, Dead)]
-        if dead:
+        if dead := [(key, fate) for key, fate in fates if isinstance(fate, Dead)]:
             await self.store.record([Outcome(k, f.failure("ingest", 1, at)) for k, f in dead])
         if back := [key for key, fate in fates if isinstance(fate, Retry)]:
             await self.store.release(back)
