@@ -10,10 +10,12 @@ from tests.conftest import eventually
 from tests.e2e.conftest import LONG, Shell
 
 
-def test_the_demo_sends_everything_once_and_says_so(shell: Shell):
-    shell.environment["COLUMNS"] = "80"
+@pytest.mark.parametrize("transport", ["nats", "memory"])
+def test_the_demo_sends_everything_once_and_says_so(shell: Shell, transport: str):
+    shell.environment |= {"COLUMNS": "80", "XNOVU_TRANSPORT__KIND": transport}
     done = shell.xnovu("demo", "--rows", "2000", "--plain")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"transport: {transport}\n")
     assert "all 2000 notifications ended as they must; none sent twice" in done.stdout
     reasons = ("payload_invalid", "provider_refused", "recipients_invalid", "workflow_not_found")
     for reason in (*reasons, "Umbrella"):

@@ -24,7 +24,7 @@ def _looked_up_wrongly(settings: "Settings") -> Iterator[str]:
     if told.settle < told.timeout:
         yield (
             f"provider.settle ({told.settle:g} s) is shorter than provider.timeout"
-            f" ({told.timeout:g} s): what Novu is still at work on would not be found, and be sent"
+            f" ({told.timeout:g} s): what it is still at work on would not be found, and be sent"
             " twice"
         )
     if told.remembered <= (needed := told.timeout + told.settle):
@@ -41,7 +41,7 @@ def _cut_off(settings: "Settings") -> Iterator[str]:
         if (allowed := settings.policy(name).timeout) <= answers:
             yield (
                 f"stages.{name}.timeout ({allowed:g} s) is not longer than twice provider.timeout"
-                f" ({answers:g} s): a batch would be cut off while Novu may still answer"
+                f" ({answers:g} s): a batch would be cut off while it may still answer"
             )
 
 

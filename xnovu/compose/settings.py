@@ -263,7 +263,8 @@ def _fit(name: str, given: Any) -> Any:
         other = PLUGS[name](table.get("kind", _default_kind(name))).model_fields
     except (KeyError, ValueError):  # there is no such kind: told when the whole is looked at
         return table
-    kept = {key: value for key, value in table.items() if key in own or key not in other}
+    shared = BASES[name].model_fields if name in BASES else own
+    kept = {key: value for key, value in table.items() if key in shared or key not in other}
     return {**kept, "kind": kind}
 
 
@@ -277,3 +278,8 @@ PLUGS: Mapping[str, Callable[[str], type[BaseModel]]] = {
     "provider": PROVIDER.options_of,
 }
 """The tables that may be of several kinds, and what each kind may set."""
+BASES: Mapping[str, type[BaseModel]] = {
+    "transport": TransportOptions,
+    "provider": ProviderOptions,
+}
+"""What every kind may set, and means the same by; one's URL is not another's."""
