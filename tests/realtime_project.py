@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.store_fixtures import ACME, enterprise
 from tests.supabase_fixtures import project
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.local.supabase import Keys
 from xnovu.local.supabase.realtime import LocalRealtime, RealtimeOptions, running_realtime
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, enterprise
 
 __all__ = ["PRIVATE", "Project", "project", "supabase_realtime"]
 

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
-from uuid import uuid4
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,11 +18,10 @@ from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import make_roles, migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.adapters.supabase.store import SupabaseFunctions
-from xnovu.desk import Desk
-from xnovu.events import Failure, Key, Workflow
+from xnovu.events import Workflow
 from xnovu.local.supabase import prepare, running_supabase
-from xnovu.ports import Store
 from xnovu.sql.store import Functions, SqlStore
+from xnovu.testing.contract.store_bench import Bench
 
 # What a platform may have had before XNovu came: other types, other columns, rows of its own.
 PLATFORM = """
@@ -65,36 +63,6 @@ GRANT USAGE ON SCHEMA notify TO anon, authenticated, service_role;
 GRANT ALL ON ALL TABLES IN SCHEMA notify TO anon, authenticated, service_role;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notify TO anon, authenticated, service_role;
 """
-
-
-class TrackedStore(Store, Desk, Protocol):
-    """A store as the contract sees it."""
-
-
-class Bench(Protocol):
-    """A store, and a hand that reaches around it."""
-
-    store: TrackedStore
-
-    def only(self, enterprise_id: str) -> TrackedStore:
-        """A store upon the same tables, of one enterprise only."""
-        ...
-
-    async def workflow(self, workflow: Workflow) -> Any:
-        """Register a workflow; returns what a row's notification_workflow_id must be."""
-        ...
-
-    async def change(self, notification_id: int, **columns: Any) -> None:
-        """Change a row as another user of the database would."""
-        ...
-
-    async def row(self, notification_id: int) -> Mapping[str, Any]: ...
-
-    async def remove(self, notification_id: int) -> None: ...
-
-    async def refuse_claims(self, name: str) -> bool:
-        """Let nobody claim rows of this name; whether there is a way to forbid it."""
-        ...
 
 
 @dataclass(slots=True)
@@ -302,17 +270,6 @@ READY: Mapping[Callable[[str], object], Make] = {
 BENCHES = (memory, postgres, platform, as_stage, supabase, supabase_platform)
 
 
-def enterprise() -> str:
-    return str(uuid4())
-
-
-ACME, GLOBEX = enterprise(), enterprise()
-LONG = 600.0
-FAILURE = Failure(
-    code="refused", stage="trigger", message="no", attempts=2, at=datetime(2026, 1, 2, tzinfo=UTC)
-)
-
-
 @pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)
 async def bench(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Bench]:
     make = request.param
@@ -321,25 +278,3 @@ async def bench(request: pytest.FixtureRequest, databases: Databases) -> AsyncIt
     with databases.one(READY[make]) if make in READY else nullcontext("") as dsn:
         async with make(dsn) as bench:
             yield bench
-
-
-async def insert(bench: Bench, count: int = 1, **columns: Any) -> list[int]:
-    row = {"enterprise_id": ACME, "recipients": [enterprise()], **columns}
-    return list(await bench.store.insert([row] * count))
-
-
-async def claimed(bench: Bench, count: int = 1, lease: float = LONG, **columns: Any) -> list[Key]:
-    """So many new rows, claimed."""
-    await insert(bench, count, **columns)
-    keys = [claim.captured.key for claim in await bench.store.claim(count, lease)]
-    bench.store.handed_over(keys)
-    return keys
-
-
-def others(key: Key) -> Key:
-    """The same row, as another enterprise would ask for it."""
-    return key._replace(enterprise_id=GLOBEX)
-
-
-def from_now(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)

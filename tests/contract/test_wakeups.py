@@ -5,12 +5,12 @@ import psycopg
 from tests.builders import recorded
 from tests.conftest import eventually
 from tests.contract import wakeups_fixtures
-from tests.contract.store_fixtures import ACME, FAILURE
 from tests.contract.wakeups_fixtures import Bench, Ear
 from xnovu.connection import Link
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 bench, ear, store = wakeups_fixtures.bench, wakeups_fixtures.ear, wakeups_fixtures.store
 

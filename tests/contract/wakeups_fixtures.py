@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from tests.conftest import eventually
-from tests.contract.store_fixtures import GLOBEX
 from tests.realtime_project import realtime_project
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
@@ -21,6 +20,7 @@ from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.local.supabase import prepare
 from xnovu.ports import WakeUps
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import GLOBEX
 
 SOON = {"backoff": 0.01, "backoff_max": 0.05}
 

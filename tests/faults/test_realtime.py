@@ -15,7 +15,6 @@ import psycopg
 import pytest
 
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME
 from tests.faults.realtime_faults import (
     BRIEF,
     DEAF,
@@ -32,6 +31,7 @@ from xnovu.adapters.table import TableOptions, TableSource
 from xnovu.connection import Connection, Link
 from xnovu.policy import Done, Policy
 from xnovu.ports import Backlog, Delivery
+from xnovu.testing.contract.store_bench import ACME
 
 __all__ = ["project", "supabase_realtime"]
 

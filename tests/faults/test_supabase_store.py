@@ -9,7 +9,6 @@ import pytest
 
 from tests.builders import recorded
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME, FAILURE
 from tests.integration.test_supabase_store import claim, in_work
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.store import supabase_store
@@ -19,6 +18,7 @@ from xnovu.local.supabase import Fault, RunningSupabase
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 LOST = [Fault("answer_lost"), Fault("answer_lost", status=502)]
 AWAY = [Fault("away"), Fault("status", status=503)]

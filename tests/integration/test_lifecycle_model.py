@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX, LONG
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.events import Key, Retraction, RetractRequested
 from xnovu.ports import Outcome
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, FAILURE, GLOBEX, LONG
 
 LAWFUL = {
     ("PENDING", "PROCESSING"),

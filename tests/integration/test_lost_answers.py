@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from tests.builders import recorded
-from tests.contract.store_fixtures import ACME, FAILURE
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.errors import Paused
@@ -16,6 +15,7 @@ from xnovu.events import Key, Retraction
 from xnovu.ports import HANDOVER, Outcome
 from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 LONG = 600.0
 TIMES = SendTimes(LONG, LONG)

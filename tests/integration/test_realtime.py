@@ -8,10 +8,10 @@ import pytest
 
 from tests.builders import recorded
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME, FAILURE, GLOBEX
 from tests.realtime_fixtures import Listening, listening
 from tests.realtime_project import Project, project, supabase_realtime
 from xnovu.ports import Outcome
+from xnovu.testing.contract.store_bench import ACME, FAILURE, GLOBEX
 
 __all__ = ["project", "supabase_realtime"]
 

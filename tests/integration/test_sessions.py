@@ -13,7 +13,6 @@ from hypothesis import strategies as some
 from psycopg import sql
 
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME
 from xnovu.adapters.postgres.migrations import migrate, plan
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.adapters.supabase.store import supabase_store
@@ -23,6 +22,7 @@ from xnovu.local.supabase import running_supabase
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME
 
 LONG = 600.0
 DEADLINE = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)

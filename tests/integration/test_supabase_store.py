@@ -13,7 +13,6 @@ import pytest
 
 from tests.builders import recorded
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME, LONG
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.store import supabase_store
@@ -23,6 +22,7 @@ from xnovu.local.supabase import PostgrestOptions, RunningSupabase, prepare, run
 from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.testing.contract.store_bench import ACME, LONG
 
 ROWS = [{"enterprise_id": ACME}]
 

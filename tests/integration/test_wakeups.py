@@ -6,12 +6,12 @@ import psycopg
 import pytest
 
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME
 from tests.contract.wakeups_fixtures import SOON, Bench, Ear, notify
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.connection import Link
 from xnovu.local.postgres import EmbeddedPostgres
+from xnovu.testing.contract.store_bench import ACME
 
 INSERT = "INSERT INTO notify.ent_notification (enterprise_id) SELECT %s FROM generate_series(1, 9)"
 RENAME = "UPDATE notify.ent_notification SET name = 'another'"

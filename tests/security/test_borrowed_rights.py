@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.contract.store_fixtures import ACME
 from tests.security.catalog import OURS
 from tests.security.conftest import LOGINS, House
+from xnovu.testing.contract.store_bench import ACME
 
 LOOT = "SELECT who FROM loot"
 # Whoever runs the cast is written down. Temporary types have no owner but who is attacking.

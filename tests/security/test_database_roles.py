@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege, NotNullViolation
 
-from tests.contract.store_fixtures import ACME
 from tests.integration.supabase_project import Project, project
 from tests.security.catalog import OURS, PLAIN, SENDERS, calls, one_call
 from tests.security.conftest import LOGINS, House
+from xnovu.testing.contract.store_bench import ACME
 
 __all__ = ["project"]
 

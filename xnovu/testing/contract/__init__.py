@@ -1,6 +1,9 @@
 """
 The suites that every provider, transport and store must pass, as classes for pytest to collect.
 
+That of a store is in the modules ``store_…``: import their classes into a test module that has a
+fixture ``bench``, a :class:`~xnovu.testing.contract.store_bench.Bench`.
+
 They need pytest and pytest-asyncio (``pip install 'xnovu[testing]'``).
 """
 

@@ -10,10 +10,10 @@ import pytest
 from supabase import AsyncClient
 
 from tests.conftest import eventually
-from tests.contract.store_fixtures import ACME, GLOBEX
 from tests.unit.local.supabase.conftest import Connect
 from xnovu.local.supabase import Keys, RunningSupabase, running_supabase
 from xnovu.local.supabase.realtime import LocalRealtime, local_realtime
+from xnovu.testing.contract.store_bench import ACME, GLOBEX
 
 from .conftest import FAST, Notes
 

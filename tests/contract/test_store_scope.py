@@ -1,0 +1,10 @@
+"""Every store passes this part of the suite of ``xnovu.testing``."""
+
+from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
+from xnovu.testing.contract.store_scope import (  # noqa: F401 - pytest collects them
+    TestFailed,
+    TestNextDue,
+    TestOneEnterprise,
+    TestOperations,
+    TestRelease,
+)
