@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from xnovu.errors import ConfigurationError, Permanent, XNovuError
-from xnovu.sql.rows import kind_of
+from xnovu.sql.misfits import kind_of
 
 Rows = Sequence[Mapping[str, Any]]
 

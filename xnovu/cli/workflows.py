@@ -15,7 +15,7 @@ from xnovu.desk import Registered
 from xnovu.errors import ConfigurationError
 from xnovu.events import Workflow
 from xnovu.payloads import PayloadChecker, RowOptions
-from xnovu.sql.rows import misfit
+from xnovu.sql.misfits import misfit
 
 
 @dataclass(frozen=True, slots=True)

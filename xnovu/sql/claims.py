@@ -8,10 +8,11 @@ from uuid import uuid4
 
 from xnovu.errors import Paused, Retryable
 from xnovu.events import Key, RetractRequested, StatusChanged
-from xnovu.ports import HANDOVER, Claim
+from xnovu.ports import Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
 from xnovu.sql.limits import SqlLimits
+from xnovu.store import HANDOVER
 
 LOST_ANSWERS = 100
 """Calls without an answer that are kept in mind, the latest."""

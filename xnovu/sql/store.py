@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from xnovu.desk import Aside, Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Locked, Notification, Recorded, Retraction, StatusChanged
-from xnovu.ports import NOTHING, Outcome, Row
+from xnovu.ports import Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
@@ -22,6 +22,7 @@ from xnovu.sql.claims import LOST_ANSWERS, SqlClaims
 from xnovu.sql.errors import LOCKED, AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.schema import functions, migrations
+from xnovu.store import NOTHING
 
 NAMED = 5
 """Rows that are named where some are set aside."""

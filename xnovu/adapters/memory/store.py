@@ -41,9 +41,10 @@ from xnovu.events import (
     Unconfirmed,
     Workflow,
 )
-from xnovu.ports import NOTHING, Claim, Outcome, Row
+from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
+from xnovu.store import NOTHING
 
 
 class MemoryStore(Limited):
