@@ -17,7 +17,7 @@ from xnovu.adapters.table import TableSource
 from xnovu.compose.kit import Kit, nats_transport, peers_of
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
-from xnovu.errors import ConfigurationError
+from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Event
 from xnovu.observer import Observer, Unobserved
 from xnovu.ports import Source, Transport
@@ -154,7 +154,9 @@ class House:
             await self.health.start()
 
     async def begin(self) -> None:
+        """Raises ConfigurationError where what is on its way can never be counted."""
         if self.table:
+            await self._counts()
             await self.table.start()
         log.info("started", stage=self.kit.name)
 
@@ -185,6 +187,15 @@ class House:
             if in_hand and silent > STUCK * self.settings.policy(part.name).timeout:
                 return f"{part.name}: {in_hand} messages in hand, silent for {silent:.0f} s"
         return None
+
+    async def _counts(self) -> None:
+        """A stage that reads no mailbox has asked the transport nothing so far."""
+        try:
+            await self.transport.backlog(DOWNSTREAM)
+        except ConfigurationError:
+            raise
+        except Paused:
+            return  # whoever claims asks again, and says so
 
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)
