@@ -2,6 +2,7 @@
 -- functions, which are its owner's, who asks, and what time it is here.
 CREATE OR REPLACE FUNCTION notify.state() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT notify.xnovu_refuse_users();
     SELECT jsonb_build_object(
         'version', (SELECT max(version) FROM notify.xnovu_migration), 'functions', notify.xnovu_functions(),
         'hidden', row_security_active('notify.ent_notification'),
