@@ -407,7 +407,7 @@ CREATE FUNCTION notify.xnovu_is_aside(which bigint, of_enterprise text)
 
 CREATE FUNCTION notify.xnovu_is_untold(of_enterprise text)
     RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off';
 
 CREATE FUNCTION notify.xnovu_keep(keys jsonb, status text, seconds double precision)
     RETURNS void
@@ -465,6 +465,10 @@ CREATE FUNCTION notify.xnovu_refuse_unknown(notifications jsonb)
     RETURNS void
     LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.xnovu_refuse_users()
+    RETURNS void
+    LANGUAGE plpgsql STABLE;
+
 CREATE FUNCTION notify.xnovu_refused(what text, pick notify.xnovu_pick, state text, said text)
     RETURNS void
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
@@ -503,7 +507,7 @@ CREATE FUNCTION notify.xnovu_tidy_aside()
 
 CREATE FUNCTION notify.xnovu_to_tell(which bigint, of_enterprise text, details jsonb)
     RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE sql SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_tokens(e notify.xnovu_enterprise)
     RETURNS double precision
@@ -519,7 +523,7 @@ CREATE FUNCTION notify.xnovu_transaction_id(chosen text, enterprise_id text, whi
 
 CREATE FUNCTION notify.xnovu_unbegun(outcomes jsonb)
     RETURNS text[]
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_wake()
     RETURNS trigger

@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
@@ -138,21 +138,29 @@ class HttpServer:
             self._listener.close()
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            await _readable(listener)
             try:
-                connection, _ = await loop.sock_accept(listener)
+                connection, _ = listener.accept()
+            except BlockingIOError:  # it has gone again
+                continue
             except OSError as error:  # no file descriptor left, most likely: what is idle may go
                 _seldom("no connection can be accepted (%s)", error.strerror or "")
                 self._let_go(len(self._turns))
                 await asyncio.sleep(LOOK)
                 continue
-            if not self._has_room():
-                connection.close()
-                continue
-            with suppress(OSError):
-                transport, _ = await loop.connect_accepted_socket(self._protocol, connection)
-                self._turns[transport] = _Turn(_Phase.HEAD, None, loop.time())
+            with ExitStack() as stack:
+                stack.callback(connection.close)
+                if self._has_room():
+                    with suppress(OSError):
+                        await self._take_in(connection)
+                        stack.pop_all()  # it is its transport's
+
+    async def _take_in(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(self._protocol, connection)
+        self._turns[transport] = _Turn(_Phase.HEAD, None, loop.time())
 
     def _protocol(self) -> H11Protocol:
         protocol = H11Protocol(self._config, self._state, {})
@@ -210,6 +218,17 @@ class HttpServer:
 
     def _open(self) -> Iterator[asyncio.Transport]:
         yield from [transport for transport in self._turns if not transport.is_closing()]
+
+
+async def _readable(listener: socket.socket) -> None:
+    """Wait until a connection can be accepted; who is cancelled meanwhile has taken none."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(listener, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(listener)
 
 
 def _phase(transport: asyncio.Transport) -> tuple[_Phase, object]:

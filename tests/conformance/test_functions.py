@@ -11,7 +11,6 @@ from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key, Retraction, Status
 from xnovu.ports import Outcome
-from xnovu.retraction import Retracted
 from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 
@@ -170,7 +169,9 @@ async def test_what_is_taken_back_is_told_to_who_asks(
         assert list(await others.claim_retractions(9, LEASE)) == []
     (asked,) = await store.claim_retractions(9, LEASE)
     stood = (await store.begin_retraction([asked.key], TIMES))[asked.key]
-    assert stood == Retracted(Status.PROCESSING, 0.0, Retraction.STOPPED), "nobody had begun"
+    assert (stood.previous, stood.seconds) == (Status.PROCESSING, 0.0)
+    assert stood.outcome is Retraction.STOPPED, "nobody had begun"
+    assert stood.transaction_id and stood.recipients == 1, "what is to be taken back is the row's"
     (told,) = await store.record_retractions({asked.key: Retraction.STOPPED})
     assert (told.status, told.retraction) == (Status.RETRACTED, Retraction.STOPPED)
     assert list(await recorded(store, [Outcome(key)])) == [], "a retraction wins every race"

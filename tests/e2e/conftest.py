@@ -29,10 +29,14 @@ class Shell:
     folder: Path
     environment: dict[str, str] = field(default_factory=clean_environment)
 
-    def xnovu(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "xnovu", *arguments, stdin=stdin)
+    def xnovu(
+        self, *arguments: str, stdin: str = "", within: int = LONG
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "xnovu", *arguments, stdin=stdin, within=within)
 
-    def run(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, stdin: str = "", within: int = LONG
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -40,7 +44,7 @@ class Shell:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=LONG,
+            timeout=within,
         )
 
     def start(self, *command: str) -> subprocess.Popen[str]:

@@ -52,7 +52,7 @@ async def test_what_waits_for_a_limit_says_so_and_goes_when_it_is_lifted(at_work
         (("--rate", "nan"), "--rate must be above 0"),
         (("--concurrency", "-1"), "--concurrency must be above 0"),
         (("--priority", "1"), "name it with --workflow"),
-        (("--workflow", "welcome", "--rate", "1"), "no weight and no rate of its own"),
+        (("--workflow", "welcome", "--rate", "1"), "no weight, rate or restriction of its own"),
     ],
 )
 def test_what_cannot_be_a_limit_is_named(shell: Shell, options: tuple[str, ...], complaint: str):
@@ -62,6 +62,7 @@ def test_what_cannot_be_a_limit_is_named(shell: Shell, options: tuple[str, ...],
 
 
 def test_a_workflow_that_is_not_there_is_named(at_work: Shell):
-    done = at_work.xnovu("limits", "set", "acme", "--workflow", "nothing", "--concurrency", "1")
+    whose = str(an_enterprise(at_work))
+    done = at_work.xnovu("limits", "set", whose, "--workflow", "nothing", "--concurrency", "1")
     assert done.returncode == 1
     assert "has no workflow nothing" in done.stderr

@@ -8,8 +8,9 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,10 +18,12 @@ import pytest
 
 from tests.conftest import eventually
 from tests.e2e.conftest import Shell, stop
-from tests.e2e.test_stages import faststream
+from tests.e2e.test_stages import STAGES, faststream
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
+from xnovu.local.health import accepts
 from xnovu.local.nats import EmbeddedNats
 from xnovu.local.ports import LOOPBACK, free_port
+from xnovu.local.process import Command
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 COMMANDS = {
@@ -43,6 +46,24 @@ OLD = (
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
     """A NATS with accounts: one has no JetStream, and the users of the other not every right."""
     with EmbeddedNats(tmp_path_factory.mktemp("nats"), settings={"accounts": ACCOUNTS}) as server:
+        yield server
+
+
+class PlainNats(EmbeddedNats):
+    """A NATS with nothing but what is said: no JetStream, or none that is ready."""
+
+    def _command(self) -> Command:
+        port = self._folder.port("port")
+        return replace(super()._command(), ready=lambda _: accepts(port))
+
+    def _configuration(self, port: int, monitor: int) -> Iterable[str]:
+        yield f'listen: "{LOOPBACK}:{port}"'
+        yield from (f"{key}: {value}" for key, value in self._settings.items())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainNats]:
+    with PlainNats(tmp_path_factory.mktemp("nats")) as server:
         yield server
 
 
@@ -201,6 +222,45 @@ def test_what_can_never_get_better_ends_the_process(
     assert done.returncode == 1, done.stderr
     assert said in done.stderr
     assert "wrong-one" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", [*(f"run {stage}" for stage in (*STAGES, "all")), "provision"])
+@pytest.mark.parametrize("whose", ["account", "server"])
+def test_where_there_is_no_jetstream_the_process_ends(
+    at_work: Shell, guarded: EmbeddedNats, plain: PlainNats, whose: str, command: str
+):
+    at_work.environment |= {
+        "XNOVU_HEALTH__PORT": "0",
+        NATS_URL: guarded.url.replace("//", "//plain:p@") if whose == "account" else plain.url,
+    }
+    done = at_work.xnovu(*command.split(), within=30)
+    assert done.returncode == 1, done.stderr
+    said = "not enabled for account" if whose == "account" else "this server has no JetStream"
+    assert said in done.stderr
+    assert "start nats-server with `jetstream { }`" in done.stderr
+
+
+@pytest.mark.parametrize("stage", ["ingest", "trigger"])
+@pytest.mark.parametrize("there", ["no JetStream here", "a JetStream without its leader"])
+async def test_a_jetstream_that_may_come_is_waited_for(
+    at_work: Shell, tmp_path: Path, started, there: str, stage: str
+):
+    port, routes = free_port(), f'["nats://{LOOPBACK}:{free_port()}"]'
+    settings = {
+        "server_name": "here",
+        "cluster": f'{{name: c, listen: "{LOOPBACK}:-1", routes: {routes}}}',
+    }
+    if there != "no JetStream here":
+        settings["jetstream"] = f'{{store_dir: "{tmp_path}/store"}}'
+    with PlainNats(tmp_path / "nats", settings=settings) as server:
+        at_work.environment |= {NATS_URL: server.url, "XNOVU_HEALTH__PORT": str(port)}
+        process = started(at_work.start(sys.executable, "-m", "xnovu", "run", stage))
+
+        def is_unanswered() -> bool:
+            return "does not answer" in json.loads(asked(port, "/readyz")[1])["checks"]["broker"]
+
+        await eventually(is_unanswered, within=60)
+        assert "stopped" in stop(process)  # with exit code 0
 
 
 async def test_what_was_away_is_taken_up_when_it_comes(

@@ -58,7 +58,7 @@ def on_supabase(servers: Stack, project: LocalSupabase, tmp_path: Path) -> Shell
 def test_config_check_reaches_everything(on_supabase: Shell):
     done = on_supabase.xnovu("config", "check", "--connect")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok") == 7
+    assert done.stdout.count(" ok\n") > 10
     assert "sb_secret" not in done.stdout + done.stderr
 
 
@@ -93,7 +93,10 @@ def test_a_failure_is_one_line(on_supabase: Shell):
     on_supabase.environment[SUPABASE_URL] = "http://127.0.0.1:1"
     done = on_supabase.xnovu(*ROW)
     assert done.returncode == 1
-    assert done.stderr == "xnovu: Supabase cannot be reached (ConnectError)\n"
+    assert done.stderr == (
+        "xnovu: Supabase at 127.0.0.1:1 cannot be reached: nothing listens there"
+        " (connection refused): does it run, and is the port right?\n"
+    )
 
 
 def test_what_is_sent_arrives(on_supabase: Shell, started):

@@ -141,7 +141,7 @@ async def at_work(around: World, store: str, folder: Path) -> AsyncGenerator[Sta
         XNOVU_WAKEUPS__KIND="sweep",
         XNOVU_TRANSPORT__PREFIX=chosen.transport.prefix,
         XNOVU_PROVIDER__URL=chosen.provider.url,
-        XNOVU_PROVIDER__SETTLE="0.1",
+        XNOVU_PROVIDER__SETTLE="5",
         XNOVU_PROVIDER__TIMEOUT="5",
         XNOVU_STAGES__INGEST__BATCH=str(BATCH),
         XNOVU_HEALTH__PORT=str(port),

@@ -1,45 +1,28 @@
 """A worker's clock is wrong by minutes, and nothing comes earlier or later for it."""
 
-import sys
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
-from types import ModuleType
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.builders import captured, namespace
+from tests.clocks import wrong
 from tests.conftest import eventually
 from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.cli.operate.moments import database_time, moment, nats_time
+from xnovu.compose.secrets import DATABASE_URL, NATS_URL
 from xnovu.errors import Paused
 from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy, Retry
 from xnovu.ports import Delivery
 
+__all__ = ["wrong"]
+
 POLICY = Policy(linger=0.01, slots=1)
-WRONG = [timedelta(minutes=10), timedelta(minutes=-10), timedelta(0)]
-
-
-def ours() -> list[ModuleType]:
-    named = [(name, each) for name, each in sys.modules.items() if each]
-    return [each for name, each in named if name.partition(".")[0] in ("xnovu", "pipelines")]
-
-
-@pytest.fixture(params=WRONG, ids=str)
-def wrong(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> timedelta:
-    """By so much is this process's clock ahead, wherever XNovu asks for the time."""
-
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Wrong":
-            return cls.fromtimestamp((datetime.now(tz) + request.param).timestamp(), tz)
-
-    for module in ours():
-        if getattr(module, "datetime", None) is datetime:
-            monkeypatch.setattr(module, "datetime", Wrong)
-    return request.param
 
 
 @pytest.fixture
@@ -100,3 +83,27 @@ async def test_it_is_the_servers_time(options: NatsOptions, wrong: timedelta):
     assert abs(told - before) < timedelta(minutes=2)
     await transport.stop()
     assert await clock.now() > told  # it goes on while nobody can be asked, for a while
+
+
+def is_two_hours_ago(at: datetime | None) -> bool:
+    """As the servers' clock has it, which this test's own is."""
+    assert at
+    return abs(at - (datetime.now(UTC) - timedelta(hours=2))) < timedelta(minutes=1)
+
+
+@pytest.mark.usefixtures("wrong")
+def test_how_long_ago_a_row_failed_is_by_the_clock_of_the_database(
+    migrated: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(DATABASE_URL, migrated)
+    assert is_two_hours_ago(moment("2h", "--since", database_time))
+
+
+@pytest.mark.usefixtures("wrong")
+async def test_how_long_ago_a_letter_came_is_by_the_clock_of_the_broker(
+    options: NatsOptions, monkeypatch: pytest.MonkeyPatch
+):
+    await provision(options.url, options, {"box": (["ingest"], POLICY)})
+    monkeypatch.setenv(NATS_URL, options.url)
+    monkeypatch.setenv("XNOVU_TRANSPORT__PREFIX", options.prefix)
+    assert is_two_hours_ago(await asyncio.to_thread(moment, "2h", "--since", nats_time))

@@ -11,6 +11,7 @@ from psycopg.errors import InsufficientPrivilege
 from tests.conftest import server_of_its_own
 from tests.contract.store_fixtures import PLATFORM
 from tests.integration.supabase_project import ACME, GLOBEX, Project, inserting, project
+from tests.security.catalog import OURS
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.local.supabase import prepare
 
@@ -169,6 +170,21 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     for table in (*closed, "xnovu_enterprise", "xnovu_sending"):
         assert project.user(ACME, f"DELETE FROM notify.{table} RETURNING 1") == []
     assert project.row(theirs)["notification_status"] == "PENDING"
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_nothing_works_as_the_owner_for_users_whatever_they_were_granted(
+    project: Project, role: str
+) -> None:
+    project.migrate()
+    project.run(GUIDE)
+    elevated = [it for it in project.run(OURS) if it["definer"] and not it["is_trigger"]]
+    assert len(elevated) > 20
+    for it in elevated:
+        nothing = ", ".join(f"NULL::{kind}" for kind in it["types"])
+        with refused() as refusal:
+            project.call(role, {"enterprise_id": ACME}, f"SELECT notify.{it['name']}({nothing})")
+        assert f"not for users, such as role {role}" in str(refusal.value), it["signature"]
 
 
 def test_a_later_migration_closes_what_it_makes(project: Project) -> None:

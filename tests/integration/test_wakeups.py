@@ -72,6 +72,6 @@ async def test_says_when_nobody_is_there() -> None:
     await wakeups.start(ear)
     await eventually(lambda: wakeups.connection.reason)
     assert wakeups.connection.state is Link.CONNECTING
-    assert "no connection to the database (127.0.0.1:1/nowhere" in str(wakeups.connection.reason)
+    assert "no connection to the database at 127.0.0.1:1/nowhere" in str(wakeups.connection.reason)
     assert ear.heard == 0
     await wakeups.stop()

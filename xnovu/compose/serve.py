@@ -22,7 +22,7 @@ from xnovu.compose.kit import Kit
 from xnovu.compose.part import Part, Seat
 from xnovu.compose.pause import FleetPause
 from xnovu.compose.settings import Settings, load
-from xnovu.errors import ConfigurationError
+from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Rejected
 from xnovu.observer import Observer, Unobserved
 from xnovu.ports import Transport
@@ -162,7 +162,9 @@ class House:
             await self.health.start()
 
     async def begin(self) -> None:
+        """Raises ConfigurationError where what is on its way can never be counted."""
         if self.table:
+            await self._counts()
             await self.table.start()
         log.info("started", stage=self.kit.name)
 
@@ -193,6 +195,15 @@ class House:
             if in_hand and silent > STUCK * self.settings.policy(part.name).timeout:
                 return f"{part.name}: {in_hand} messages in hand, silent for {silent:.0f} s"
         return None
+
+    async def _counts(self) -> None:
+        """A stage that reads no mailbox has asked the transport nothing so far."""
+        try:
+            await self.transport.backlog(DOWNSTREAM)
+        except ConfigurationError:
+            raise
+        except Paused:
+            return  # whoever claims asks again, and says so
 
     async def _employ(self, part: Part) -> None:
         policy = self.settings.policy(part.name)

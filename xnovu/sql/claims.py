@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from xnovu.errors import Paused, Retryable
+from xnovu.errors import ConfigurationError, Paused, Retryable
 from xnovu.events import Key, RetractRequested, StatusChanged
 from xnovu.ports import Claim
 from xnovu.sql import rows as read
@@ -14,6 +15,7 @@ from xnovu.sql.functions import Functions
 from xnovu.sql.limits import SqlLimits
 from xnovu.store import HANDOVER
 
+OUTDATED = "the database is not up to date: run `xnovu migrate`"
 LOST_ANSWERS = 100
 """Calls without an answer that are kept in mind, the latest."""
 
@@ -65,6 +67,12 @@ class SqlClaims(SqlLimits):
         tokens = (self._in_hand.pop(key, None) for key in keys)
         self._handed_over += [token for token in tokens if token]
 
+    async def now(self) -> datetime:
+        """What time it is at the database."""
+        if told := (await self._state()).get("now"):
+            return datetime.fromisoformat(told)
+        raise ConfigurationError(OUTDATED)
+
     async def next_due(self) -> float | None:
         told = list(self._handed_over)
         (seconds,) = await self._functions.call(
@@ -72,6 +80,9 @@ class SqlClaims(SqlLimits):
         )
         self._handed_over = _without(self._handed_over, told)
         return seconds
+
+    async def _state(self) -> Mapping[str, Any]:
+        return read.json_of((await self._functions.call("state"))[0])
 
     async def _take(self, function: str, limit: int, lease: float, **more: Any) -> Sequence[Any]:
         token, told, lost = str(uuid4()), list(self._handed_over), list(self._unanswered)

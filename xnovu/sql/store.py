@@ -18,7 +18,7 @@ from xnovu.ports import Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
-from xnovu.sql.claims import LOST_ANSWERS, SqlClaims
+from xnovu.sql.claims import LOST_ANSWERS, OUTDATED, SqlClaims
 from xnovu.sql.errors import LOCKED, AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.schema import functions, migrations
@@ -61,13 +61,13 @@ class SqlStore(SqlClaims):
     async def ready(self) -> str | None:
         """What is wrong with the database, in words; None if nothing is."""
         try:
-            state = read.json_of((await self._functions.call("state"))[0])
+            state = await self._state()
         except XNovuError as error:
             return str(error)
         version, ours = state["version"] or 0, migrations()[-1].version
         changed = state.get("functions") != functions()[-1].checksum
         if version < ours or (version == ours and changed):
-            return "the database is not up to date: run `xnovu migrate`"
+            return OUTDATED
         if state["hidden"]:
             return "row-level security hides notify.ent_notification from its own owner"
         return None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
@@ -50,10 +51,15 @@ class ServerClock:
     async def _told(self) -> datetime:
         if not (client := self.broker.client):
             raise Paused(self.broker.trouble, code="broker_unavailable")
-        subject = f"$JS.API.STREAM.INFO.{stream_name(self.options.prefix, LATER)}"
         try:
-            answer = await client.request(subject, timeout=API_TIMEOUT)
-            return datetime.fromisoformat(json.loads(answer.data)["ts"])
+            return await time_at(client, self.options)
         except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
             said = f"NATS does not tell the time: {type(error).__name__}"
             raise Paused(said, code="broker_unavailable") from error
+
+
+async def time_at(client: Client, options: NatsOptions) -> datetime:
+    """What the server's clock shows. Raises KeyError where the stream is missing that tells."""
+    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, LATER)}"
+    answer = await client.request(subject, timeout=API_TIMEOUT)
+    return datetime.fromisoformat(json.loads(answer.data)["ts"])

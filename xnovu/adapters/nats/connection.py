@@ -135,6 +135,7 @@ class Broker(NatsBroker):
     async def _connect(self) -> Client:
         self._stopping = False
         client = GuardedClient(self._access)
+        require(client, "_server_info")
         try:
             await client.connect(
                 self._access.servers,

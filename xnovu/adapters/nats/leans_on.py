@@ -38,7 +38,7 @@ def require(owner: object, *names: str) -> None:
     missing = [name for name in names if not hasattr(owner, name)]
     if missing:
         made_as = owner if isinstance(owner, type) else type(owner)
-        library = "nats-py" if made_as is Client else "faststream"
+        library = "nats-py" if issubclass(made_as, Client) else "faststream"
         raise ConfigurationError(
             f"{library} {version(library)} does not fit this XNovu:"
             f" {made_as.__name__} has no {', '.join(missing)}"

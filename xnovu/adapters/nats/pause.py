@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
@@ -77,12 +78,12 @@ class Pauses:
 
 
 @asynccontextmanager
-async def reached() -> AsyncGenerator[None]:
+async def reached(client: Client | None = None) -> AsyncGenerator[None]:
     """Raise Paused for what says that NATS is away, ConfigurationError if it has no JetStream."""
     try:
         yield
     except (NatsError, OSError, TimeoutError) as error:
-        require_jetstream(error)
+        require_jetstream(error, client)
         raise Paused(f"NATS: {cause(error)}", code="broker_unavailable") from error
 
 

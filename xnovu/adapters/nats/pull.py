@@ -42,7 +42,7 @@ class PullLoop:
         try:
             await self._consumer.ensure(self._broker)
         except (Paused, Unanswered, NatsError, TimeoutError) as error:
-            require_jetstream(error.__cause__ or error)
+            require_jetstream(error.__cause__ or error, self._broker.client)
         self._slots = [self._make() for _ in range(self._count)]
         self._tasks = [asyncio.create_task(slot.run(), name="nats-slot") for slot in self._slots]
         return self

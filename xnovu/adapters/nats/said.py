@@ -4,10 +4,10 @@ import ssl
 from collections.abc import Sequence
 
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError, NoServersError
+from nats.errors import NoServersError
 from nats.js.errors import APIError, ServiceUnavailableError
 
-from xnovu.adapters.nats.rights import JETSTREAM_IS, NO_JETSTREAM
+from xnovu.adapters.nats.rights import JETSTREAM_IS, NO_JETSTREAM, NONE_HERE, is_unanswered
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.reaching import why_unreached
 
@@ -46,19 +46,24 @@ def refused(said: str, address: str, who: str) -> ConfigurationError:
     )
 
 
-def unanswered(error: BaseException, address: str, denials: Sequence[str] = ()) -> XNovuError:
+def unanswered(
+    error: BaseException, address: str, denials: Sequence[str] = (), *, alone: bool = False
+) -> XNovuError:
     """
     A request that failed on a connection that stands.
 
-    ``denials`` are what the server has said, on the side, that this user may not do.
+    ``denials`` are what the server has said, on the side, that this user may not do;
+    ``alone``: that its server has no JetStream, and nobody beside it that might.
     """
     if denials:
         said = "; ".join(denials).removeprefix("nats: ")
         return ConfigurationError(f"NATS at {address}: {said}")
+    if alone and is_unanswered(error):
+        return ConfigurationError(f"NATS at {address}: {NONE_HERE}")
     match error:
         case APIError(err_code=int(code)) if code in NO_JETSTREAM:
             return _no_jetstream(address, f"{error.description}, {code}")
-        case ServiceUnavailableError(err_code=None) | NoRespondersError():
+        case _ if is_unanswered(error):
             return _no_jetstream(address, "nobody answers to its API")
         case APIError() if not isinstance(error, ServiceUnavailableError):
             return ConfigurationError(f"NATS at {address} refuses: {_told(error)}")

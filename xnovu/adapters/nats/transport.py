@@ -152,7 +152,7 @@ class NatsTransport:
 
     async def backlog(self, names: Sequence[str]) -> Backlog:
         """Raises Paused while NATS is away, ConfigurationError where it has no JetStream."""
-        async with reached():
+        async with reached(self.broker.client):
             jetstream = self.broker.jetstream
             kinds = [kind for kind in self._kinds() if kind != ADVISORY]
             counts = [self._backlog(jetstream, kind, names) for kind in kinds]

@@ -8,7 +8,7 @@ from nats.errors import Error as NatsError
 from xnovu.adapters.nats import said
 from xnovu.adapters.nats.address import Access, Url, access_of
 from xnovu.adapters.nats.client import GuardedClient
-from xnovu.adapters.nats.rights import denied, way_out
+from xnovu.adapters.nats.rights import denied, stands_alone, way_out
 
 CONNECT_TIMEOUT = 5
 
@@ -53,7 +53,8 @@ async def visiting(where: str | Url | Access) -> AsyncGenerator[Visitor]:
     try:
         yield client
     except (NatsError, OSError, TimeoutError) as error:
-        raise said.unanswered(error, address, list(client.denials.values())) from error
+        denials, alone = list(client.denials.values()), stands_alone(client)
+        raise said.unanswered(error, address, denials, alone=alone) from error
     finally:
         await client.close()
 

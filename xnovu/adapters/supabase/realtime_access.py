@@ -1,5 +1,6 @@
 """Where a project's Realtime is, and as whom it is asked."""
 
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,11 +35,18 @@ class Credentials:
         return Access(project.url.rstrip("/") + PATH, project.key)
 
 
-def expiry(token: str) -> float | None:
-    """When a JWT ends, in seconds since 1970; None if it does not, or is no JWT (RFC 7519)."""
+def seconds_left(token: str, came: float, zero: float | None) -> float | None:
+    """
+    How long a JWT still holds (RFC 7519); None if it is none, or does not say.
+
+    This machine's clock is not asked: whoever looks at the token has another. ``came`` is when the
+    token came here, and ``zero`` what the server's clock (seconds since 1970) showed at 0, both by
+    ``time.monotonic``. If the server did not tell, the token is taken for one that came when new.
+    """
     try:
         claims = token.split(".")[1]
         told = from_json(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return float(told["exp"])
+        began = float(told["iat"]) - came if zero is None else zero
+        return float(told["exp"]) - began - time.monotonic()
     except (IndexError, KeyError, TypeError, ValueError):
         return None

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import chain
 from math import ceil
@@ -91,6 +92,15 @@ class Client(AsyncRealtimeClient):
     async def ping(self) -> None:
         """Send a heartbeat, which the server answers."""
         await self.send(_HEARTBEAT)
+
+    @property
+    def let_in_at(self) -> float | None:
+        """What time it was at the server, in seconds since 1970; None if it did not say so."""
+        answer = self._ws_connection and self._ws_connection.response
+        try:
+            return parsedate_to_datetime(answer.headers["Date"]).timestamp() if answer else None
+        except (LookupError, TypeError, ValueError):
+            return None
 
     async def close(self) -> None:
         """Leave no socket and no task behind."""

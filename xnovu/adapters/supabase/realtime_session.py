@@ -25,7 +25,7 @@ from realtime.message import (
 )
 from realtime.types import PHOENIX_CHANNEL
 
-from xnovu.adapters.supabase.realtime_access import Credentials, expiry
+from xnovu.adapters.supabase.realtime_access import Credentials, seconds_left
 from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Channels, is_own_work
 from xnovu.adapters.supabase.realtime_client import Client
 from xnovu.errors import Paused, XNovuError
@@ -106,6 +106,8 @@ class Session:
         self._joined, self._told = joined, told
         self._access = credentials.access()
         self._token = credentials.token() if credentials.token else self._access.key
+        self._came = time.monotonic()  # when the token did
+        self._zero: float | None = None  # what the server's clock showed when ours was 0
         self._client = Client(self._access, timeout=patience.ready, hear=self._hear, end=self._end)
         self._unconfirmed = set(channels)
         self._confirmed, self._answered, self._over = (asyncio.Event() for _ in range(3))
@@ -155,6 +157,8 @@ class Session:
             async with asyncio.timeout(limit):
                 await self._client.set_auth(self._token)
                 await self._client.connect()
+                if (there := self._client.let_in_at) is not None:
+                    self._zero = there - time.monotonic()
                 for name, bindings in self._channels.items():
                     await self._client.join(name, bindings, partial(self._changed, name))
                 await self._confirmed.wait()
@@ -186,12 +190,11 @@ class Session:
                 await self._renew_token()
 
     async def _renew_token(self) -> None:
-        ends = expiry(self._token)
-        ask = self._credentials.token
-        if ask and ends and ends - time.time() < self._patience.renewal:
+        ask, left = self._credentials.token, seconds_left(self._token, self._came, self._zero)
+        if ask and left is not None and left < self._patience.renewal:
             token = ask()
             if token != self._token:
-                self._token = token
+                self._token, self._came = token, time.monotonic()
                 await self._client.set_auth(token)
 
     def _hear(self, frame: str | bytes) -> None:

@@ -121,7 +121,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Send FAILED notifications again, as a new generation; first shows which."""
-    from xnovu.cli.operate.moments import moment
+    from xnovu.cli.operate.moments import database_time, moment
     from xnovu.cli.operate.retry import retry_failed
     from xnovu.desk import Search
 
@@ -130,8 +130,8 @@ def retry(
     search = Search(
         enterprise_id=enterprise,
         code=code,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
+        since=moment(since, "--since", database_time),
+        until=moment(until, "--until", database_time),
     )
     done = retry_failed(search, limit, yes=yes, who=who, as_json=as_json)
     raise typer.Exit(asyncio.run(done))
@@ -187,14 +187,14 @@ def replay(
 
     First shows how many; Ctrl-C stops it, and says how to go on. What was sent is not sent again.
     """
-    from xnovu.cli.operate.moments import moment
+    from xnovu.cli.operate.moments import moment, nats_time
     from xnovu.cli.operate.replay import Wanted, replay
 
     wanted = Wanted(
         kind=stage,
         enterprise_id=enterprise,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
+        since=moment(since, "--since", nats_time),
+        until=moment(until, "--until", nats_time),
         first=seq,
         to=to,
         rate=rate,
@@ -232,15 +232,15 @@ def _wanted(
     until: str | None,
 ) -> Any:
     from xnovu.cli.operate.letters import Wanted
-    from xnovu.cli.operate.moments import moment
+    from xnovu.cli.operate.moments import moment, nats_time
 
     return Wanted(
         numbers=tuple(numbers or ()),
         stage=stage,
         enterprise_id=enterprise,
         code=code,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
+        since=moment(since, "--since", nats_time),
+        until=moment(until, "--until", nats_time),
     )
 
 

@@ -1,16 +1,27 @@
 """Points in time as people type them."""
 
+import asyncio
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from xnovu.adapters.nats.clock import time_at
+from xnovu.adapters.nats.declare import missing_stream
+from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.visit import visiting
+from xnovu.compose.broker import nats_access, nats_options
+from xnovu.compose.kit import opened_store
+from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def moment(text: str | None, option: str) -> datetime | None:
+def moment(text: str | None, option: str, now: Callable[[], datetime]) -> datetime | None:
     """
     ISO 8601 (without a zone: UTC), or how long ago: ``90s``, ``15m``, ``2h``, ``3d``.
+
+    ``now`` is asked only for that, of the server whose times it is compared with.
 
     Raises:
         ConfigurationError: it is neither.
@@ -18,7 +29,7 @@ def moment(text: str | None, option: str) -> datetime | None:
     if not text:
         return None
     if found := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
-        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return now() - timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -26,3 +37,29 @@ def moment(text: str | None, option: str) -> datetime | None:
             f"{option} takes a time such as 2026-01-31T12:00:00Z, or how long ago: 90s, 15m, 2h, 3d"
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def database_time() -> datetime:
+    """What the database's clock shows. Raises Paused if it cannot be asked."""
+    return asyncio.run(_database_time())
+
+
+def nats_time() -> datetime:
+    """What the clock of NATS shows. Raises Paused if it cannot be asked."""
+    return asyncio.run(_nats_time())
+
+
+async def _database_time() -> datetime:
+    async with opened_store(load(), "time") as store:
+        return await store.now()
+
+
+async def _nats_time() -> datetime:
+    settings = load()
+    options = nats_options(settings)
+    async with visiting(nats_access(settings)) as client:
+        try:
+            return await time_at(client, options)
+        except KeyError:
+            stream = stream_name(options.prefix, LATER)
+            raise ConfigurationError(f"{missing_stream(stream)}: run `xnovu provision`") from None

@@ -74,7 +74,8 @@ class Keys:
 
         It is for the role `authenticated` and expires in an hour, unless `claims` say otherwise.
         """
-        given = {"role": "authenticated", "aud": "authenticated", "exp": int(time.time()) + HOUR}
+        now = int(time.time())
+        given = {"role": "authenticated", "aud": "authenticated", "iat": now, "exp": now + HOUR}
         return self._signed({**given, "enterprise_id": str(enterprise_id), **claims})
 
     def _role_token(self, role: Role) -> str:

@@ -15,6 +15,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     none constant uuid := gen_random_uuid();
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM notify.xnovu_keep(begin_retraction.keys, 'RETRACTED', begin_retraction.hold_seconds);
 
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends)

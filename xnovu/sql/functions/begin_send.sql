@@ -31,6 +31,7 @@ DECLARE
         SELECT coalesce(jsonb_agg(k), '[]') FROM jsonb_array_elements(begin_send.keys) AS k
         WHERE (k ->> 'id') || ' ' || (k ->> 'enterprise_id') <> ALL (differing)) END;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM notify.xnovu_keep(agreeing, 'PROCESSING', begin_send.hold_seconds);
 
     INSERT INTO notify.xnovu_sending AS s (id, enterprise_id, generation, token, until, sends, begun_at)

@@ -5,6 +5,7 @@
 CREATE OR REPLACE FUNCTION notify.being_sent(keys jsonb)
 RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, seconds double precision)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT notify.xnovu_refuse_users();
     SELECT k.id, k.enterprise_id, k.generation, k.claims,
            CASE WHEN s.sends IS NULL THEN extract(epoch FROM s.until - now())
                 ELSE greatest(1, extract(epoch FROM s.until + interval '1 minute' - now())) END::double precision

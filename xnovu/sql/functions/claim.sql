@@ -41,6 +41,7 @@ DECLARE
     picks notify.xnovu_pick[];
     none_aside constant boolean := NOT EXISTS (SELECT FROM notify.aside(1));
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM set_config('xnovu.actor', 'ingest', true);
     PERFORM notify.xnovu_hand_over(claim.handed_over, claim.of_enterprise, claim.lost);
     PERFORM notify.xnovu_arm(wanted);

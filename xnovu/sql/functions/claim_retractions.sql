@@ -24,6 +24,7 @@ DECLARE
     enterprises text[];
     picks notify.xnovu_pick[];
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     IF claim_retractions.handed_over <> '[]' OR claim_retractions.lost <> '[]' THEN
         PERFORM notify.xnovu_hand_over(
             claim_retractions.handed_over, claim_retractions.of_enterprise, claim_retractions.lost);

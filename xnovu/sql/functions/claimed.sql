@@ -6,6 +6,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN QUERY
     SELECT n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
            n.transaction_id::text, notify.xnovu_deadline(n.expires_at), n.claims > 1

@@ -3,6 +3,7 @@
 -- records go, unless somebody may have sent them before.
 CREATE OR REPLACE FUNCTION notify.end_send(keys jsonb, token uuid) RETURNS TABLE (id bigint)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT notify.xnovu_refuse_users();
     WITH mine AS MATERIALIZED (
         SELECT s.id, s.enterprise_id, k.unclear, k.unclear OR s.doubt IS NOT NULL AS stays
         FROM jsonb_to_recordset(end_send.keys) AS k (id bigint, enterprise_id text, unclear boolean)

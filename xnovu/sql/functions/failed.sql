@@ -10,6 +10,7 @@ SET jit = off AS $$
 DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := failed.of_enterprise;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN QUERY
     SELECT n.id::bigint, n.enterprise_id::text, n.generation::int, n.claims::int,
            n.error_details::jsonb ->> 'code', coalesce(n.processed_at, n.updated_at)::timestamptz

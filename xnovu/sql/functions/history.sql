@@ -4,6 +4,7 @@ DROP FUNCTION IF EXISTS notify.history(bigint);
 CREATE OR REPLACE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN (
         SELECT jsonb_build_object(
             'notification', to_jsonb(n),

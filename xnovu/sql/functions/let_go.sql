@@ -2,6 +2,7 @@
 -- Who took them up has not sent these, or nobody can tell before `seconds` are over.
 CREATE OR REPLACE FUNCTION notify.let_go(keys jsonb, seconds double precision) RETURNS TABLE (id bigint)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT notify.xnovu_refuse_users();
     WITH asked AS (
         SELECT s.id, s.enterprise_id
         FROM jsonb_to_recordset(let_go.keys) AS k (id bigint, enterprise_id text, generation int)

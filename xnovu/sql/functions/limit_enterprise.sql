@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION notify.limit_enterprise(of_enterprise text, changes jsonb) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     INSERT INTO notify.xnovu_enterprise (enterprise_id) VALUES (of_enterprise) ON CONFLICT DO NOTHING;
     UPDATE notify.xnovu_enterprise e
     SET weight = CASE WHEN changes ? 'weight' THEN coalesce((changes ->> 'weight')::int, 1) ELSE e.weight END,

@@ -5,6 +5,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     changed int;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     UPDATE notify.ent_notification_workflow w
     SET concurrency = CASE WHEN changes ? 'concurrency' THEN (changes ->> 'concurrency')::int ELSE w.concurrency END,
         priority = CASE WHEN changes ? 'priority' THEN (changes ->> 'priority')::int ELSE w.priority END

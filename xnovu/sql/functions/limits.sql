@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION notify.limits(of_enterprise text DEFAULT NULL)
 RETURNS TABLE (enterprise_id text, workflow_key text, weight int, concurrency int, rate double precision, priority int,
                recipient_prefix text, overrides_allowed text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT notify.xnovu_refuse_users();
     SELECT e.enterprise_id, NULL, e.weight, e.concurrency, e.rate, NULL::int, e.recipient_prefix, e.overrides_allowed
     FROM notify.xnovu_enterprise e
     WHERE limits.of_enterprise IS NULL OR e.enterprise_id = limits.of_enterprise

@@ -16,6 +16,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN QUERY
     SELECT n.id::bigint, n.enterprise_id::text, key.generation, key.claims, n.name::text,
            coalesce(w.workflow_key::text, n.notification_workflow_id::text, ''),

@@ -12,6 +12,7 @@ DECLARE
     wanted notify.ent_notification.enterprise_id%TYPE := next_due.of_enterprise;
     due timestamptz;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     IF next_due.handed_over <> '[]' THEN
         PERFORM notify.xnovu_hand_over(next_due.handed_over, next_due.of_enterprise);
     END IF;

@@ -7,6 +7,7 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SE
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN QUERY
     SELECT key.id, key.enterprise_id, key.generation, key.claims,
            extract(epoch FROM now() - notify.xnovu_deadline(n.expires_at))::double precision

@@ -23,6 +23,7 @@ DECLARE
     unbegun text[] := '{}';
     changed int;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM set_config('xnovu.actor', 'status', true);
     IF patience IS NOT NULL THEN
         PERFORM set_config('lock_timeout', patience, true);

@@ -15,6 +15,7 @@ DECLARE
     free text[];  -- what is ours to change by now
     changed int;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM set_config('xnovu.actor', 'retract', true);
     IF patience IS NOT NULL THEN
         PERFORM set_config('lock_timeout', patience, true);

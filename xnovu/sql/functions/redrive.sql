@@ -13,6 +13,7 @@ SET jit = off AS $$
 DECLARE
     caller text := coalesce(current_setting('xnovu.actor', true), '');
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     PERFORM set_config('lock_timeout', patience, true);
     PERFORM set_config('xnovu.actor', coalesce(nullif(redrive.who, ''), nullif(caller, ''), 'redrive'), true);
     RETURN QUERY

@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SE
 SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     RETURN QUERY
     UPDATE notify.ent_notification n
     SET claimed_until = now(), updated_at = now()

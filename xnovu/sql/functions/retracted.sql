@@ -13,6 +13,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     held timestamptz := now() + make_interval(secs => retracted.hold_seconds);
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     UPDATE notify.ent_notification n
     SET claimed_until = held
     FROM (SELECT * FROM jsonb_to_recordset(retracted.keys)

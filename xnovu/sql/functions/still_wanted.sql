@@ -18,6 +18,7 @@ DECLARE
     held timestamptz := now() + make_interval(secs => still_wanted.hold_seconds);
     wanted jsonb;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     UPDATE notify.ent_notification n
     SET claimed_until = held
     FROM (SELECT * FROM jsonb_to_recordset(still_wanted.keys)

@@ -6,6 +6,7 @@ RETURNS TABLE (id bigint, enterprise_id text, generation int, claims int, status
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+    SELECT notify.xnovu_refuse_users();
     WITH RECURSIVE ring (enterprise_id, place, round) AS (
         (SELECT * FROM (
             (SELECT untold.of_enterprise, 1, true WHERE untold.of_enterprise IS NOT NULL)

@@ -16,6 +16,7 @@ DECLARE
     pace double precision;
     told jsonb;
 BEGIN
+    PERFORM notify.xnovu_refuse_users();
     SELECT r.* INTO n FROM notify.ent_notification r
     WHERE r.id = waiting.notification_id
       AND (waiting.of_enterprise IS NULL OR r.enterprise_id::text = waiting.of_enterprise);

@@ -83,7 +83,7 @@ async def test_an_event_that_was_taken_is_not_sent_again_when_the_answer_is_lost
 ) -> None:
     endpoint = "bulk" if count > 1 else "trigger"
     local.novu.script(Fault(kind, endpoint=endpoint, accepted=accepted))
-    async with opened(url=local.url, timeout=1.0) as provider:
+    async with opened(url=local.url, timeout=3.0) as provider:
         verdicts = await provider.trigger([call(n) for n in range(count)], ANY_TIME)
         assert codes(verdicts) == ["provider_unclear"] * count
         await eventually(lambda: local.novu.ledger.totals.fan_outs == count)
@@ -152,7 +152,7 @@ async def test_what_novu_refuses_is_told_one_by_one() -> None:
     assert isinstance(typed, Permanent)
     assert [each.split(":")[0] for each in typed.violations] == [MARK]
     assert "Ada" not in str(typed) + str(typed.violations)
-    assert str(singly[3]) == "Novu refused it: 400: the tenant is odd"
+    assert str(singly[3]) == "Novu refused it: 400: …"
 
 
 async def test_one_large_event_does_not_hold_up_the_others(local: RunningNovu) -> None:

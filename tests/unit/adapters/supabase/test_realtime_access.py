@@ -2,10 +2,11 @@
 
 import base64
 import json
+import time
 
 import pytest
 
-from xnovu.adapters.supabase.realtime_access import Credentials, expiry
+from xnovu.adapters.supabase.realtime_access import Credentials, seconds_left
 from xnovu.errors import ConfigurationError
 
 
@@ -30,12 +31,26 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
         at(url)
 
 
-def test_a_token_tells_when_it_ends() -> None:
-    assert expiry(jwt({"exp": 4_102_444_800, "role": "authenticated"})) == 4_102_444_800
+def left(token: str, zero: float | None) -> float | None:
+    """Of a token that came a minute ago."""
+    return seconds_left(token, time.monotonic() - 60, zero)
+
+
+@pytest.mark.parametrize("issued", [{}, {"iat": 1_000}, {"iat": 9_000_000_000}], ids=str)
+def test_a_token_ends_by_the_clock_of_the_server(issued: dict[str, int]) -> None:
+    zero = 4_102_444_700 - time.monotonic()
+    assert left(jwt({"exp": 4_102_444_800, **issued}), zero) == pytest.approx(100, abs=10)
+
+
+def test_where_no_clock_is_told_a_token_was_new_when_it_came() -> None:
+    token = jwt({"iat": 4_102_441_200, "exp": 4_102_444_800})
+    assert left(token, None) == pytest.approx(3540, abs=10)
+    assert left(jwt({"exp": 4_102_444_800}), None) is None
 
 
 @pytest.mark.parametrize(
     "token", ["", "sb_secret_abc", "a.b.c", "a.é.c", jwt({"role": "anon"}), jwt([]), jwt(None)]
 )
-def test_what_is_no_such_token_never_ends(token: str) -> None:
-    assert expiry(token) is None
+@pytest.mark.parametrize("zero", [None, 0.0])
+def test_what_is_no_such_token_never_ends(token: str, zero: float | None) -> None:
+    assert left(token, zero) is None

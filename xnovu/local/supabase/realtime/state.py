@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -128,7 +129,7 @@ class LocalRealtime:
             said = "Invalid API key" if key else "No API key found in request"
             await websocket.send_denial_response(JSONResponse({"message": said}, 401))
             return ""
-        await websocket.accept()
+        await websocket.accept(headers=[(b"date", formatdate(usegmt=True).encode())])
         return key
 
     async def _serve(self, peer: Peer) -> None:
