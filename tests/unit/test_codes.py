@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 NOT_A_ROWS = {
     "insert_unclear",  # of `xnovu send` and embedding: there is no row, or nobody knows of it
     "insert_unfinished",
+    "unread",  # a consumer's, of a kind of event that it does not take
     "too_many_recipients",  # of one call to the provider: trigger makes as many as a row needs
 }
 ENDS = ("Permanent", "Dead", "Expired", "unpublishable")

@@ -13,8 +13,6 @@ from xnovu.adapters.novu import NovuOptions, NovuProvider
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.supabase.options import RealtimeOptions, SupabaseOptions
-from xnovu.adapters.supabase.realtime import RealtimeWakeUps
-from xnovu.adapters.supabase.store import supabase_store
 from xnovu.adapters.webhook import WebhookOptions, WebhookProvider
 from xnovu.compose.plugs import PROVIDER
 from xnovu.compose.secrets import (
@@ -75,6 +73,8 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
     """
     match settings.store:
         case SupabaseOptions() as options:
+            from xnovu.adapters.supabase.store import supabase_store  # who needs it loads it
+
             return supabase_store(
                 secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
             )
@@ -99,6 +99,8 @@ def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps 
         case "notify":
             return NotifyWakeUps(secret(DATABASE_URL))
         case "realtime":
+            from xnovu.adapters.supabase.realtime import RealtimeWakeUps
+
             one = frozenset({enterprise_id} if enterprise_id else ())
             options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
             return RealtimeWakeUps(secret(SUPABASE_URL), secret(SUPABASE_KEY), options)
