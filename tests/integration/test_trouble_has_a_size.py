@@ -234,6 +234,17 @@ async def test_lists_of_lists_fail_alone(here: World) -> None:
     assert {row["error_details"]["code"] for row in rows} == {"invalid_row"}
 
 
+async def test_a_list_may_begin_to_count_anywhere(here: World) -> None:
+    [made] = here.execute(
+        f"INSERT INTO {TABLE} (enterprise_id, notification_workflow_id, recipients)"
+        " VALUES (%s, 'welcome', '[5:6]={00000000-0000-4000-8000-000000000001,"
+        "00000000-0000-4000-8000-000000000002}') RETURNING id",
+        ACME,
+    )
+    async with stages(here):
+        assert (await here.ended(made["id"]))["notification_status"] == "SENT"
+
+
 async def test_what_is_too_large_is_never_read(here: World) -> None:
     """However small it is as it is stored: 20 MB of one letter take a few hundred kB."""
     large = "jsonb_build_object('text', repeat('x', 20000000))"

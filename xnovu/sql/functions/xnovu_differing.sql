@@ -1,5 +1,6 @@
 -- Which rows in hand (as `id enterprise_id`) say otherwise than `keys` say of them, where these say anything: to whom
--- they go, by which workflow, under which transaction id. Each as notify.load_rows gives it.
+-- they go, by which workflow, under which transaction id. Each as notify.load_rows gives it;
+-- a list is the same wherever it begins to count ([:]).
 CREATE OR REPLACE FUNCTION notify.xnovu_differing(keys jsonb) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     SELECT coalesce(array_agg(key.id || ' ' || key.enterprise_id), '{}')
@@ -7,7 +8,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = o
         id bigint, enterprise_id text, transaction_id text, workflow_key text, recipients text[])
     JOIN notify.ent_notification n ON n.id = key.id AND n.enterprise_id::text = key.enterprise_id
     WHERE key.transaction_id IS NOT NULL
-      AND (key.recipients IS DISTINCT FROM array_replace(coalesce(n.recipients::text[], '{}'), NULL, '')
+      AND (key.recipients IS DISTINCT FROM (array_replace(coalesce(n.recipients::text[], '{}'), NULL, ''))[:]
            OR key.transaction_id IS DISTINCT FROM notify.xnovu_transaction_id(
                n.transaction_id::text, n.enterprise_id::text, n.id, n.generation::int)::text
            OR key.workflow_key IS DISTINCT FROM coalesce(
