@@ -87,7 +87,7 @@ def retry_after(response: httpx.Response) -> float | None:
 def _until(date: str) -> float | None:
     try:
         when = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, TypeError, LookupError, OverflowError):  # whatever the parser trips over
         return None
-    seconds = (when - datetime.now(UTC if when.tzinfo else None)).total_seconds()
-    return min(max(seconds, 0.0), MAX_WAIT)
+    seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return min(max(seconds.total_seconds(), 0.0), MAX_WAIT)
