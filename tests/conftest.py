@@ -21,7 +21,9 @@ FAST = {"fsync": "off", "max_prepared_transactions": "4"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--exhaustive", action="store_true", help="every passage of the stages, thousands of rows"
+        "--exhaustive",
+        action="store_true",
+        help="every passage, case and signal, thousands of rows",
     )
     parser.addoption(
         "--postgres",
@@ -31,6 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run on this server, whose user makes databases and roles there; may be given again",
     )
     parser.addoption("--write-schema", action="store_true", help="write docs/schema.sql")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--exhaustive"):
+        return
+    left = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -25,11 +25,15 @@ from xnovu.local.nats import EmbeddedNats
 from xnovu.local.ports import LOOPBACK, free_port
 from xnovu.local.process import Command
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = [
+    pytest.param(signal.SIGTERM, id="SIGTERM"),
+    pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.exhaustive),
+]
 COMMANDS = {
     "xnovu": (sys.executable, "-m", "xnovu", "run", "trigger"),
     "faststream": faststream("trigger"),
 }
+OTHERS = (*(stage for stage in STAGES if stage not in {"ingest", "trigger"}), "all")
 ACCOUNTS = """{
   with: {jetstream: enabled, users: [
     {user: deaf, password: p, permissions: {publish: {deny: "$JS.API.>"}}},
@@ -147,7 +151,7 @@ def asked(port: int, page: str) -> tuple[int, str]:
         raise AssertionError(f"nobody answers at {port}") from error
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("what", WAYS)
 async def test_what_is_away_at_the_start_is_waited_for_and_said(
     at_work: Shell, guarded: EmbeddedNats, started, what: str, number: signal.Signals
@@ -201,7 +205,9 @@ def refusing(what: str, shell: Shell, guarded: EmbeddedNats) -> Iterator[str]:
         yield said
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", ["xnovu", pytest.param("faststream", marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize(
     "what",
     [
@@ -224,7 +230,13 @@ def test_what_can_never_get_better_ends_the_process(
     assert "wrong-one" not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("command", [*(f"run {stage}" for stage in (*STAGES, "all")), "provision"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("run ingest", "run trigger", "provision"),
+        *(pytest.param(f"run {stage}", marks=pytest.mark.exhaustive) for stage in OTHERS),
+    ],
+)
 @pytest.mark.parametrize("whose", ["account", "server"])
 def test_where_there_is_no_jetstream_the_process_ends(
     at_work: Shell, guarded: EmbeddedNats, plain: PlainNats, whose: str, command: str
