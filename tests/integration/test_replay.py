@@ -18,6 +18,7 @@ from xnovu.adapters.nats.replay import Replay, Target
 from xnovu.adapters.nats.topology import LATER, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.replay import Wanted, _target
+from xnovu.compose.pipeline import Pipeline
 from xnovu.errors import ConfigurationError
 from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
@@ -57,17 +58,19 @@ async def test_a_replay_reaches_one_consumer_and_nobody_else(options: NatsOption
     await eventually(lambda: len(got) == 3)
     async with visiting(options.url) as client:
         boxes = Mailboxes(client, options)
-        target = await _target(boxes, options.prefix, Wanted(kind="ingest", to="lister"))
+        target = await _target(
+            boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="lister")
+        )
         assert str(target) == "consumer lister"
         assert await run(Replay(client, options, target, 0.0)) == 3
         with pytest.raises(
             ConfigurationError, match=r"did you mean lister.*read by hydrate, lister"
         ):
-            await _target(boxes, options.prefix, Wanted(kind="ingest", to="listr"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="listr"))
         with pytest.raises(ConfigurationError, match="--to CONSUMER"):
-            await _target(boxes, options.prefix, Wanted(kind="status"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="status"))
         with pytest.raises(ConfigurationError, match="it is read by status"):
-            await _target(boxes, options.prefix, Wanted(kind="trigger", to="lister"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="trigger", to="lister"))
         await eventually(lambda: sorted(got) == sorted(2 * got[:3]))
         hydrate = await client.jetstream().consumer_info(
             stream_name(options.prefix, "ingest"), "hydrate"

@@ -15,8 +15,6 @@ from xnovu.adapters.nats.topology import LATER, Lane, stream_name
 from xnovu.adapters.nats.visit import Visitor
 from xnovu.errors import ConfigurationError
 
-PIPELINE = ("hydrate", "trigger", "status", "retract")
-"""Mailboxes that are stages'."""
 NO_RESPONDERS = "503"
 """What the server answers where nobody listens."""
 WINDOW = 200
@@ -27,16 +25,21 @@ LOOK_AGAIN = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject."""
+    """
+    Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject.
+
+    One that is ``beside`` the pipeline is a consumer's.
+    """
 
     stage: str | None = None
+    beside: bool = False
     subject: str | None = None
     room: int = 5000
 
     def __str__(self) -> str:
         if self.subject:
             return self.subject
-        return f"{'stage' if self.stage in PIPELINE else 'consumer'} {self.stage}"
+        return f"{'consumer' if self.beside else 'stage'} {self.stage}"
 
 
 class Replay:
