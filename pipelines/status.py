@@ -1,17 +1,16 @@
 """Status: tell the database how each notification ended, and the world that it did."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xnovu import events
 from xnovu.compose import Kit, Part, on_demand, serve
+from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, still_locked
 from xnovu.events import (
     UNCONFIRMED,
-    Captured,
     Failure,
-    Hydrated,
     Key,
     Locked,
     Recorded,
@@ -24,9 +23,6 @@ from xnovu.ports import Outcome, Store
 from xnovu.redaction import redact
 
 Ended = Triggered | Rejected
-
-LEADING = {"ingest": Captured.kind, "hydrate": Captured.kind, "trigger": Hydrated.kind}
-"""The stages whose giving up ends a row, with the kind of event that each reads."""
 
 UNSENT = Permanent(
     "it is said to be sent, and no send record says that anybody began to", code=UNCONFIRMED
@@ -42,32 +38,33 @@ class Record:
     name = "status"
     accepts = (Triggered, Rejected)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, leading: Mapping[str, str] = Pipeline().leading) -> None:
+        """``leading`` are the stages whose giving up ends a row, with what each reads."""
+        self._store, self._leading = store, leading
 
     async def handle(self, batch: Sequence[Envelope[Ended]]) -> Sequence[Result]:
-        ended = [_outcome(envelope.event) for envelope in batch if _concerns_a_row(envelope.event)]
+        concerning = (each.event for each in batch if self._concerns_a_row(each.event))
+        ended = [_outcome(event) for event in concerning]
         recorded = await self._store.record(ended) if ended else ()
         known = {_row(each.key): each for each in recorded}
         return [_told(known.get(_row(envelope.event.key))) for envelope in batch]
 
+    def _concerns_a_row(self, event: Ended) -> bool:
+        """
+        Whether it says how the row has ended.
 
-def _concerns_a_row(event: Ended) -> bool:
-    """
-    Whether it says how the row has ended.
-
-    Only the letter of a stage that leads to its being sent does, about what that stage reads of
-    that row. Any other is a letter, and no more: a consumer's, whatever it is called, one that
-    names no row, or one about what its row does not confirm.
-    """
-    match event:
-        case Triggered():
-            return True
-        case Rejected(nameless=True) | Rejected(failure=Failure(code=events.UNCONFIRMED)):
-            return False
-        case Rejected(failure=failure, original_id=original):
-            reads = LEADING.get(failure.stage)
-            return bool(reads) and original in (None, f"{reads}:{event.key}")
+        Only the letter of a stage that leads to its being sent does, about what that stage reads of
+        that row. Any other is a letter, and no more: a consumer's, whatever it is called, one that
+        names no row, or one about what its row does not confirm.
+        """
+        match event:
+            case Triggered():
+                return True
+            case Rejected(nameless=True) | Rejected(failure=Failure(code=events.UNCONFIRMED)):
+                return False
+            case Rejected(failure=failure, original_id=original):
+                reads = self._leading.get(failure.stage)
+                return bool(reads) and original in (None, f"{reads}:{event.key}")
 
 
 def _row(key: Key) -> Key:
@@ -109,7 +106,7 @@ def _told(recorded: Recorded | None) -> Result:
 
 
 async def build(kit: Kit) -> Record:
-    return Record(await kit.store())
+    return Record(await kit.store(), kit.settings.pipeline.leading)
 
 
 part = Part(Record.name, Record.accepts, build, own=True, emits=(events.StatusChanged,))

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import unquote
 
@@ -252,3 +252,30 @@ KINDS: dict[str, type[Event]] = {
     event.kind: event
     for event in (Captured, Hydrated, Triggered, RetractRequested, StatusChanged, Rejected)
 }
+
+_STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+_OTHERS = frozenset({*KINDS, "later", "advisory", "peers", "all", "analytics"})
+"""Words that mean something else in a subject, or to the command."""
+
+
+@cache
+def hydrated_by(stage: str) -> type[Hydrated]:
+    """
+    What a stage of one's own tells, between hydrate and trigger: its name is the event's kind.
+
+    From then on this process can read it. Raises ValueError for a name that no such stage can have.
+    """
+    if not _STAGE.fullmatch(stage) or stage in _OTHERS:
+        raise ValueError(
+            f"{stage!r} can be no stage's name: up to 32 of a-z 0-9 _, with a letter first, and"
+            f" none of {', '.join(sorted(_OTHERS))}"
+        )
+
+    class HydratedBy(Hydrated):
+        """Everything needed to send has been gathered; a stage of one's own has added to it."""
+
+        kind = stage
+
+    HydratedBy.__name__ = HydratedBy.__qualname__ = f"HydratedBy_{stage}"
+    KINDS[stage] = HydratedBy
+    return HydratedBy

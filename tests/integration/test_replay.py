@@ -18,6 +18,8 @@ from xnovu.adapters.nats.replay import Replay, Target
 from xnovu.adapters.nats.topology import LATER, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.replay import Wanted, _target
+from xnovu.compose.pipeline import Pipeline
+from xnovu.envelope import Envelope
 from xnovu.errors import ConfigurationError
 from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
@@ -57,23 +59,38 @@ async def test_a_replay_reaches_one_consumer_and_nobody_else(options: NatsOption
     await eventually(lambda: len(got) == 3)
     async with visiting(options.url) as client:
         boxes = Mailboxes(client, options)
-        target = await _target(boxes, options.prefix, Wanted(kind="ingest", to="lister"))
+        target = await _target(
+            boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="lister")
+        )
         assert str(target) == "consumer lister"
         assert await run(Replay(client, options, target, 0.0)) == 3
         with pytest.raises(
             ConfigurationError, match=r"did you mean lister.*read by hydrate, lister"
         ):
-            await _target(boxes, options.prefix, Wanted(kind="ingest", to="listr"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="listr"))
         with pytest.raises(ConfigurationError, match="--to CONSUMER"):
-            await _target(boxes, options.prefix, Wanted(kind="status"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="status"))
         with pytest.raises(ConfigurationError, match="it is read by status"):
-            await _target(boxes, options.prefix, Wanted(kind="trigger", to="lister"))
+            await _target(boxes, options.prefix, Pipeline(), Wanted(kind="trigger", to="lister"))
         await eventually(lambda: sorted(got) == sorted(2 * got[:3]))
         hydrate = await client.jetstream().consumer_info(
             stream_name(options.prefix, "ingest"), "hydrate"
         )
         assert hydrate.num_pending == 3, "once, as before"
     await transport.stop()
+
+
+async def test_what_went_before_others_is_replayed_as_well(options: NatsOptions):
+    await provision(options.url, options, {})
+    transport, got = await lister(options)
+    event = captured(1).event
+    assert not any(await transport.publish([Envelope(event, express=True)]))
+    await eventually(lambda: got)
+    async with visiting(options.url) as client:
+        assert await run(Replay(client, options, Target(stage="lister"), 0.0)) == 1
+        await eventually(lambda: len(got) == 2)
+    await transport.stop()
+    assert got == 2 * got[:1]
 
 
 async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions):

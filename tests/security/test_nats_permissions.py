@@ -20,15 +20,19 @@ from pipelines import analytics
 from tests.builders import a_notification
 from tests.conftest import eventually
 from tests.integration.pipeline import World
+from xnovu import Notification, Retryable, own_stage
 from xnovu.adapters.nats import Access, NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.address import access_of
 from xnovu.adapters.novu import NovuOptions
 from xnovu.cli.run import PARTS
+from xnovu.cli.setup import mailboxes
 from xnovu.compose import Kit, Settings
 from xnovu.compose.broker import peers_of
+from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.compose.serve import House
 from xnovu.compose.settings import HealthOptions
+from xnovu.consuming.app import part_of
 from xnovu.envelope import Envelope
 from xnovu.events import Hydrated
 from xnovu.local.nats import EmbeddedNats
@@ -284,3 +288,66 @@ def test_nobody_has_a_right_that_reaches_further_than_a_stream(name: str):
     for right in rights(name):
         assert right != ">"
         assert not right.startswith(("$JS.API.>", "$JS.ACK.>", "xnovu.>", "$SYS"))
+
+
+def with_a_stage_of_ones_own(text: str) -> str:
+    """The file as docs/extending.md says, for a stage called enrich."""
+    before, rest = text.split("      # Reads what is to be sent, says what was.")
+    name = "{\n        user: hydrate,"
+    own = name + before.partition(name)[2]
+    own = own.replace("hydrate", "enrich").replace("NATS_HYDRATE", "NATS_ENRICH")
+    own = own.replace("XNOVU_INGEST", "XNOVU_HYDRATE")
+    trigger, others = rest.split("      # Reads what was sent or given up")
+    trigger = trigger.replace("XNOVU_HYDRATE", "XNOVU_ENRICH")
+    remove = "$JS.API.CONSUMER.DELETE.XNOVU_HYDRATE.trigger"
+    create = '"$JS.API.STREAM.CREATE.*"'
+    others = others.replace(
+        create, f'{create}\n            "{remove}"\n            "{remove}+express"'
+    )
+    return "".join([before, own, "      # Trigger.", trigger, "      # Status.", others])
+
+
+ENRICHED: list[int] = []
+
+
+@own_stage(name="enrich")
+async def enrich(notification: Notification) -> Notification:
+    if notification.payload.get("away") and not ENRICHED:
+        ENRICHED.append(notification.id)
+        raise Retryable("try again")
+    return notification.model_copy(update={"payload": {"enriched": True}})
+
+
+async def test_a_stage_of_ones_own_needs_the_rights_that_are_documented(
+    migrated: str, secure: Callable[..., Guarded], monkeypatch: pytest.MonkeyPatch
+):
+    """Put in beside a trigger that read what hydrate tells; and nobody is ever refused a right."""
+    monkeypatch.setenv("XNOVU_NATS_ENRICH_PASSWORD", "word-of-enrich")
+    monkeypatch.setenv(DATABASE_URL, migrated)
+    monkeypatch.setenv(NOVU_KEY, "local")
+    monkeypatch.setitem(EVERYBODY, "enrich", part_of(enrich))
+    guarded = secure(with_a_stage_of_ones_own)
+    async with AsyncExitStack() as stack:
+        novu = await stack.enter_async_context(running_novu())
+        around = Settings(
+            pipeline=Pipeline(between=("enrich",)),
+            provider=NovuOptions(url=novu.url, settle=0.1, timeout=5.0),
+            health=HealthOptions(enabled=False),
+        )
+        access, options = guarded.access("setup"), guarded.options("setup")
+        before = mailboxes(Settings(), PARTS.values())
+        await provision(access, options, before)
+        after = mailboxes(around, EVERYBODY.values())
+        done = await provision(access, options, after)
+        assert "removed consumer trigger of stream XNOVU_HYDRATE" in done
+        here = World(migrated, guarded.server.url, novu.novu, around)
+        here.register()
+        houses = [
+            await stack.enter_async_context(house_of(guarded, name, around)) for name in EVERYBODY
+        ]
+        sent = here.insert(payload={"away": True})
+        assert (await here.ended(sent))["notification_status"] == "SENT"
+        for house in houses:
+            assert (house.kit.name, await house.transport.ready()) == (house.kit.name, None)
+            assert house.transport.broker.denials == {}  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    assert [sent] == ENRICHED

@@ -12,13 +12,18 @@ from xnovu.compose import serve
 from xnovu.compose.broker import transport_of
 from xnovu.compose.kit import provider_of
 from xnovu.compose.settings import load
+from xnovu.consuming.app import part_of
 from xnovu.testing import a_row, memory_pipeline
 
-OUTBOX, OUTBOX_SUITE, SMALL, SMALL_SUITE = snippets("extending.md")
-OUTBOX_TABLE, WEBHOOK_TABLE = snippets("extending.md", "toml")
+OUTBOX, OUTBOX_SUITE, SMALL, SMALL_SUITE, ENRICH, ENRICH_TEST = snippets("extending.md")
+OUTBOX_TABLE, WEBHOOK_TABLE, ENRICH_TABLE = snippets("extending.md", "toml")
 GREETER, SCHEDULE = snippets("testing.md")
 
 acme_outbox, acme_transport = module("acme_outbox", OUTBOX), module("acme_transport", SMALL)
+enrich = module("enrich", ENRICH)
+enriching = module("test_enrich", ENRICH_TEST)
+asked = enriching.asked
+test_the_payload_is_enriched = enriching.test_the_payload_is_enriched_and_the_shop_asked_once
 TestOutbox = module("test_acme_outbox", OUTBOX_SUITE).TestOutbox
 TestSmall = module("test_acme_transport", SMALL_SUITE).TestSmall
 greeter = module("test_greeter", GREETER)
@@ -70,3 +75,11 @@ def test_the_webhook_of_the_page_says_what_the_defaults_are(configured):
     defaults = settings.provider.model_dump()
     assert {k: v for k, v in whole.items() if "_url" not in k}.items() <= defaults.items()
     assert WebhookOptions.model_validate(whole).cancel_url
+
+
+def test_the_stage_of_the_page_has_its_place_and_its_policy_by_its_settings(configured):
+    configured(ENRICH_TABLE)
+    settings = load()
+    assert settings.pipeline.reads["trigger"] == ("enrich",)
+    assert (settings.policy("enrich").slots, settings.policy("enrich").timeout) == (4, 20.0)
+    assert serve(*PARTS.values(), part_of(enrich.enrich), settings=settings)

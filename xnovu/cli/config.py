@@ -30,7 +30,6 @@ from xnovu.compose.kit import (
 )
 from xnovu.compose.promises import AT_PROVIDER, costly
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, SUPABASE_URL, Secret, secret
-from xnovu.compose.serve import DOWNSTREAM
 from xnovu.compose.settings import Settings, config_file, load
 from xnovu.compose.variables import variable
 from xnovu.errors import XNovuError
@@ -183,7 +182,7 @@ async def _broker(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding
     transport = transport_of(settings)
     await transport.start()
     try:
-        await transport.backlog(DOWNSTREAM)
+        await transport.backlog(settings.pipeline.downstream)
     finally:
         await transport.stop()
     return [Finding(_named(settings.transport.kind))]

@@ -8,7 +8,6 @@ from xnovu.adapters.nats.provision import Mailboxes
 from xnovu.adapters.postgres import migrations
 from xnovu.cli.console import out, print_json
 from xnovu.cli.migration_files import migration_files
-from xnovu.cli.run import PARTS
 from xnovu.compose import Part
 from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import DATABASE_URL, secret
@@ -72,12 +71,19 @@ async def provisioned(settings: Settings) -> list[str]:
     if not isinstance(settings.transport, NatsOptions):
         return [f'nothing to do: transport.kind is "{settings.transport.kind}"']
     access = nats_access(settings)
-    needed = mailboxes(settings, PARTS.values())
+    pipeline = settings.pipeline
+    needed: Mailboxes = {
+        name: (kinds, settings.policy(name), pipeline.start_of(name))
+        for name, kinds in pipeline.reads.items()
+    }
     return [str(change) for change in await provision(access, settings.transport, needed)]
 
 
 def mailboxes(settings: Settings, parts: Iterable[Part]) -> Mailboxes:
     """What the stages and consumers among these read, and how."""
+    reads = settings.pipeline.reads
     return {
-        part.name: (part.kinds, settings.policy(part.name)) for part in parts if not part.from_table
+        part.name: (reads.get(part.name, part.kinds), settings.policy(part.name), part.start)
+        for part in parts
+        if not part.from_table
     }

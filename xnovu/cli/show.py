@@ -77,6 +77,7 @@ def _print(history: Mapping[str, Any]) -> None:
     if history["transitions"]:
         out.print("\nwhat happened to it")
         print_table(HEAD, _transitions(history["transitions"]))
+        out.print(_by_whom(history["transitions"]))
     else:
         out.print("\nnothing has happened to it yet")
 
@@ -96,13 +97,20 @@ def _workflow(workflow: Mapping[str, Any] | None) -> Text | str:
     return f"\nworkflow {workflow['workflow_key']} ({state})"
 
 
+def _by_whom(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Who is by their own word in the lines, by the database's."""
+    found = dict.fromkeys(known for line in lines if (known := _known(line)))
+    return f"as {', '.join(found)}, by the database's word" if found else ""
+
+
 def _transitions(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Cell]]:
+    several = len({_known(line) for line in lines}) > 1
     return [
         (
             f"{datetime.fromisoformat(line['at']):%Y-%m-%d %H:%M:%S}",
             colored(line["from_status"] or ""),
             colored(line["to_status"] or ""),
-            _who(line),
+            _who(line) if several else line["actor"] or "",
             _claim(line, lines[0]["generation"]),
             _why(line["details"]),
         )
@@ -112,9 +120,12 @@ def _transitions(lines: Sequence[Mapping[str, Any]]) -> list[Sequence[Cell]]:
 
 def _who(line: Mapping[str, Any]) -> str:
     """The actor, by its own word, and where that differs the role or login, by the database's."""
-    known = line.get("role") or line.get("login")
-    actor = line["actor"] or ""
+    known, actor = _known(line), line["actor"] or ""
     return actor if known in (None, actor) else f"{actor} (as {known})"
+
+
+def _known(line: Mapping[str, Any]) -> str | None:
+    return line.get("role") or line.get("login")
 
 
 def _claim(line: Mapping[str, Any], first: int) -> str:

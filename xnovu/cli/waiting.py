@@ -7,7 +7,6 @@ from typing import Any
 
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.pause import paused
-from xnovu.cli.run import PARTS
 from xnovu.compose.broker import nats_access
 from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
@@ -23,9 +22,8 @@ async def paused_stages(settings: Settings, waits_for: str) -> Mapping[str, str]
     options = settings.transport
     if waits_for not in STAGES or not isinstance(options, NatsOptions):
         return {}
-    stages = {name: part.kinds for name, part in PARTS.items() if not part.from_table}
     try:
-        return await paused(nats_access(settings), options, stages)
+        return await paused(nats_access(settings), options, settings.pipeline.reads)
     except Paused as error:
         return {"?": f"whether a stage is paused is not known: {error}"}
 

@@ -10,16 +10,13 @@ from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.compose.apps import App
 from xnovu.envelope import key_of
 from xnovu.errors import XNovuError
-from xnovu.events import Captured, Hydrated, Key, RetractRequested
+from xnovu.events import KINDS, Key
 from xnovu.ports import Delivery, Store
 
 if TYPE_CHECKING:
     from xnovu.compose.serve import House
 
 log = logs.logger()
-
-RELEASED = frozenset(each.kind for each in (Captured, Hydrated, RetractRequested))
-"""Whoever claims these next may take them up at once; the send record tells what may be sent."""
 
 
 class Brokerless(App):
@@ -62,7 +59,12 @@ async def give_back(left: Sequence[Delivery], store: Store) -> None:
 
 
 def _open(left: Iterable[Delivery]) -> Iterator[Key]:
-    """What is at its end already is not among them: it is found when its claim has lapsed."""
+    """
+    Whoever claims these next may take them up at once; the send record tells what may be sent.
+
+    What is at its end already is not among them: it is found when its claim has lapsed.
+    """
     for headers in (delivery.headers for delivery in left):
-        if (key := key_of(headers)) and headers["id"].partition(":")[0] in RELEASED:
+        event = KINDS.get(headers.get("id", "").partition(":")[0])
+        if event and not event.past and (key := key_of(headers)):
             yield key

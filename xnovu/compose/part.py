@@ -15,7 +15,8 @@ class Part:
     """
     What it accepts and emits, how it is built, and where it takes from.
 
-    ``own`` are the pipeline's stages: only what one of them gives up can end a row. ``start`` is
+    ``own`` are the pipeline's stages: only what one of them gives up can end a row. What these
+    read the pipeline's settings say. ``start`` is
     where its mailbox begins if it is new. Dead letters are everybody's to emit.
     """
 

@@ -21,6 +21,7 @@ from xnovu.compose.brokerless import Brokerless
 from xnovu.compose.kit import Kit
 from xnovu.compose.part import Part, Seat
 from xnovu.compose.pause import FleetPause
+from xnovu.compose.pipeline import RETRACTING, Pipeline
 from xnovu.compose.settings import Settings, load
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Rejected
@@ -29,15 +30,6 @@ from xnovu.ports import Transport
 from xnovu.stage import Actor
 
 log = logs.logger()
-
-DOWNSTREAM = ("hydrate", "trigger", "status")
-"""The stages whose backlog bounds what ingest claims."""
-
-RETRACTING = ("retract",)
-"""And the one whose backlog bounds how many retractions it claims."""
-
-STAGES = ("ingest", *DOWNSTREAM, *RETRACTING)
-"""Names that no consumer may have: what a stage gives up ends its row."""
 
 HELD = 10.0
 """Seconds for which work may be held before a process says that it is not ready."""
@@ -76,7 +68,7 @@ def serve(
     try:
         settings = settings or load()
         transport = transport_of(settings, middlewares)
-        _require_the_whole(parts, transport)
+        require_the_whole(parts, transport, settings.pipeline)
         name = "+".join(part.name for part in parts)
         kit = Kit(settings, name, peers=peers_of(settings, transport))
         house = House(parts, kit, transport)
@@ -135,7 +127,8 @@ class House:
     def __init__(
         self, parts: Sequence[Part], kit: Kit, transport: Transport, watcher: Watcher | None = None
     ) -> None:
-        _require_names_of_their_own(parts)
+        pipeline = kit.settings.pipeline
+        _require_places(parts, pipeline)
         self._seats = {part.name: Seat() for part in parts}
         self.parts, self.kit, self.transport = parts, kit, transport
         self.settings, self.metrics = kit.settings, kit.metrics
@@ -149,7 +142,8 @@ class House:
             if not part.from_table:
                 policy = self.settings.policy(part.name)
                 seat = self._seats[part.name]
-                transport.subscribe(part.name, part.kinds, policy, seat, part.start)
+                kinds = pipeline.reads.get(part.name, part.kinds)
+                transport.subscribe(part.name, kinds, policy, seat, part.start)
 
     async def open(self) -> None:
         """Build the stages, each in its seat, before the broker starts."""
@@ -199,7 +193,7 @@ class House:
     async def _counts(self) -> None:
         """A stage that reads no mailbox has asked the transport nothing so far."""
         try:
-            await self.transport.backlog(DOWNSTREAM)
+            await self.transport.backlog(self.settings.pipeline.downstream)
         except ConfigurationError:
             raise
         except Paused:
@@ -225,7 +219,7 @@ class House:
             await self.kit.store(),
             wakeups,
             lambda: self.transport.backlog(self._bounded()),
-            lambda: self.transport.backlog(RETRACTING),
+            lambda: self.transport.backlog((RETRACTING,)),
             self.settings.ingest,
             self.metrics,
             self.watcher.stalled,
@@ -238,8 +232,8 @@ class House:
         Where it is all in memory, everybody's, but of those that have a bound of their own.
         """
         if self.transport.features.persistent:
-            return DOWNSTREAM
-        return [part.name for part in self.parts if part.name not in RETRACTING]
+            return self.settings.pipeline.downstream
+        return [part.name for part in self.parts if part.name != RETRACTING]
 
     def _health_server(self) -> HealthServer:
         checks = {
@@ -273,11 +267,16 @@ class House:
         return self.metrics.held_for(HELD)
 
 
-def _require_names_of_their_own(parts: Sequence[Part]) -> None:
+def _require_places(parts: Sequence[Part], pipeline: Pipeline) -> None:
+    """A stage has its place in the pipeline, and a consumer none: what it gives up ends no row."""
     for part in parts:
-        if part.name in STAGES and not part.own:
+        if part.name in pipeline.stages and not part.own:
             raise ConfigurationError(
                 f"a consumer cannot be called {part.name!r}: that is a stage's name"
+            )
+        if part.own and part.name not in pipeline.stages:
+            raise ConfigurationError(
+                f"stage {part.name!r} has no place in the pipeline: name it in pipeline.between"
             )
     if twice := [name for name, count in Tally(part.name for part in parts).items() if count > 1]:
         raise ConfigurationError(
@@ -285,11 +284,17 @@ def _require_names_of_their_own(parts: Sequence[Part]) -> None:
         )
 
 
-def _require_the_whole(parts: Sequence[Part], transport: Transport) -> None:
-    """What only one process knows of reaches nobody in another."""
-    missing = set(STAGES) - {part.name for part in parts}
+def require_the_whole(parts: Sequence[Part], transport: Transport, pipeline: Pipeline) -> None:
+    """
+    What only one process knows of reaches nobody in another.
+
+    Raises:
+        ConfigurationError: the transport is such a one, and a stage is missing.
+    """
+    missing = set(pipeline.stages) - {part.name for part in parts}
     if missing and not transport.features.persistent:
         raise ConfigurationError(
             "this transport joins the stages of one process, and here is no"
-            f" {', '.join(each for each in STAGES if each in missing)}: xnovu run all"
+            f" {', '.join(each for each in pipeline.stages if each in missing)}: xnovu run all, and"
+            " the modules of stages of your own"
         )

@@ -19,7 +19,6 @@ from pydantic import (
     Field,
     SerializeAsAny,
     Tag,
-    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -40,6 +39,7 @@ from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.adapters.webhook import WebhookOptions
 from xnovu.compose.faults import every_setting, told
+from xnovu.compose.pipeline import Pipeline, Stages, only_of
 from xnovu.compose.plugs import OWN, PROVIDER, TRANSPORT
 from xnovu.compose.promises import broken
 from xnovu.compose.variables import CONFIG, LOG_LEVEL, refuse_unknown, variable
@@ -49,14 +49,6 @@ from xnovu.payloads import RowOptions
 from xnovu.policy import Policy
 
 DEFAULT_PATH = Path("configs/xnovu.toml")
-
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "ingest": {"batch": 500, "slots": 1, "pause_max": 1.0},
-    "hydrate": {"batch": 500},
-    "trigger": {"batch": 300, "slots": 3},
-    "status": {"batch": 500},
-    "retract": {"attempts": 20, "backoff": 2.0, "backoff_max": 15.0},
-}
 
 
 class HealthOptions(BaseModel, extra="forbid", frozen=True):
@@ -137,27 +129,6 @@ class WakeUpOptions(BaseModel, extra="forbid", frozen=True):
         return given
 
 
-def _default(name: str) -> Policy:
-    return TypeAdapter(Policy).validate_python(DEFAULTS[name])
-
-
-class Stages(BaseModel, extra="forbid", frozen=True):
-    """What each stage may do; a key that is not set keeps the stage's own default."""
-
-    ingest: Policy = _default("ingest")
-    hydrate: Policy = _default("hydrate")
-    trigger: Policy = _default("trigger")
-    status: Policy = _default("status")
-    retract: Policy = _default("retract")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _filled_up(cls, given: Any, info: ValidationInfo) -> Any:
-        if isinstance(given, dict):
-            return DEFAULTS[info.field_name or ""] | cast("dict[str, Any]", given)
-        return given
-
-
 class Settings(BaseSettings):
     """The whole configuration; an unknown table, key or stage is refused by name."""
 
@@ -171,10 +142,16 @@ class Settings(BaseSettings):
     rows: RowOptions = RowOptions()
     ingest: TableOptions = TableOptions()
     wakeups: WakeUpOptions = WakeUpOptions()
+    pipeline: Pipeline = Pipeline()
     stages: Stages = Stages()
     consumers: dict[str, Policy] = {}
     health: HealthOptions = HealthOptions()
     log: LogOptions = LogOptions()
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _of_the_pipeline(cls, given: Any, info: ValidationInfo) -> Any:
+        return only_of(info.data.get("pipeline") or Pipeline(), given)
 
     @classmethod
     def settings_customise_sources(
@@ -193,14 +170,14 @@ class Settings(BaseSettings):
 
     def policy(self, name: str) -> Policy:
         """What the stage of that name may do, or the consumer of one's own."""
-        if name in Stages.model_fields:
-            policy: Policy = getattr(self.stages, name)
+        if name in self.pipeline.stages:
+            policy: Policy = getattr(self.stages, name, Policy())
             return policy
         return self.consumers.get(name, Policy())
 
     def policies(self) -> Iterator[tuple[str, Policy]]:
         """Every policy, and the table that it stands in."""
-        yield from ((f"stages.{name}", self.policy(name)) for name in Stages.model_fields)
+        yield from ((f"stages.{name}", self.policy(name)) for name in self.pipeline.stages)
         yield from ((f"consumers.{name}", policy) for name, policy in self.consumers.items())
 
 

@@ -1,4 +1,4 @@
-"""Consumers as parts, and as an app of their own."""
+"""Consumers and stages of one's own as parts, and as an app of their own."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,23 @@ from importlib.util import find_spec
 from faststream import apply_types
 
 from xnovu.compose import App, Kit, Middleware, Part, Settings, serve
-from xnovu.consuming.consumer import Consumer
+from xnovu.consuming.between import Between
+from xnovu.consuming.consumer import Declared
+from xnovu.consuming.own_stage import OwnStage
 from xnovu.consuming.stage import SHARE, Consuming
 from xnovu.errors import ConfigurationError
+from xnovu.events import hydrated_by
 
 
 def app(
-    *of: str | Consumer[...],
+    *of: str | Declared[...],
     settings: Settings | None = None,
     middlewares: Sequence[Middleware] = (),
 ) -> App:
     """
     An app of consumers, or of all in modules: ``app = xnovu.app(__name__)`` below a module's own.
+
+    Stages of one's own are served likewise.
 
     It is FastStream's, with ``middlewares`` around each batch. Without ``settings`` it reads them,
     and a wrong one ends the process.
@@ -33,16 +38,16 @@ def app(
 
 def parts_in(module: str) -> list[Part]:
     """
-    The consumers in a module, as parts.
+    The consumers in a module, and the stages of one's own, as parts.
 
     Raises:
         ConfigurationError: there are none.
     """
     found = vars(importlib.import_module(module)).values()
-    consumers = [each for each in found if isinstance(each, Consumer)]
-    if not consumers:
-        raise ConfigurationError(f"module {module!r} has no consumer")
-    return [part_of(each) for each in consumers]
+    declared = [each for each in found if isinstance(each, Declared)]
+    if not declared:
+        raise ConfigurationError(f"module {module!r} has no consumer, and no stage of its own")
+    return [part_of(each) for each in declared]
 
 
 def is_module(name: str) -> bool:
@@ -54,25 +59,30 @@ def is_module(name: str) -> bool:
 
 
 @cache
-def part_of(consumer: Consumer[...]) -> Part:
-    """A consumer as an app names it: one part, in however many modules it is found."""
+def part_of(declared: Declared[...]) -> Part:
+    """What was declared as an app names it: one part, in however many modules it is found."""
+    own = isinstance(declared, OwnStage)
 
     async def build(kit: Kit) -> Consuming:
         kit.context.set_global("settings", kit.settings)
         kit.context.set_global("registry", kit.metrics.registry)
-        patience = SHARE * kit.settings.policy(consumer.name).timeout
-        return Consuming(consumer, kit.context, patience, await _opened(consumer, kit))
+        patience = SHARE * kit.settings.policy(declared.name).timeout
+        opened = await _opened(declared, kit)
+        if own:
+            return Between(declared, kit.context, patience, opened, bounds=kit.settings.rows)
+        return Consuming(declared, kit.context, patience, opened)
 
-    return Part(consumer.name, consumer.events, build, start=consumer.start)
+    emits = (hydrated_by(declared.name),) if own else ()
+    return Part(declared.name, declared.events, build, own=own, start=declared.start, emits=emits)
 
 
-async def _opened(consumer: Consumer[...], kit: Kit) -> Mapping[str, object]:
+async def _opened(declared: Declared[...], kit: Kit) -> Mapping[str, object]:
     """What it works with, open until the app ends."""
-    if consumer.lifespan is None:
+    if declared.lifespan is None:
         return {}
-    opening = apply_types(consumer.lifespan, cast=False, context__=kit.context)
+    opening = apply_types(declared.lifespan, cast=False, context__=kit.context)
     return await kit.stack.enter_async_context(opening())
 
 
-def _parts(of: str | Consumer[...]) -> list[Part]:
+def _parts(of: str | Declared[...]) -> list[Part]:
     return parts_in(of) if isinstance(of, str) else [part_of(of)]

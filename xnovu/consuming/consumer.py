@@ -18,20 +18,25 @@ BATCHES = (list, Sequence)
 
 
 @dataclass(frozen=True, slots=True)
-class Consumer(Generic[P]):
+class Declared(Generic[P]):
     """
     A function that is given events of these types: each alone or, ``batched``, many at once.
 
-    It may still be called as what it is. ``start`` is where it begins when it has not been there
-    before.
+    ``start`` is where it begins when it has not been there before.
     """
 
-    function: Callable[P, Awaitable[None]]
+    function: Callable[P, Awaitable[Any]]
     name: str
     events: tuple[type[Event], ...]
     start: Start
     lifespan: Lifespan | None
     batched: bool
+
+
+class Consumer(Declared[P]):
+    """It may still be called as the function it is."""
+
+    __slots__ = ()
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         await self.function(*args, **kwargs)
@@ -55,7 +60,7 @@ def consumer(
     _require_a_beginning(name, events, start)
 
     def declared(function: Callable[P, Awaitable[None]]) -> Consumer[P]:
-        return Consumer(function, name, events, start, lifespan, _takes_many(function, events))
+        return Consumer(function, name, events, start, lifespan, takes_many(function, events))
 
     return declared
 
@@ -69,8 +74,13 @@ def _require_a_beginning(name: str, events: Sequence[type[Event]], start: Start)
         )
 
 
-def _takes_many(function: Callable[..., Any], events: Sequence[type[Event]]) -> bool:
-    """Whether a function takes batches, as its first parameter's annotation says."""
+def takes_many(function: Callable[..., Any], events: Sequence[type[object]]) -> bool:
+    """
+    Whether a function takes batches of these, as its first parameter's annotation says.
+
+    Raises:
+        ConfigurationError: it is not async, or takes another type.
+    """
     if not inspect.iscoroutinefunction(function):
         raise ConfigurationError(f"{_named(function)} is no async function")
     taken = _first_of(function)
@@ -94,7 +104,7 @@ def _first_of(function: Callable[..., Any]) -> Any:
         ) from None
 
 
-def _fits(event: type[Event], taken: Any) -> bool:
+def _fits(event: type[object], taken: Any) -> bool:
     """Whether what takes this, a class or one of several, may be given such an event."""
     if taken is Any or isinstance(taken, TypeVar):
         return True

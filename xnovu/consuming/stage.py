@@ -12,7 +12,7 @@ from typing import Any
 from faststream import apply_types
 from faststream.context import ContextRepo
 
-from xnovu.consuming.consumer import Consumer
+from xnovu.consuming.consumer import Declared
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, Retryable, XNovuError
 from xnovu.events import Event, Key
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 SHARE = 0.9
 """The part of a batch's time that the function may take: the rest is for saying what became."""
 
-Call = Callable[..., Awaitable[None]]
+Call = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Consuming:
     ``context`` holds what its parameters may ask for, and ``own`` what only this one may.
     """
 
-    consumer: Consumer[...]
+    consumer: Declared[...]
     context: ContextRepo
     patience: float
     own: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -96,18 +96,26 @@ class Consuming:
             return Retryable("not begun: one before it took all the time", after=0, bounded=False)
         try:
             async with asyncio.timeout_at(until):
-                await self._call(envelope.event, envelope=envelope)
+                returned = await self._call(self._given(envelope), envelope=envelope)
+            return self._done(envelope, returned)
         except XNovuError as error:
             return error
         except TimeoutError:  # the limit's own: the function's comes as a fault
             return Retryable(f"took longer than {self.patience:g} s", code="timeout")
+
+    def _given(self, envelope: Envelope[Any]) -> object:
+        return envelope.event
+
+    def _done(self, envelope: Envelope[Any], returned: object) -> Result:
+        """What is caused by what the function returned; raises XNovuError."""
+        del envelope, returned
         return Done()
 
-    async def _call(self, given: object, **scope: object) -> None:
+    async def _call(self, given: object, **scope: object) -> object:
         """Raises XNovuError: what else the function raises is told by its place."""
         try:
             with self.context.scopes([*self.own.items(), *scope.items()]):
-                await self._called(given)
+                return await self._called(given)
         except XNovuError:
             raise
         except Exception as error:  # whatever other people's code raises

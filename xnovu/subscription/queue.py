@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from xnovu.compose.settings import Settings, Stages
+from xnovu.compose.pipeline import Stages
+from xnovu.compose.settings import Settings
 from xnovu.policy import Policy
 
 LONGEST = 60.0

@@ -6,7 +6,7 @@ from xnovu.adapters.table import TableSource
 from xnovu.compose import Kit, Part
 from xnovu.compose.brokerless import give_back
 from xnovu.compose.kit import Database
-from xnovu.compose.serve import DOWNSTREAM, House
+from xnovu.compose.serve import House, require_the_whole
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 
 PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)
@@ -22,6 +22,8 @@ class Run:
         beside = Part(Listener.name, Listener.accepts, listener)
         self._kit, self.callbacks = kit, callbacks
         self._transport = MemoryTransport()
+        self._downstream = kit.settings.pipeline.downstream
+        require_the_whole(PIPELINE, self._transport, kit.settings.pipeline)
         self._house = House((*PIPELINE, beside), kit, self._transport, Troubles(callbacks.trouble))
 
     async def begin(self) -> None:
@@ -54,12 +56,12 @@ class Run:
     @property
     def in_hand(self) -> int:
         """How many notifications the stages are working on."""
-        return sum(self._kit.metrics.progress(stage)[0] for stage in DOWNSTREAM)
+        return sum(self._kit.metrics.progress(stage)[0] for stage in self._downstream)
 
     @property
     def unsettled(self) -> int:
         """How many are claimed and not at their end, in hand or waiting."""
-        return self._transport.unsettled(DOWNSTREAM)
+        return self._transport.unsettled(self._downstream)
 
     @property
     def table(self) -> TableSource:

@@ -13,8 +13,11 @@ from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableOptions
 from xnovu.compose import Kit, Part, Settings
-from xnovu.compose.serve import House
-from xnovu.compose.settings import HealthOptions, Stages
+from xnovu.compose.pipeline import Pipeline, Stages
+from xnovu.compose.serve import House, require_the_whole
+from xnovu.compose.settings import HealthOptions
+from xnovu.consuming.app import part_of
+from xnovu.consuming.consumer import Declared
 from xnovu.events import Failure, Status, Workflow
 from xnovu.options import ProviderOptions
 from xnovu.ports import Provider, Trigger
@@ -83,26 +86,30 @@ class MemoryPipeline:
 
 @asynccontextmanager
 async def memory_pipeline(
-    *beside: Part,
+    *beside: Part | Declared[...],
     provider: Provider | None = None,
     now: Callable[[], datetime] = utc_now,
     settings: Settings | None = None,
 ) -> AsyncGenerator[MemoryPipeline]:
     """
-    Run the pipeline with these consumers and stages ``beside``; ``now`` tells the store's time.
+    Run the pipeline with these consumers ``beside``; ``now`` tells the store's time.
 
-    Without ``settings`` it waits as little as it can, and reads no file and no environment.
+    Without ``settings`` it waits as little as it can, and reads no file and no environment; stages
+    of one's own are then between hydrate and trigger in the order in which they are given. Raises
+    ConfigurationError if the settings name one that is not given.
     """
     pipeline = MemoryPipeline(MemoryStore(now), provider or MemoryProvider())
     pipeline.register()
+    parts = [each if isinstance(each, Part) else part_of(each) for each in beside]
     kit = Kit(
-        settings or _quick(),
+        settings or _quick(tuple(part.name for part in parts if part.own)),
         "testing",
         given_store=pipeline.store,
         given_provider=pipeline.provider,
     )
     transport = MemoryTransport()
-    house = House((*PIPELINE, *beside), kit, transport)
+    require_the_whole((*PIPELINE, *parts), transport, kit.settings.pipeline)
+    house = House((*PIPELINE, *parts), kit, transport)
     await house.open()
     await transport.start()
     await house.begin()
@@ -115,10 +122,12 @@ async def memory_pipeline(
         await house.close()
 
 
-def _quick() -> Settings:
+def _quick(between: tuple[str, ...]) -> Settings:
+    names = (*Stages.model_fields, *between)
     return Settings.model_construct(
         provider=ProviderOptions(kind="memory", timeout=0.5, settle=0.1),
         ingest=TableOptions(sweep_busy=0.01, sweep_idle=0.05),
-        stages=Stages.model_validate(dict.fromkeys(Stages.model_fields, QUICK)),
+        pipeline=Pipeline(between=between),
+        stages=Stages.model_validate(dict.fromkeys(names, QUICK)),
         health=HealthOptions(enabled=False),
     )

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from tests.builders import captured
+from tests.builders import a_notification, captured
 from xnovu.adapters.nats.address import asked, bare_servers, credentials
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     ADVISORIES,
+    Lane,
+    address_of,
     boxes_of,
     consumer_config,
     mailbox_of,
@@ -18,7 +20,7 @@ from xnovu.adapters.nats.topology import (
     subject_of,
 )
 from xnovu.errors import ConfigurationError, Permanent
-from xnovu.events import Failure, Rejected
+from xnovu.events import Failure, Rejected, hydrated_by
 from xnovu.policy import Policy
 
 
@@ -132,3 +134,15 @@ def test_an_address_that_cannot_be_read_is_the_last_one_that_could():
     ask = asked(lambda: next(answers))
     assert [ask(), ask(), ask(), ask()] == ["nats://b:1", "nats://c:1", "nats://c:1", "nats://c:1"]
     assert asked("nats://a:1")() == "nats://a:1"
+
+
+def test_what_a_stage_of_ones_own_tells_has_an_express_lane_as_what_hydrate_tells():
+    told = hydrated_by("enrich")(
+        notification_id=1, enterprise_id="acme", notification=a_notification(1)
+    )
+    assert subject_of("xnovu", told) == "xnovu.enrich.acme"
+    assert subject_of("xnovu", told, express=True) == "xnovu.enrich.acme.express"
+    assert address_of("xnovu.enrich.acme.express").agrees(told)
+    assert not address_of("xnovu.hydrate.acme").agrees(told)
+    lanes = [box.lane for box in boxes_of("trigger", ["enrich"], Policy()) if box.kind == "enrich"]
+    assert lanes == [Lane.KIND, Lane.EXPRESS]

@@ -15,7 +15,8 @@ from tests.conftest import eventually
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.cli.run import PARTS
 from xnovu.compose import Kit, Part, serve
-from xnovu.compose.serve import STAGES, House
+from xnovu.compose.pipeline import Pipeline
+from xnovu.compose.serve import House
 from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.envelope import Envelope
 from xnovu.errors import ConfigurationError, Paused, XNovuError
@@ -40,7 +41,7 @@ def consumer(name: str, served_as: str | None = None, *trouble: XNovuError) -> P
     return Part(served_as or name, Consumer.accepts, build)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", Pipeline().stages)
 @pytest.mark.parametrize("accepts", [Captured, Hydrated])
 def test_no_consumer_is_called_like_a_stage(name: str, accepts: type[Captured | Hydrated]):
     async def build(kit: Kit) -> Consumer:
@@ -51,7 +52,9 @@ def test_no_consumer_is_called_like_a_stage(name: str, accepts: type[Captured | 
 
 
 def test_the_stages_are_called_as_they_are():
-    assert set(STAGES) == set(PARTS)
+    assert set(Pipeline().stages) == set(PARTS)
+    read = {name: part.kinds for name, part in PARTS.items() if not part.from_table}
+    assert Pipeline().reads == read
     assert all(part.own for part in PARTS.values())
 
 

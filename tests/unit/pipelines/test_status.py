@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.status import Record
 from tests.builders import captured
-from xnovu.compose.serve import STAGES
+from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope, dead_letter
 from xnovu.errors import Permanent
 from xnovu.events import (
@@ -154,7 +154,7 @@ async def test_any_number_is_a_rows(number):
 
 
 @given(
-    stage=st.one_of(st.sampled_from(STAGES), st.text(min_size=1, max_size=9)),
+    stage=st.one_of(st.sampled_from(Pipeline().stages), st.text(min_size=1, max_size=9)),
     read=st.sampled_from(sorted(KINDS)),
     number=st.integers(-2, 2),
 )

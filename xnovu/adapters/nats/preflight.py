@@ -13,14 +13,13 @@ from xnovu.adapters.nats.address import Access, Url
 from xnovu.adapters.nats.connection import API_TIMEOUT, require_new_enough, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.peers import PEERS
-from xnovu.adapters.nats.provision import Mailboxes, stream_drift
+from xnovu.adapters.nats.provision import Mailboxes, boxes_for, stream_drift
 from xnovu.adapters.nats.rights import PROBE
 from xnovu.adapters.nats.topology import (
     ADVISORY,
     LATER,
     Mailbox,
     acknowledgements,
-    boxes_of,
     kinds_of,
     stream_config,
     stream_name,
@@ -47,9 +46,7 @@ async def preflight(
         ConfigurationError: it refuses, is too old or has no JetStream.
         Paused: it cannot be reached.
     """
-    boxes = [
-        b for name, (kinds, policy) in mailboxes.items() for b in boxes_of(name, kinds, policy)
-    ]
+    boxes = boxes_for(mailboxes)
     async with visiting(where) as client:
         require_new_enough(client)
         jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats import removal
 from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
@@ -29,6 +30,7 @@ from xnovu.adapters.nats.topology import (
 from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import ConfigurationError
 from xnovu.policy import Policy
+from xnovu.ports import Start
 
 STREAM_FIELDS = (
     "subjects",
@@ -50,7 +52,9 @@ CONSUMER_FIELDS = (
 )
 CONSUMER_FIXED = ("deliver_policy", "ack_policy", "deliver_subject")
 
-Mailboxes = Mapping[str, tuple[Sequence[str], Policy]]
+Needed = tuple[Sequence[str], Policy] | tuple[Sequence[str], Policy, Start]
+Mailboxes = Mapping[str, Needed]
+"""By name: what each reads, how, and where one begins that is new."""
 
 
 async def provision(
@@ -59,20 +63,30 @@ async def provision(
     """
     Create what is missing, update what differs, and say of each what was done.
 
-    Safe to repeat. Raises ConfigurationError where a change would lose something: another
-    retention or storage, subjects given up, or less room in a stream that still holds messages
-    nobody has settled. Raises Paused if NATS cannot be reached.
+    Safe to repeat. A mailbox that is to read another kind from now on reads the former one no more;
+    rows whose messages wait there are claimed anew. Raises ConfigurationError where a change would
+    lose something: another retention or storage, subjects given up, or less room in a stream that
+    still holds messages nobody has settled. Raises Paused if NATS cannot be reached.
     """
-    boxes = [
-        box for name, (kinds, policy) in mailboxes.items() for box in boxes_of(name, kinds, policy)
-    ]
+    boxes = boxes_for(mailboxes)
     async with visiting(access_of(url, options)) as client:
         require_new_enough(client)
         jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         batches = takes_batches(client)
         configs = [stream_config(options, kind, batches=batches) for kind in kinds_of(boxes)]
         streams = [await _stream(jetstream, config) for config in configs]
-        return streams + [await _consumer(jetstream, options, box) for box in boxes]
+        consumers = [await _consumer(jetstream, options, box) for box in boxes]
+        displaced = await removal.Mailboxes(client, options).displaced(boxes)
+        return [*streams, *consumers, *(f"removed {title}" for title in displaced)]
+
+
+def boxes_for(mailboxes: Mailboxes) -> list[Mailbox]:
+    """Their consumers. Raises ConfigurationError where a name cannot be one."""
+    return [
+        box
+        for name, (kinds, policy, *start) in mailboxes.items()
+        for box in boxes_of(name, kinds, policy, *start)
+    ]
 
 
 async def _stream(jetstream: JetStreamContext, wanted: StreamConfig) -> str:

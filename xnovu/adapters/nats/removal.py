@@ -1,6 +1,6 @@
 """Consumers of one's own: which there are, and how one that is gone is taken away."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -16,6 +16,7 @@ from xnovu.adapters.nats.topology import (
     LATER,
     OURS,
     Lane,
+    Mailbox,
     every_subject,
     kinds_of,
     mailbox_of,
@@ -75,6 +76,21 @@ class Mailboxes:
         for lane in LANES:
             copies = every_subject(self._prefix, f"{LATER}.{lane}.{name}")
             await self._jetstream.purge_stream(stream_name(self._prefix, LATER), subject=copies)
+
+    async def displaced(self, boxes: Iterable[Mailbox]) -> list[str]:
+        """Take away what these mailboxes have on streams that they read no more; names each."""
+        wanted = {(box.name, box.kind) for box in boxes}
+        names = {name for name, _ in wanted}
+        gone = [
+            (stream_name(self._prefix, kind), info.name)
+            for kind, info in await self._infos()
+            if info.config.description == OURS
+            and mailbox_of(info.name) in names
+            and (mailbox_of(info.name), kind) not in wanted
+        ]
+        for stream, durable in gone:
+            await self._jetstream.delete_consumer(stream, durable)
+        return [f"consumer {durable} of stream {stream}" for stream, durable in gone]
 
     async def _infos(self) -> list[tuple[str, ConsumerInfo]]:
         """Each consumer, and the kind of its stream."""

@@ -11,12 +11,10 @@ from nats.js import JetStreamContext
 from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import LATER, Lane, stream_name
+from xnovu.adapters.nats.topology import LATER, Lane, address_of, stream_name, token_of
 from xnovu.adapters.nats.visit import Visitor
 from xnovu.errors import ConfigurationError
 
-PIPELINE = ("hydrate", "trigger", "status", "retract")
-"""Mailboxes that are stages'."""
 NO_RESPONDERS = "503"
 """What the server answers where nobody listens."""
 WINDOW = 200
@@ -27,16 +25,21 @@ LOOK_AGAIN = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject."""
+    """
+    Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject.
+
+    One that is ``beside`` the pipeline is a consumer's.
+    """
 
     stage: str | None = None
+    beside: bool = False
     subject: str | None = None
     room: int = 5000
 
     def __str__(self) -> str:
         if self.subject:
             return self.subject
-        return f"{'stage' if self.stage in PIPELINE else 'consumer'} {self.stage}"
+        return f"{'consumer' if self.beside else 'stage'} {self.stage}"
 
 
 class Replay:
@@ -55,7 +58,7 @@ class Replay:
         self._target = target
         self._rate = rate
         self._run = uuid4().hex[:12]
-        self._first, self._is_heard = asyncio.Lock(), False
+        self._is_heard = False
         self.stopping = asyncio.Event()
         self.last = 0
 
@@ -69,7 +72,11 @@ class Replay:
         async with aclosing(self._windows(selection)) as windows:
             async for window in windows:
                 await self._have_room()
-                await asyncio.gather(*map(self._hand_over, window))
+                first = [] if self._is_heard else window[:1]  # if it is refused, no other is sent
+                for kept in first:
+                    await self._hand_over(kept)
+                self._is_heard = True
+                await asyncio.gather(*map(self._hand_over, window[len(first) :]))
                 done, self.last = done + len(window), window[-1].number
                 progress(done)
                 if self._rate:
@@ -116,21 +123,19 @@ class Replay:
 
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
         """The first one asks for an answer: without listeners, the server itself gives one."""
-        async with self._first:
-            if self._is_heard:
-                await self._client.publish(subject, body, headers=headers)
-                return
-            inbox = self._client.new_inbox()
-            answers = await self._client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
-            await self._client.publish(subject, body, reply=inbox, headers=headers)
-            await self._client.caught_up()
-            answer = await answers.next_msg() if answers.pending_msgs else None
-            await answers.unsubscribe()
-            if answer and (answer.headers or {}).get("Status") == NO_RESPONDERS:
-                raise ConfigurationError(f"nobody listens at {subject}: nothing was sent")
-            self._is_heard = True
+        if self._is_heard:
+            await self._client.publish(subject, body, headers=headers)
+            return
+        inbox = self._client.new_inbox()
+        answers = await self._client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
+        await self._client.publish(subject, body, reply=inbox, headers=headers)
+        await self._client.caught_up()
+        answer = await answers.next_msg() if answers.pending_msgs else None
+        await answers.unsubscribe()
+        if answer and (answer.headers or {}).get("Status") == NO_RESPONDERS:
+            raise ConfigurationError(f"nobody listens at {subject}: nothing was sent")
 
     def _copy_of(self, kept: Kept) -> str:
-        enterprise = kept.subject.rpartition(".")[2]
+        enterprise = token_of(address_of(kept.subject).enterprise_id)
         words = (LATER, Lane.DUE, self._target.stage or "", enterprise)
         return ".".join([self._options.prefix, *words, f"replay-{self._run}-{kept.number}"])

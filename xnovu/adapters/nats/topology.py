@@ -38,8 +38,8 @@ ADVISORY = "advisory"
 """The stream of what the server says of messages delivered as often as they may be."""
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 """Where it says so: of each stream and consumer (io.nats.jetstream.advisory.v1.max_deliver)."""
-FLOWING = frozenset(each.kind for each in (Captured, Hydrated, Triggered))
-"""The kinds of which some may go before others: what leads to a notification's being sent."""
+FLOWING = (Captured, Hydrated, Triggered)
+"""Events of which some may go before others: what leads to a notification's being sent."""
 ELSEWHERE = Address(NOBODY, "?")
 """Where nothing of ours belongs: no message agrees with it."""
 OURS = "a mailbox of XNovu"
@@ -96,10 +96,15 @@ def boxes_of(
     express = replace(policy, slots=1)
     return [
         *(Mailbox(name, kind, policy, start=start) for kind in kinds),
-        *(Mailbox(name, kind, express, Lane.EXPRESS, start) for kind in kinds if kind in FLOWING),
+        *(Mailbox(name, kind, express, Lane.EXPRESS, start) for kind in kinds if flows(kind)),
         *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
         Mailbox(name, ADVISORY, UNDERTAKING, Lane.ADVICE),
     ]
+
+
+def flows(kind: str) -> bool:
+    """Whether events of a kind may go before others."""
+    return issubclass(KINDS.get(kind, Event), FLOWING)
 
 
 def mailbox_of(durable: str) -> str:
@@ -126,9 +131,9 @@ def some_subjects(
     prefix: str, kind: str, enterprise_id: str | None = None, stage: str | None = None
 ) -> list[str]:
     """The subject filters of a kind, of one enterprise or of one stage's dead letters."""
-    stages = [_token(stage) if stage else "*"] if kind == Rejected.kind else []
-    whole = ".".join([prefix, kind, *stages, _token(enterprise_id) if enterprise_id else ">"])
-    return [whole, f"{whole}.{Lane.EXPRESS}"] if enterprise_id and kind in FLOWING else [whole]
+    stages = [token_of(stage) if stage else "*"] if kind == Rejected.kind else []
+    whole = ".".join([prefix, kind, *stages, token_of(enterprise_id) if enterprise_id else ">"])
+    return [whole, f"{whole}.{Lane.EXPRESS}"] if enterprise_id and flows(kind) else [whole]
 
 
 def acknowledgements(stream: str, durable: str) -> str:
@@ -148,7 +153,7 @@ def filter_of(prefix: str, mailbox: Mailbox) -> str:
     """The subjects of messages that a consumer takes in."""
     match mailbox.lane:
         case Lane.KIND:
-            return f"{prefix}.{mailbox.kind}.{'*' if mailbox.kind in FLOWING else '>'}"
+            return f"{prefix}.{mailbox.kind}.{'*' if flows(mailbox.kind) else '>'}"
         case Lane.EXPRESS:
             return f"{prefix}.{mailbox.kind}.*.{Lane.EXPRESS}"
         case Lane.ADVICE:
@@ -171,9 +176,9 @@ def subject_of(prefix: str, event: Event, *, express: bool = False) -> str:
     One that goes before others has a word more. Raises Permanent for an enterprise that no subject
     and no header can name.
     """
-    stage = [_token(event.failure.stage)] if isinstance(event, Rejected) else []
-    lane = [Lane.EXPRESS] if express and event.kind in FLOWING else []
-    return ".".join([prefix, event.kind, *stage, _token(event.enterprise_id), *lane])
+    stage = [token_of(event.failure.stage)] if isinstance(event, Rejected) else []
+    lane = [Lane.EXPRESS] if express and flows(event.kind) else []
+    return ".".join([prefix, event.kind, *stage, token_of(event.enterprise_id), *lane])
 
 
 @lru_cache(4096)
@@ -199,7 +204,7 @@ def _text(level: str) -> str:
 
 
 @lru_cache(4096)
-def _token(text: str) -> str:
+def token_of(text: str) -> str:
     """One level of a subject: percent-encoded, so that no dot, space or wildcard gets through."""
     if not text.isprintable():
         raise Permanent("the enterprise's id has unprintable characters", code="unaddressable")

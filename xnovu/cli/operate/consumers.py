@@ -8,7 +8,6 @@ from xnovu.cli.console import out, print_json, print_table
 from xnovu.cli.operate.operator import agreed, operator
 from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
-from xnovu.compose.serve import STAGES
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 
@@ -36,9 +35,9 @@ async def tell_all(*, as_json: bool) -> None:
 
 async def remove(name: str, *, yes: bool, who: str | None, as_json: bool) -> int:
     """Take a consumer of one's own away, with the copies that wait for it."""
-    if name in STAGES:
-        raise ConfigurationError(f"{name} is a stage: without its mailbox nothing is sent")
     settings = load()
+    if name in settings.pipeline.stages:
+        raise ConfigurationError(f"{name} is a stage: without its mailbox nothing is sent")
     async with visiting(nats_access(settings)) as client:
         mailboxes = Mailboxes(client, nats_options(settings))
         left = await mailboxes.left_by(name)

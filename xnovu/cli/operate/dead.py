@@ -12,7 +12,7 @@ from xnovu.adapters.nats.archive import Archive
 from xnovu.cli.console import Cell, err, out, print_json, print_table, progress
 from xnovu.cli.operate.letters import Letter, Wanted, archive, letters
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.cli.run import BESIDE, PARTS
+from xnovu.cli.run import BESIDE
 from xnovu.compose.kit import opened_store
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
@@ -112,7 +112,8 @@ async def discard(
 
 def require_stage(stage: str | None) -> None:
     """Raises ConfigurationError for a name of which there can be no dead letters."""
-    known = (*PARTS, *BESIDE, *load().consumers)
+    settings = load()
+    known = (*settings.pipeline.stages, *BESIDE, *settings.consumers)
     if stage is not None and stage not in known:
         raise ConfigurationError(
             f"no stage {stage!r}{did_you_mean(stage, known)}; there are {', '.join(known)}"

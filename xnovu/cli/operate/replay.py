@@ -10,9 +10,9 @@ from xnovu.adapters.nats.replay import Replay, Target
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import err, out, print_json, progress
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.cli.run import PARTS
 from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
+from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
 from xnovu.errors import ConfigurationError
@@ -37,7 +37,9 @@ async def replay(wanted: Wanted, *, yes: bool, who: str | None, as_json: bool = 
     require_kind(wanted.kind)
     options = nats_options(settings)
     async with visiting(nats_access(settings)) as client:
-        target = await _target(Mailboxes(client, options), options.prefix, wanted)
+        target = await _target(
+            Mailboxes(client, options), options.prefix, settings.pipeline, wanted
+        )
         run = Replay(client, options, target, wanted.rate)
         count = await run.count(wanted)
         told = {"messages": count, "to": str(target), "replayed": 0}
@@ -65,7 +67,7 @@ def require_kind(kind: str) -> None:
         )
 
 
-async def _target(mailboxes: Mailboxes, prefix: str, wanted: Wanted) -> Target:
+async def _target(mailboxes: Mailboxes, prefix: str, pipeline: Pipeline, wanted: Wanted) -> Target:
     """
     Where it goes: to the stage that reads the subject, to a consumer, or to a subject of one's own.
 
@@ -74,11 +76,11 @@ async def _target(mailboxes: Mailboxes, prefix: str, wanted: Wanted) -> Target:
     """
     if wanted.to and "." in wanted.to:
         return Target(subject=subject_of_ones_own(wanted.to, prefix))
-    stages = [p.name for p in PARTS.values() if wanted.kind in p.kinds and not p.from_table]
+    stages = [name for name, kinds in pipeline.reads.items() if wanted.kind in kinds]
     found = [each for each in await mailboxes.all() if wanted.kind in each.kinds]
     name = wanted.to or next(iter(stages), None)
     if name in (*stages, *(each.name for each in found)):
-        return Target(stage=name)
+        return Target(stage=name, beside=name not in stages)
     readers = list(dict.fromkeys((*stages, *(each.name for each in found))))
     read_by = f"it is read by {', '.join(readers) or 'nobody'}"
     if not name:
