@@ -45,6 +45,16 @@ class GuardedClient(Client):
             return super()._connect_command()
 
 
+async def caught_up(client: Client) -> None:
+    """
+    Wait until the server has said what it has to say of all that was published.
+
+    One ping would not do: nats-py writes it ahead of messages that it still holds.
+    """
+    await client.flush()
+    await client.flush()
+
+
 @contextmanager
 def _as_the_clients() -> Generator[None]:
     """Raise what nats-py takes for a failed attempt: after any other error it makes no more."""

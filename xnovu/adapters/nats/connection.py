@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
-from xnovu.adapters.nats.client import GuardedClient, Unencrypted
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted, caught_up
 from xnovu.adapters.nats.leans_on import require, require_leans_on
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.adapters.nats.said import REFUSED, cause, refused
@@ -191,7 +191,7 @@ class Broker(NatsBroker):
             raise Paused(self.trouble, code="broker_unavailable")
         self.denials.pop(beginning(subject), None)
         await client.publish(subject + PROBE, b"+WPI")
-        await client.flush()
+        await caught_up(client)
         return beginning(subject) not in self.denials
 
     def _note(self, trouble: str) -> None:

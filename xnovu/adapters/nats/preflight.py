@@ -10,6 +10,7 @@ from nats.js.api import AccountInfo
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Access, Url
+from xnovu.adapters.nats.client import caught_up
 from xnovu.adapters.nats.connection import API_TIMEOUT, require_new_enough, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.peers import PEERS
@@ -68,7 +69,7 @@ async def _rights(client: Visitor, options: NatsOptions, boxes: Sequence[Mailbox
     await client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
     for subject, body, headers in _probes(options, boxes):
         await client.publish(subject, body, reply=inbox, headers=headers)
-    await client.caught_up()
+    await caught_up(client)
     await subscription.unsubscribe()
     if not client.denials:
         return Finding("NATS rights")

@@ -10,6 +10,7 @@ from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
+from xnovu.adapters.nats.client import caught_up
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import LATER, Lane, address_of, stream_name, token_of
 from xnovu.adapters.nats.visit import Visitor
@@ -129,7 +130,7 @@ class Replay:
         inbox = self._client.new_inbox()
         answers = await self._client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType]
         await self._client.publish(subject, body, reply=inbox, headers=headers)
-        await self._client.caught_up()
+        await caught_up(self._client)
         answer = await answers.next_msg() if answers.pending_msgs else None
         await answers.unsubscribe()
         if answer and (answer.headers or {}).get("Status") == NO_RESPONDERS:

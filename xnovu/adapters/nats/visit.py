@@ -28,15 +28,6 @@ class Visitor(GuardedClient):
         if subject := denied(str(error)):
             self.denials[subject] = way_out(str(error), self._access.who)
 
-    async def caught_up(self) -> None:
-        """
-        Wait until the server has said what it has to say of all that was published.
-
-        One ping would not do: nats-py writes it ahead of messages that it still holds.
-        """
-        await self.flush()
-        await self.flush()
-
 
 @asynccontextmanager
 async def visiting(where: str | Url | Access) -> AsyncGenerator[Visitor]:
