@@ -15,6 +15,7 @@ from xnovu.adapters.nats.address import bare_servers
 from xnovu.adapters.nats.preflight import preflight as broker_preflight
 from xnovu.adapters.postgres.connection import Door
 from xnovu.adapters.postgres.preflight import preflight as database_preflight
+from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.cli.console import out, print_json
 from xnovu.cli.operate.operator import operator
 from xnovu.cli.run import chosen
@@ -29,7 +30,14 @@ from xnovu.compose.kit import (
     wakeup_secrets,
 )
 from xnovu.compose.promises import AT_PROVIDER, costly
-from xnovu.compose.secrets import DATABASE_URL, NATS_URL, SUPABASE_URL, Secret, secret
+from xnovu.compose.secrets import (
+    DATABASE_URL,
+    NATS_URL,
+    SUPABASE_KEY,
+    SUPABASE_URL,
+    Secret,
+    secret,
+)
 from xnovu.compose.settings import Settings, config_file, load
 from xnovu.compose.variables import variable
 from xnovu.errors import XNovuError
@@ -153,16 +161,26 @@ async def _tried(
 
 
 async def _database(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding]:
-    needing = [part.name for part in parts if part.name in NEEDS]
-    found: list[Finding] = []
-    if settings.store.kind == "postgres":
-        found += await database_preflight(secret(DATABASE_URL)(), [*needing, "command"])
+    stages = [part.name for part in parts if part.name in NEEDS]
+    found = [*await _rights(settings, [*stages, "command"])]
     async with opened_store(settings, "check") as store:
         found.append(Finding("database schema", await store.ready()))
         if not found[-1].fault:
             found.append(Finding("database writes", await _unwritable(store)))
             found.append(Finding("database rows", await store.refused()))
     return found
+
+
+async def _rights(settings: Settings, stages: Sequence[str]) -> Sequence[Finding]:
+    match settings.store:
+        case SupabaseOptions() as options:
+            from xnovu.adapters.supabase import preflight as supabase
+
+            return await supabase.preflight(
+                secret(SUPABASE_URL), secret(SUPABASE_KEY), options, stages
+            )
+        case _:
+            return await database_preflight(secret(DATABASE_URL)(), stages)
 
 
 async def _unwritable(store: SqlStore) -> str | None:

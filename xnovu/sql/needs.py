@@ -13,6 +13,8 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "claim": f"max_rows => 0, lease_seconds => 1, token => '{NOBODY}', handover_seconds => 1",
         "claim_retractions": f"max_rows => 0, lease_seconds => 1, token => '{NOBODY}'",
         "release": "keys => '[]'",
+        "told": "keys => '[]'",
+        "untold": "most => 0",
     },
     "hydrate": {"load_rows": "keys => '[]'"},
     "trigger": {
