@@ -50,6 +50,7 @@ CREATE INDEX ent_notification_xnovu_retracted_of_enterprise ON notify.ent_notifi
 CREATE INDEX ent_notification_xnovu_scheduled ON notify.ent_notification USING btree (scheduled_for) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (armed_for IS DISTINCT FROM scheduled_for));
 CREATE INDEX ent_notification_xnovu_scheduled_of_enterprise ON notify.ent_notification USING btree (enterprise_id, scheduled_for) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (armed_for IS DISTINCT FROM scheduled_for));
 CREATE INDEX ent_notification_xnovu_transaction ON notify.ent_notification USING btree (transaction_id) WHERE (transaction_id IS NOT NULL);
+CREATE TRIGGER aaaa_xnovu_rewriting BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN ((CURRENT_USER = ANY (ARRAY['anon'::name, 'authenticated'::name]))) EXECUTE FUNCTION notify.xnovu_refuse_rewriting();
 CREATE TRIGGER xnovu_audit AFTER UPDATE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_audit();
 CREATE TRIGGER xnovu_deleted AFTER DELETE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_prioritise BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN ((new.priority IS NULL)) EXECUTE FUNCTION notify.xnovu_prioritise();
@@ -60,7 +61,7 @@ CREATE TRIGGER xnovu_retracted BEFORE UPDATE ON notify.ent_notification FOR EACH
 CREATE TRIGGER xnovu_truncated AFTER TRUNCATE ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_wake AFTER INSERT ON notify.ent_notification FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_wake();
 ALTER TABLE notify.ent_notification ENABLE ROW LEVEL SECURITY;
-CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'PENDING'::notify.notification_status) AND (claims = 0) AND (claimed_until IS NULL) AND (claim_token IS NULL) AND (processed_at IS NULL) AND (error_details IS NULL) AND (retracted_at IS NULL) AND (retraction_reason IS NULL) AND (transaction_id IS NULL) AND (armed_for IS NULL)));
+CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'PENDING'::notify.notification_status) AND (claims = 0) AND (claimed_until IS NULL) AND (claim_token IS NULL) AND (processed_at IS NULL) AND (error_details IS NULL) AND (retracted_at IS NULL) AND (retraction_reason IS NULL) AND (retraction_outcome IS NULL) AND (generation < 2000000000) AND (transaction_id IS NULL) AND (armed_for IS NULL)));
 CREATE POLICY xnovu_read ON notify.ent_notification FOR SELECT TO authenticated USING ((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)));
 CREATE POLICY xnovu_retract ON notify.ent_notification FOR UPDATE TO authenticated USING (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status <> 'RETRACTED'::notify.notification_status))) WITH CHECK (((enterprise_id = ( SELECT notify.xnovu_enterprise() AS xnovu_enterprise)) AND (notification_status = 'RETRACTED'::notify.notification_status)));
 
@@ -456,6 +457,10 @@ CREATE FUNCTION notify.xnovu_refuse()
 CREATE FUNCTION notify.xnovu_refuse_nobodys()
     RETURNS void
     LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.xnovu_refuse_rewriting()
+    RETURNS trigger
+    LANGUAGE plpgsql SET search_path TO 'pg_catalog', 'pg_temp';
 
 CREATE FUNCTION notify.xnovu_refuse_status()
     RETURNS trigger

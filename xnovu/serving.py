@@ -64,6 +64,8 @@ class _Turn:
     phase: _Phase
     request: object
     since: float
+    unread: bool = False
+    """Whether the client has not taken all of what was answered, to this request or an earlier."""
 
 
 class HttpServer:
@@ -174,11 +176,18 @@ class HttpServer:
         return over <= 0 or self._let_go(over) >= over
 
     def _let_go(self, count: int) -> int:
-        """Close so many connections of those that ask for nothing; says how many there were."""
+        """
+        Close so many connections of those that ask for nothing, or do not take their answers.
+
+        Says how many there were.
+        """
         self._look()
-        asking = (_Phase.HEAD, _Phase.IDLE)
-        waiting = [each for each, turn in self._turns.items() if turn.phase in asking]
-        waiting.sort(key=lambda transport: self._turns[transport].since)
+        waiting = [
+            transport
+            for transport, turn in self._turns.items()
+            if turn.unread or turn.phase in (_Phase.HEAD, _Phase.IDLE)
+        ]
+        waiting.sort(key=lambda each: (self._turns[each].unread, self._turns[each].since))
         for transport in waiting[:count]:
             transport.abort()
             del self._turns[transport]
@@ -200,8 +209,12 @@ class HttpServer:
         now = asyncio.get_running_loop().time()
         for transport, turn in self._turns.items():
             phase, request = _phase(transport)
+            unread = transport.get_write_buffer_size() > 0
             if phase is not turn.phase or request is not turn.request:
-                turn.phase, turn.request, turn.since = phase, request, now
+                turn.phase, turn.request = phase, request
+                # Who asks again and does not take what he is told has his time only once.
+                turn.since = turn.since if unread and turn.unread else now
+            turn.unread = unread
 
     def _allowed(self, phase: _Phase) -> float:
         match phase:

@@ -172,6 +172,32 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     assert project.row(theirs)["notification_status"] == "PENDING"
 
 
+REWRITTEN = {
+    "claims": 7,
+    "generation": 3,
+    "transaction_id": "order-17",
+    "created_at": "1970-01-01",
+    "recipients": "{00000000-0000-4000-8000-000000000001}",
+    "payload": "{}",
+    "retraction_outcome": "cancelled",
+    "claimed_until": "2058-01-01",
+}
+
+
+@pytest.mark.parametrize("column", REWRITTEN)
+def test_who_takes_a_row_back_rewrites_nothing_of_it(project: Project, column: str) -> None:
+    project.migrate()
+    row = project.insert(ACME, payload='{"a": 1}')
+    project.run(GUIDE)
+    query = f"UPDATE notify.ent_notification SET notification_status = 'RETRACTED', {column} = %s"
+    with refused() as refusal:
+        project.user(ACME, query, REWRITTEN[column])
+    assert f"may not change column {column}" in str(refusal.value)
+    assert project.row(row)["notification_status"] == "PENDING"
+    project.user(ACME, RETRACT, ACME)
+    assert project.row(row)["notification_status"] == "RETRACTED"
+
+
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 def test_nothing_works_as_the_owner_for_users_whatever_they_were_granted(
     project: Project, role: str

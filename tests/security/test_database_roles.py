@@ -196,6 +196,16 @@ def test_a_sender_states_nothing_that_is_xnovus(house: House, column: str, value
     assert row["it"] == "PROCESSING"
 
 
+def test_a_sender_gives_a_reason_only_with_what_he_takes_back(fresh: House) -> None:
+    fresh.by("sender", INSERT, ACME)
+    reason = "UPDATE notify.ent_notification SET retraction_reason = 'a lie'"
+    with pytest.raises(InsufficientPrivilege):
+        fresh.by("sender", reason)
+    fresh.by("sender", f"{reason}, notification_status = 'RETRACTED'")
+    with pytest.raises(InsufficientPrivilege):
+        fresh.by("sender", "UPDATE notify.ent_notification SET retraction_reason = 'another'")
+
+
 def test_what_a_sender_took_back_stays_so(house: House) -> None:
     house.by("sender", INSERT, ACME)
     house.by("sender", RETRACT)

@@ -196,6 +196,25 @@ async def test_the_one_that_has_asked_for_nothing_for_the_longest_makes_room(
         assert not third.at_eof()
 
 
+async def test_who_takes_what_he_asks_for_slowly_makes_room(opened: Clients) -> None:
+    """However often he asks again meanwhile."""
+    async with serving(connections=2) as port:
+        with ExitStack() as stack:
+            for _ in range(2):
+                slow = stack.enter_context(socket.socket())
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                slow.connect(("127.0.0.1", port))
+                slow.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+
+            async def answered() -> bytes:
+                try:
+                    return await (await opened(port, ASK)).readuntil(b"soon")
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    return b""
+
+            assert await eventually(answered)
+
+
 async def test_who_waits_for_an_answer_keeps_his_place(opened: Clients) -> None:
     async with serving(connections=2) as port:
         asked = b"GET /slow?for=0.3 HTTP/1.1\r\nHost: x\r\n\r\n"

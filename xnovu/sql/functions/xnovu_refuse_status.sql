@@ -7,10 +7,13 @@ BEGIN
         RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
     END IF;
     IF TG_OP = 'UPDATE' THEN
-        IF NOT EXISTS (SELECT FROM new_rows n
-                       WHERE n.notification_status IS DISTINCT FROM 'RETRACTED' AND NOT EXISTS (
+        IF NOT EXISTS (SELECT FROM new_rows n WHERE NOT EXISTS (
                            SELECT FROM old_rows o
-                           WHERE o.id = n.id AND o.notification_status = n.notification_status)) THEN
+                           WHERE o.id = n.id AND o.enterprise_id IS NOT DISTINCT FROM n.enterprise_id
+                             AND (o.notification_status IS NOT DISTINCT FROM n.notification_status
+                                  AND o.retraction_reason IS NOT DISTINCT FROM n.retraction_reason
+                                  OR o.notification_status IS DISTINCT FROM 'RETRACTED'
+                                     AND n.notification_status = 'RETRACTED'))) THEN
             RETURN NULL;
         END IF;
     END IF;
