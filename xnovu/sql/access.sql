@@ -173,8 +173,7 @@ BEGIN
             'CREATE POLICY xnovu_insert ON notify.ent_notification FOR INSERT TO authenticated WITH CHECK (
                 %s AND notification_status = ''PENDING'' AND claims = 0
                 AND claimed_until IS NULL AND claim_token IS NULL AND processed_at IS NULL
-                AND error_details IS NULL AND retracted_at IS NULL AND retraction_reason IS NULL
-                AND retraction_outcome IS NULL AND generation < 2000000000%s
+                AND error_details IS NULL AND retracted_at IS NULL AND retraction_reason IS NULL%s
                 AND armed_for IS NULL)', own,
             (SELECT CASE WHEN a.atthasdef THEN '' ELSE ' AND transaction_id IS NULL' END
              FROM pg_catalog.pg_attribute a
