@@ -51,6 +51,7 @@ CREATE INDEX ent_notification_xnovu_scheduled ON notify.ent_notification USING b
 CREATE INDEX ent_notification_xnovu_scheduled_of_enterprise ON notify.ent_notification USING btree (enterprise_id, scheduled_for) WHERE ((notification_status = 'PENDING'::notify.notification_status) AND (armed_for IS DISTINCT FROM scheduled_for));
 CREATE INDEX ent_notification_xnovu_transaction ON notify.ent_notification USING btree (transaction_id) WHERE (transaction_id IS NOT NULL);
 CREATE TRIGGER aaaa_xnovu_rewriting BEFORE UPDATE ON notify.ent_notification FOR EACH ROW WHEN ((CURRENT_USER = ANY (ARRAY['anon'::name, 'authenticated'::name]))) EXECUTE FUNCTION notify.xnovu_refuse_rewriting();
+CREATE TRIGGER aaaa_xnovu_writing BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN (((CURRENT_USER = ANY (ARRAY['anon'::name, 'authenticated'::name])) AND (((new.generation < 1) OR (new.generation > 1000000000)) OR (new.retraction_outcome IS NOT NULL)))) EXECUTE FUNCTION notify.xnovu_refuse_rewriting();
 CREATE TRIGGER xnovu_audit AFTER UPDATE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_audit();
 CREATE TRIGGER xnovu_deleted AFTER DELETE ON notify.ent_notification REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION notify.xnovu_deleted();
 CREATE TRIGGER xnovu_prioritise BEFORE INSERT ON notify.ent_notification FOR EACH ROW WHEN ((new.priority IS NULL)) EXECUTE FUNCTION notify.xnovu_prioritise();

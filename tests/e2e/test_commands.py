@@ -80,6 +80,21 @@ def test_provision_applies_what_has_changed(at_work: Shell):
     assert "updated" not in at_work.xnovu("provision").stdout
 
 
+def test_provision_puts_a_stage_of_ones_own_in_and_out(at_work: Shell):
+    """Each time in a process that knows of no stage but those in its settings."""
+    without = at_work.environment.copy()
+    at_work.environment["XNOVU_PIPELINE__BETWEEN"] = '["passing"]'
+    assert "created stream XNOVU_PASSING" in at_work.xnovu("provision").stdout
+    at_work.environment.clear()
+    at_work.environment |= without
+    out = at_work.xnovu("provision")
+    assert out.returncode == 0, out.stderr
+    assert "removed consumer trigger of stream XNOVU_PASSING" in out.stdout
+    again = at_work.xnovu("provision")
+    assert again.returncode == 0, again.stderr
+    assert {line.split()[0] for line in again.stdout.splitlines()} == {"unchanged"}
+
+
 def test_config_check_reaches_everything(at_work: Shell):
     done = at_work.xnovu("config", "check", "--connect")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,7 +3,7 @@
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 
-RATE = 50
+RATE = 20
 BURST = 5 * RATE
 """So many go out at once, before the rate holds."""
 IN_HAND = 400

@@ -153,7 +153,13 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
     project.run(GUIDE)
     assert project.call("anon", {"enterprise_id": ACME}, IDS) == []
     assert project.user(ACME, IDS) == [{"id": row}]
-    strange = {"claims": 1, "transaction_id": "t", "armed_for": "2030-01-01"}
+    strange = {
+        "claims": 1,
+        "transaction_id": "t",
+        "armed_for": "2030-01-01",
+        "generation": 2147483647,
+        "retraction_outcome": "cancelled",
+    }
     for column, value in strange.items():
         given = {"enterprise_id": ACME, column: value}
         with refused():
@@ -173,15 +179,38 @@ def test_what_the_guide_grants_afterwards_opens_nothing(project: Project) -> Non
 
 
 REWRITTEN = {
-    "claims": 7,
-    "generation": 3,
-    "transaction_id": "order-17",
-    "created_at": "1970-01-01",
-    "recipients": "{00000000-0000-4000-8000-000000000001}",
-    "payload": "{}",
-    "retraction_outcome": "cancelled",
+    "armed_for": "2030-01-01",
+    "claim_token": "00000000-0000-4000-8000-000000000001",
     "claimed_until": "2058-01-01",
+    "claims": 7,
+    "created_at": "1970-01-01",
+    "error_details": "{}",
+    "generation": 3,
+    "notification_workflow_id": "another",
+    "overrides": "{}",
+    "payload": "{}",
+    "processed_at": "1970-01-01",
+    "recipients": "{00000000-0000-4000-8000-000000000001}",
+    "retracted_at": "1970-01-01",
+    "retraction_outcome": "cancelled",
+    "transaction_id": "order-17",
+    "unpublished": True,
 }
+HARMLESS = {"channels", "expires_at", "name", "priority", "scheduled_for", "tags", "updated_at"}
+"""What tells nobody of another row, and sends nothing; nor does `workflow_version`."""
+STATED = {"notification_status", "retraction_reason", "workflow_version", *HARMLESS}
+COLUMNS = """
+SELECT column_name FROM information_schema.columns
+WHERE (table_schema, table_name) = ('notify', 'ent_notification')
+"""
+
+
+def test_of_each_column_it_is_decided_whether_who_takes_a_row_back_may_change_it(
+    project: Project,
+) -> None:
+    project.migrate()
+    there = {row["column_name"] for row in project.run(COLUMNS)}
+    assert there == {"id", "enterprise_id", *REWRITTEN, *STATED}
 
 
 @pytest.mark.parametrize("column", REWRITTEN)

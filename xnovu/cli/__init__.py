@@ -17,3 +17,7 @@ def main() -> None:
         cli()
     except (XNovuError, LocalServerError) as error:
         sys.exit(f"xnovu: {error}")
+    except OSError as error:  # of a file that was named, by whichever command
+        if not error.filename:
+            raise
+        sys.exit(f"xnovu: {error.filename}: {error.strerror}")

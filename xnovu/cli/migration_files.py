@@ -38,12 +38,9 @@ class MigrationFile:
     text: str = field(repr=False)
 
     def write(self) -> None:
-        """Make the file, and its folder. Raises ConfigurationError where that cannot be."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(self.text, "utf-8", newline="\n")
-        except OSError as error:
-            raise ConfigurationError(f"{self.path} cannot be written: {error.strerror}") from None
+        """Make the file, and its folder; raises OSError."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(self.text, "utf-8", newline="\n")
 
 
 def migration_files(project: Path) -> Sequence[MigrationFile]:

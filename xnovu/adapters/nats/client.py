@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -43,6 +43,12 @@ class GuardedClient(Client):
             if self._access.nkey and (key := self._access.key):
                 self._public_nkey = key.public
             return super()._connect_command()
+
+
+async def leave(client: Client) -> None:
+    """Close the connection. That it was lost already, or is refused, is no trouble of its own."""
+    with suppress(NatsError, OSError, TimeoutError):
+        await client.close()
 
 
 async def caught_up(client: Client) -> None:

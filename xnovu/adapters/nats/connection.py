@@ -5,7 +5,6 @@ What it touches of FastStream that is not documented stands in ``leans_on``, and
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
-from xnovu.adapters.nats.client import GuardedClient, Unencrypted, caught_up
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted, caught_up, leave
 from xnovu.adapters.nats.leans_on import require, require_leans_on
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.adapters.nats.said import REFUSED, cause, refused
@@ -153,7 +152,7 @@ class Broker(NatsBroker):
             )
             require_new_enough(client)
         except BaseException:
-            await client.close()
+            await leave(client)
             raise
         self._trouble = ""
         self.era += 1
@@ -244,8 +243,7 @@ class Broker(NatsBroker):
     async def _forget(self) -> None:
         client, self._connection = self._connection, None
         if client:
-            with contextlib.suppress(NatsError, OSError, TimeoutError):
-                await client.close()
+            await leave(client)
         self.config.disconnect()
 
     def _interrupt(self) -> None:

@@ -19,6 +19,8 @@ from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    ADVISORIES,
+    ADVISORY,
     Mailbox,
     boxes_of,
     consumer_config,
@@ -96,6 +98,7 @@ async def _stream(jetstream: JetStreamContext, wanted: StreamConfig) -> str:
     except NotFoundError:
         await jetstream.add_stream(wanted)  # pyright: ignore[reportUnknownMemberType]
         return f"created stream {name}"
+    wanted = _hearing_on(info.config, wanted)
     _refuse(f"stream {name}", info.config, wanted, STREAM_FIXED)
     drift = _drift(info.config, wanted, STREAM_FIELDS)
     if not drift:
@@ -122,9 +125,22 @@ async def _consumer(jetstream: JetStreamContext, options: NatsOptions, box: Mail
     return f"updated {title}: {_spoken(drift)}"
 
 
+def _hearing_on(found: StreamConfig, wanted: StreamConfig) -> StreamConfig:
+    """
+    What is wanted; ADVISORY goes on to hear of each stream of ours that it has ever heard of.
+
+    The stream of a stage of one's own that has left still holds messages, and who reads it.
+    """
+    name, ours = wanted.name or "", wanted.subjects or []
+    advisories = f"{ADVISORIES}.{name.removesuffix(ADVISORY.upper())}"
+    there = [s for s in found.subjects or () if s in ours or s.startswith(advisories)]
+    subjects = [*there, *(each for each in ours if each not in there)]
+    return wanted.evolve(subjects=subjects)  # pyright: ignore[reportUnknownMemberType]
+
+
 def stream_drift(found: StreamConfig, wanted: StreamConfig) -> str:
     """In what a stream is not as it is wanted, in words; empty if in nothing."""
-    return _spoken(_drift(found, wanted, (*STREAM_FIXED, *STREAM_FIELDS)))
+    return _spoken(_drift(found, _hearing_on(found, wanted), (*STREAM_FIXED, *STREAM_FIELDS)))
 
 
 Drift = dict[str, tuple[Any, Any]]

@@ -1,6 +1,7 @@
 """Consumers of one's own: which there are, and how one that is gone is taken away."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -12,6 +13,7 @@ from xnovu.adapters.nats.archive import PATIENCE
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
+    ADVISORIES,
     ADVISORY,
     LATER,
     OURS,
@@ -96,9 +98,20 @@ class Mailboxes:
         """Each consumer, and the kind of its stream."""
         return [
             (kind, info)
-            for kind in kinds_of([])
+            for kind in await self._kinds()
             for info in await self._of(stream_name(self._prefix, kind))
         ]
+
+    async def _kinds(self) -> Iterable[str]:
+        """All that has a stream or has had one: ADVISORY gives up none of which it ever heard."""
+        known = dict.fromkeys(kinds_of([]))
+        with suppress(NotFoundError):
+            name = stream_name(self._prefix, ADVISORY)
+            heard = (await self._jetstream.stream_info(name)).config.subjects or ()
+            start = f"{ADVISORIES}.{stream_name(self._prefix, '')}"
+            told = [each.removeprefix(start) for each in heard if each.startswith(start)]
+            known |= dict.fromkeys(each.removesuffix(".>").lower() for each in told)
+        return known
 
     async def _of(self, stream: str) -> list[ConsumerInfo]:
         found: list[ConsumerInfo] = []

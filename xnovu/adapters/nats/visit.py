@@ -7,7 +7,7 @@ from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats import said
 from xnovu.adapters.nats.address import Access, Url, access_of
-from xnovu.adapters.nats.client import GuardedClient
+from xnovu.adapters.nats.client import GuardedClient, leave
 from xnovu.adapters.nats.rights import denied, stands_alone, way_out
 
 CONNECT_TIMEOUT = 5
@@ -47,7 +47,7 @@ async def visiting(where: str | Url | Access) -> AsyncGenerator[Visitor]:
         denials, alone = list(client.denials.values()), stands_alone(client)
         raise said.unanswered(error, address, denials, alone=alone) from error
     finally:
-        await client.close()
+        await leave(client)
 
 
 async def _connected(access: Access, address: str) -> Visitor:
@@ -71,6 +71,6 @@ async def _connected_to(server: str, access: Access) -> Visitor:
             **access.introduction(),
         )
     except BaseException:
-        await client.close()
+        await leave(client)
         raise
     return client

@@ -12,6 +12,7 @@ from typing import Any
 from xnovu.adapters.supabase.clients import Clients
 from xnovu.adapters.supabase.errors import translated
 from xnovu.adapters.supabase.options import SupabaseOptions
+from xnovu.errors import ConfigurationError, Permanent
 from xnovu.finding import Finding
 from xnovu.sql.needs import ALWAYS, NEEDS
 
@@ -30,20 +31,27 @@ async def preflight(
     Say of each stage whether the key may call all that it will call.
 
     Raises:
-        ConfigurationError, Paused: the project cannot be asked.
+        Paused: the project cannot be asked.
     """
     clients = Clients(url, key, options)
     clients.open()
     try:
-        with translated(clients.place):
-            async with clients.client() as notify, asyncio.timeout(options.timeout):
-                headers = {**notify.headers, "Accept": DESCRIPTION}
-                answer = await notify.session.get(f"{notify.base_url}/", headers=headers)
-            described: dict[str, Any] = answer.json()
+        described = await _described(clients, options.timeout)
+    except (Permanent, ConfigurationError) as error:  # if more is wrong, any other call says so
+        return [Finding("database rights", note=f"not described to this key: {error}")]
     finally:
         await clients.close()
-    callable_ = {path.removeprefix(FUNCTION) for path in described.get("paths", {})}
-    return [Finding(f"database: {stage}", _missing(stage, callable_)) for stage in stages]
+    known = {path.removeprefix(FUNCTION) for path in described.get("paths", {})}
+    return [Finding(f"database: {stage}", _missing(stage, known)) for stage in stages]
+
+
+async def _described(clients: Clients, within: float) -> dict[str, Any]:
+    """Raises Permanent or ConfigurationError (404) where PostgREST is not to describe itself."""
+    with translated(clients.place):
+        async with clients.client() as notify, asyncio.timeout(within):
+            headers = {**notify.headers, "Accept": DESCRIPTION}
+            answer = await notify.session.get(f"{notify.base_url}/", headers=headers)
+        return answer.json()
 
 
 def _missing(stage: str, known: set[str]) -> str | None:

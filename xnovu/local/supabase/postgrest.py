@@ -18,6 +18,7 @@ class PostgrestOptions:
 
     schemas: tuple[str, ...] = ("public", "graphql_public", "notify")
     max_rows: int = 1000
+    openapi_mode: str = "follow-privileges"
 
 
 class Postgrest(Server):
@@ -69,6 +70,7 @@ class Postgrest(Server):
         yield f"jwt-secret = {_quoted(self._jwt_secret)}"
         yield f'server-host = "{LOOPBACK}"'
         yield f"server-port = {port}"
+        yield f"openapi-mode = {_quoted(self._options.openapi_mode)}"
         yield f"admin-server-port = {admin}"
 
 

@@ -10,6 +10,9 @@ BEGIN
     IF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> 'notify.ent_notification'::regclass THEN
         RAISE EXCEPTION 'not a trigger of this table' USING ERRCODE = '42501';
     END IF;
+    IF TG_OP = 'INSERT' THEN
+        RAISE EXCEPTION 'role % may not state generation or retraction_outcome', current_user USING ERRCODE = '42501';
+    END IF;
     IF NEW.notification_status = 'RETRACTED' THEN
         ours := ours || '{transaction_id, recipients, notification_workflow_id, payload, overrides, created_at}'::text[];
     END IF;
@@ -21,6 +24,14 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+-- A new row's generation is random, as its column's default has it.
+CREATE OR REPLACE TRIGGER aaaa_xnovu_writing
+    BEFORE INSERT ON notify.ent_notification
+    FOR EACH ROW
+    WHEN (current_user IN ('anon', 'authenticated')
+          AND (NEW.generation NOT BETWEEN 1 AND 1000000000 OR NEW.retraction_outcome IS NOT NULL))
+    EXECUTE FUNCTION notify.xnovu_refuse_rewriting();
 
 CREATE OR REPLACE TRIGGER aaaa_xnovu_rewriting
     BEFORE UPDATE ON notify.ent_notification

@@ -1,7 +1,7 @@
 """What every provider promises. A row of this file is a promise in ``xnovu.ports``."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -90,11 +90,6 @@ TAKEN_BACK = [
 
 class ProviderContract:
     """Subclass it in a test module, with a fixture ``world`` of your provider's."""
-
-    @pytest.fixture
-    async def world(self) -> AsyncIterator[World]:
-        raise NotImplementedError("give the suite its world")
-        yield
 
     async def test_nothing_asked_nothing_said(self, world: World) -> None:
         assert list(await world.provider.trigger([], ANY_TIME)) == []

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from xnovu.ports import Delivery, Handler, Transport
 from xnovu.testing.builders import captured
 from xnovu.testing.waiting import eventually
 
-LEASE = 0.6
+LEASE = 1.0
 """Seconds: short, so that what outlives a lease can be seen to."""
 
 
@@ -96,11 +96,6 @@ class Bench:
 
 class Benched:
     """Subclass the suite in a test module, with a fixture ``bench`` of your transport's."""
-
-    @pytest.fixture
-    async def bench(self) -> AsyncIterator[Bench]:
-        raise NotImplementedError("give the suite its bench")
-        yield
 
     @pytest.fixture
     def transport(self, bench: Bench) -> Transport:
