@@ -10,7 +10,7 @@ from xnovu.errors import Permanent, XNovuError
 from xnovu.events import Captured, Hydrated, Workflow
 from xnovu.payloads import Check, PayloadChecker, RowOptions, check_bounds
 from xnovu.policy import Done, Result
-from xnovu.ports import Row, Store
+from xnovu.store import Row, Store
 
 Found = Check | Permanent | None
 """What is to be checked yet, or what is wrong; None: nothing."""

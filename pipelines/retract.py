@@ -7,9 +7,10 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Retryable, XNovuError, still_locked
 from xnovu.events import Key, Locked, Retraction, RetractRequested, StatusChanged
 from xnovu.policy import Done, Result
-from xnovu.ports import Provider, Store
+from xnovu.ports import Provider
 from xnovu.retraction import Recall, Recalled, Retracted, came_to, parts
 from xnovu.sending import SendTimes
+from xnovu.store import Store
 
 REMEMBERED = 100_000
 """Calls of which it is kept in mind that they are through."""

@@ -19,8 +19,8 @@ from xnovu.events import (
     Unconfirmed,
 )
 from xnovu.policy import Done, Result
-from xnovu.ports import Outcome, Store
 from xnovu.redaction import redact
+from xnovu.store import Outcome, Store
 
 Ended = Triggered | Rejected
 

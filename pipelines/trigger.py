@@ -10,10 +10,11 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 from xnovu.events import UNCONFIRMED, Hydrated, Key, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import Provider, Store
+from xnovu.ports import Provider
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import parts
 from xnovu.sending import Begun, Sending, SendTimes, Verdict, slept
+from xnovu.store import Store
 
 Answer = XNovuError | None
 

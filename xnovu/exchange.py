@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
 from xnovu.reaching import place_of, why_unreached
 from xnovu.sending import slept
 
+CONNECT = 5.0
+KEEPALIVE = 4.0
+"""Seconds that an idle connection is kept: Node and others close it after 5."""
 MAX_WAIT = 3600.0
 """Seconds to wait at the most, whatever the other side asks for."""
 
@@ -29,6 +33,24 @@ def http_url(url: str) -> str:
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise ValueError("must have no user, password, query or fragment")
     return url.rstrip("/")
+
+
+def http_client(
+    timeout: float, connections: int, transport: httpx.AsyncBaseTransport | None, **more: Any
+) -> httpx.AsyncClient:
+    """A client to one provider, with so many connections; times are in seconds."""
+    connect = min(CONNECT, timeout / 2)
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(timeout, connect=connect, pool=connect),
+        limits=httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEPALIVE,
+        ),
+        headers={"User-Agent": "xnovu"},
+        transport=transport,
+        **more,
+    )
 
 
 class Late(Exception):

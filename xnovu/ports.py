@@ -11,10 +11,6 @@ from xnovu.errors import XNovuError
 from xnovu.events import Event, Notification
 from xnovu.policy import Fate, Policy
 from xnovu.retraction import Recaller
-from xnovu.store import Claim as Claim
-from xnovu.store import Outcome as Outcome
-from xnovu.store import Row as Row
-from xnovu.store import Store as Store
 
 
 class Delivery(NamedTuple):

@@ -10,9 +10,9 @@ from tests.conformance.project import NAME, NEVER, WORKFLOW, Project
 from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key, Retraction, Status
-from xnovu.ports import Outcome
 from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 
 LEASE = 600.0
 TIMES = SendTimes()

@@ -17,8 +17,8 @@ from tests.conftest import eventually
 from tests.realtime_fixtures import Listening, listening
 from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.local.supabase import Keys
-from xnovu.ports import Outcome
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 
 JOINED = 65.0
 HINT = 10.0

@@ -1,7 +1,7 @@
 """Every store passes this part of the suite of ``xnovu.testing``."""
 
-from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
-from xnovu.testing.contract.store_limits import (  # noqa: F401 - pytest collects them
+from tests.contract.store_fixtures import bench
+from xnovu.testing.contract.store_limits import (
     TestConcurrency,
     TestExpress,
     TestLimits,
@@ -11,3 +11,15 @@ from xnovu.testing.contract.store_limits import (  # noqa: F401 - pytest collect
     TestWorkflow,
     TestWorkflows,
 )
+
+__all__ = [
+    "TestConcurrency",
+    "TestExpress",
+    "TestLimits",
+    "TestRate",
+    "TestWaiting",
+    "TestWeight",
+    "TestWorkflow",
+    "TestWorkflows",
+    "bench",
+]

@@ -1,10 +1,12 @@
 """Every store passes this part of the suite of ``xnovu.testing``."""
 
-from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
-from xnovu.testing.contract.store_outcomes import (  # noqa: F401 - pytest collects them
+from tests.contract.store_fixtures import bench
+from xnovu.testing.contract.store_outcomes import (
     TestHistory,
     TestLoad,
     TestRecord,
     TestRedrive,
     TestRetract,
 )
+
+__all__ = ["TestHistory", "TestLoad", "TestRecord", "TestRedrive", "TestRetract", "bench"]

@@ -1,10 +1,19 @@
 """Every store passes this part of the suite of ``xnovu.testing``."""
 
-from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
-from xnovu.testing.contract.store_scope import (  # noqa: F401 - pytest collects them
+from tests.contract.store_fixtures import bench
+from xnovu.testing.contract.store_scope import (
     TestFailed,
     TestNextDue,
     TestOneEnterprise,
     TestOperations,
     TestRelease,
 )
+
+__all__ = [
+    "TestFailed",
+    "TestNextDue",
+    "TestOneEnterprise",
+    "TestOperations",
+    "TestRelease",
+    "bench",
+]

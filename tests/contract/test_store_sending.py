@@ -1,10 +1,12 @@
 """Every store passes this part of the suite of ``xnovu.testing``."""
 
-from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
-from xnovu.testing.contract.store_sending import (  # noqa: F401 - pytest collects them
+from tests.contract.store_fixtures import bench
+from xnovu.testing.contract.store_sending import (
     TestBeginSend,
     TestDeadline,
     TestEnded,
     TestEndSend,
     TestMoved,
 )
+
+__all__ = ["TestBeginSend", "TestDeadline", "TestEndSend", "TestEnded", "TestMoved", "bench"]

@@ -1,6 +1,8 @@
 """Every store passes this part of the suite of ``xnovu.testing``."""
 
-from tests.contract.store_fixtures import bench  # noqa: F401 - the suite asks for it
-from xnovu.testing.contract.store_untold import (  # noqa: F401 - pytest collects them
+from tests.contract.store_fixtures import bench
+from xnovu.testing.contract.store_untold import (
     TestUntold,
 )
+
+__all__ = ["TestUntold", "bench"]

@@ -7,9 +7,9 @@ from tests.conftest import eventually
 from tests.contract import wakeups_fixtures
 from tests.contract.wakeups_fixtures import Bench, Ear
 from xnovu.connection import Link
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 bench, ear, store = wakeups_fixtures.bench, wakeups_fixtures.ear, wakeups_fixtures.store

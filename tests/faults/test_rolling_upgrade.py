@@ -29,8 +29,9 @@ from xnovu.errors import Paused, Retryable, XNovuError
 from xnovu.events import Hydrated, Key
 from xnovu.local.novu import Fault, LocalNovu, LocalNovuOptions, running_novu
 from xnovu.policy import Done, Result
-from xnovu.ports import Outcome, Provider
+from xnovu.ports import Provider
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome
 
 ACME = UUID("11111111-1111-4111-8111-111111111111")
 TIMES = SendTimes(lease=1.0, settle=1.0)

@@ -23,9 +23,10 @@ from xnovu.errors import Expired, Paused, Retryable, Unclear, XNovuError
 from xnovu.events import Hydrated, Retraction, StatusChanged
 from xnovu.local.novu import Fault
 from xnovu.policy import Done, Result
-from xnovu.ports import Outcome, Provider
+from xnovu.ports import Provider
 from xnovu.ports import Trigger as Call
 from xnovu.sending import Sending, SendTimes
+from xnovu.store import Outcome
 
 LONG = 60.0
 """Seconds that no test waits for."""

@@ -15,9 +15,9 @@ from xnovu.adapters.supabase.store import supabase_store
 from xnovu.errors import Paused, Permanent
 from xnovu.events import Key
 from xnovu.local.supabase import Fault, RunningSupabase
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 LOST = [Fault("answer_lost"), Fault("answer_lost", status=502)]

@@ -17,9 +17,9 @@ from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.events import Key, Locked
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 
 ACME, GLOBEX = str(uuid4()), str(uuid4())
 LONG = 600.0

@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.events import Key, Retraction, RetractRequested
-from xnovu.ports import Outcome
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE, GLOBEX, LONG
 
 LAWFUL = {

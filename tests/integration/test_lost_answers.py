@@ -12,10 +12,9 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.errors import Paused
 from xnovu.events import Key, Retraction
-from xnovu.ports import Outcome
 from xnovu.sending import Begun, SendTimes, Verdict
 from xnovu.sql.store import SqlStore
-from xnovu.store import HANDOVER
+from xnovu.store import HANDOVER, Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE
 
 LONG = 600.0

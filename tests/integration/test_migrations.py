@@ -16,10 +16,10 @@ from xnovu.adapters.postgres.migrations import Step, migrate, plan
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import Failure, Status, Workflow
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
 from xnovu.sql.schema import migrations
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 
 ACME = str(uuid4())
 TABLES = [migration.name for migration in migrations()]

@@ -10,7 +10,7 @@ from tests.builders import recorded
 from tests.conftest import eventually
 from tests.realtime_fixtures import Listening, listening
 from tests.realtime_project import Project, project, supabase_realtime
-from xnovu.ports import Outcome
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE, GLOBEX
 
 __all__ = ["project", "supabase_realtime"]

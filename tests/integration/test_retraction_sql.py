@@ -15,10 +15,10 @@ from tests.integration.test_claims import FEW_PAGES, pages
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.events import Key, Retraction, Status
-from xnovu.ports import Outcome
 from xnovu.retraction import Retracted
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 
 ACME = str(uuid4())
 LONG = 600.0

@@ -19,9 +19,9 @@ from xnovu.adapters.supabase.store import supabase_store
 from xnovu.errors import Paused
 from xnovu.events import Status
 from xnovu.local.supabase import running_supabase
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.store import SqlStore
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME
 
 LONG = 600.0

@@ -16,8 +16,8 @@ from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
 from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.errors import Permanent
 from xnovu.events import Locked, Retraction, Status, StatusChanged
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.errors import Complaint, translate
+from xnovu.store import Outcome
 
 TABLE = "notify.ent_notification"
 HOLDS = 30.0

@@ -29,8 +29,9 @@ from xnovu.events import (
     Triggered,
 )
 from xnovu.policy import Dead, Done, Policy, Result
-from xnovu.ports import Delivery, Outcome
+from xnovu.ports import Delivery
 from xnovu.stage import Actor
+from xnovu.store import Outcome
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 ENTERPRISES = st.sampled_from(["a", "b", "a.b", "", "%", "é/1", "*"]) | st.text(

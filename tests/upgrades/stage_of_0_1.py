@@ -20,10 +20,11 @@ from psycopg.rows import dict_row
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear, XNovuError
 from xnovu.events import Captured, Hydrated, Key, Retraction, RetractRequested, Status, Triggered
 from xnovu.policy import Done, Result
-from xnovu.ports import Provider, Row
+from xnovu.ports import Provider
 from xnovu.ports import Trigger as Call
 from xnovu.retraction import Recall, Recalled, came_to, parts
 from xnovu.sql import rows as read
+from xnovu.store import Row
 
 Record = Mapping[str, Any]
 

@@ -11,7 +11,8 @@ from xnovu.compose.apps import App
 from xnovu.envelope import key_of
 from xnovu.errors import XNovuError
 from xnovu.events import KINDS, Key
-from xnovu.ports import Delivery, Store
+from xnovu.ports import Delivery
+from xnovu.store import Store
 
 if TYPE_CHECKING:
     from xnovu.compose.serve import House

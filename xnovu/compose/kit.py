@@ -28,10 +28,11 @@ from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
 from xnovu.errors import ConfigurationError, XNovuError
 from xnovu.peers import Peers
-from xnovu.ports import Provider, Resource, Store, WakeUps
+from xnovu.ports import Provider, Resource, WakeUps
 from xnovu.sending import SendTimes
 from xnovu.sql.errors import UNAVAILABLE
 from xnovu.sql.store import SqlStore
+from xnovu.store import Store
 
 KNOCK = 1.0
 """Seconds between two questions to a database that is away."""

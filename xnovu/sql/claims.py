@@ -9,11 +9,10 @@ from uuid import uuid4
 
 from xnovu.errors import ConfigurationError, Paused, Retryable
 from xnovu.events import Key, RetractRequested, StatusChanged
-from xnovu.ports import Claim
 from xnovu.sql import rows as read
 from xnovu.sql.functions import Functions
 from xnovu.sql.limits import SqlLimits
-from xnovu.store import HANDOVER
+from xnovu.store import HANDOVER, Claim
 
 OUTDATED = "the database is not up to date: run `xnovu migrate`"
 LOST_ANSWERS = 100

@@ -22,10 +22,10 @@ from xnovu.events import (
     Unconfirmed,
     Workflow,
 )
-from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Begun, Verdict
 from xnovu.sql.misfits import misfit
+from xnovu.store import Claim, Outcome, Row
 
 LOCKED, UNBEGUN = "LOCKED", "UNCONFIRMED"
 """What the functions say of a row that another session has locked, and of one nobody has begun."""

@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 from xnovu.desk import Aside, Failed, Search
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
 from xnovu.events import Key, Locked, Notification, Recorded, Retraction, StatusChanged
-from xnovu.ports import Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
 from xnovu.sql import rows as read
@@ -22,7 +21,7 @@ from xnovu.sql.claims import LOST_ANSWERS, OUTDATED, SqlClaims
 from xnovu.sql.errors import LOCKED, AnswerLost
 from xnovu.sql.functions import Functions
 from xnovu.sql.schema import functions, migrations
-from xnovu.store import NOTHING
+from xnovu.store import NOTHING, Outcome, Row
 
 NAMED = 5
 """Rows that are named where some are set aside."""

@@ -9,7 +9,7 @@ from tests.builders import a_notification, captured
 from xnovu.errors import Permanent
 from xnovu.events import Workflow
 from xnovu.policy import Done
-from xnovu.ports import Row
+from xnovu.store import Row
 
 
 class Shelf:

@@ -8,8 +8,8 @@ import pytest
 
 from xnovu.errors import Permanent
 from xnovu.events import Failure, Key, Locked, StatusChanged
-from xnovu.ports import Outcome, Row
 from xnovu.sql import rows as read
+from xnovu.store import Outcome, Row
 
 KEY = Key("acme", 7, 1, 2)
 DEEP = b'{"secret":' * 300 + b"1" + b"}" * 300

@@ -20,7 +20,7 @@ from xnovu.events import (
     Unconfirmed,
     Workflow,
 )
-from xnovu.ports import Row
+from xnovu.store import Row
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -41,10 +41,9 @@ from xnovu.events import (
     Unconfirmed,
     Workflow,
 )
-from xnovu.ports import Claim, Outcome, Row
 from xnovu.retraction import Retracted
 from xnovu.sending import Sending, SendTimes
-from xnovu.store import NOTHING
+from xnovu.store import NOTHING, Claim, Outcome, Row
 
 
 class MemoryStore(Limited):

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from xnovu.adapters.nats.arrival import MESSAGE_ID
+from xnovu.adapters.nats.client import jetstream_of
 from xnovu.adapters.nats.consumer import missing_stream
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import some_subjects, stream_name
@@ -61,7 +61,7 @@ class Archive:
     """
 
     def __init__(self, client: Client, options: NatsOptions) -> None:
-        self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+        self._jetstream = jetstream_of(client, PATIENCE)
         self._prefix = options.prefix
 
     async def count(self, selection: Selection) -> int:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
 from xnovu.errors import XNovuError
@@ -43,6 +44,11 @@ class GuardedClient(Client):
             if self._access.nkey and (key := self._access.key):
                 self._public_nkey = key.public
             return super()._connect_command()
+
+
+def jetstream_of(client: Client, within: float = 5.0) -> JetStreamContext:
+    """JetStream over this connection; its calls have ``within`` seconds. nats-py types it not."""
+    return client.jetstream(timeout=within)  # pyright: ignore[reportUnknownMemberType]
 
 
 async def leave(client: Client) -> None:

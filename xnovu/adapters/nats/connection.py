@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from xnovu.adapters.nats.address import Access
-from xnovu.adapters.nats.client import GuardedClient, Unencrypted, caught_up, leave
+from xnovu.adapters.nats.client import GuardedClient, Unencrypted, caught_up, jetstream_of, leave
 from xnovu.adapters.nats.leans_on import require, require_leans_on
 from xnovu.adapters.nats.rights import ACKNOWLEDGEMENTS, PROBE, beginning, denied, way_out
 from xnovu.adapters.nats.said import REFUSED, cause, refused
@@ -157,7 +157,7 @@ class Broker(NatsBroker):
         self._trouble = ""
         self.era += 1
         self.config.connect(client)
-        self._jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
+        self._jetstream = jetstream_of(client, API_TIMEOUT)
         return client
 
     async def _on_error(self, error: Exception) -> None:

@@ -14,6 +14,7 @@ from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Access, access_of
+from xnovu.adapters.nats.client import jetstream_of
 from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.consumer import Consumer
@@ -96,7 +97,7 @@ async def paused(
     Raises Paused if NATS cannot be reached, or does not say.
     """
     async with visiting(access_of(url, options)) as client:
-        jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
+        jetstream = jetstream_of(client, API_TIMEOUT)
         found: dict[str, str] = {}
         for name, kinds in stages.items():
             for kind in kinds:

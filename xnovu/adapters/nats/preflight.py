@@ -10,7 +10,7 @@ from nats.js.api import AccountInfo
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Access, Url
-from xnovu.adapters.nats.client import caught_up
+from xnovu.adapters.nats.client import caught_up, jetstream_of
 from xnovu.adapters.nats.connection import API_TIMEOUT, require_new_enough, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.peers import PEERS
@@ -50,7 +50,7 @@ async def preflight(
     boxes = boxes_for(mailboxes)
     async with visiting(where) as client:
         require_new_enough(client)
-        jetstream = client.jetstream(timeout=API_TIMEOUT)  # pyright: ignore[reportUnknownMemberType]
+        jetstream = jetstream_of(client, API_TIMEOUT)
         rights = await _rights(client, options, boxes)
         if rights.fault:  # what follows would only wait in vain
             return [Finding("NATS"), rights]

@@ -15,6 +15,7 @@ from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats import removal
 from xnovu.adapters.nats.address import Access, access_of
+from xnovu.adapters.nats.client import jetstream_of
 from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
@@ -73,7 +74,7 @@ async def provision(
     boxes = boxes_for(mailboxes)
     async with visiting(access_of(url, options)) as client:
         require_new_enough(client)
-        jetstream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
+        jetstream = jetstream_of(client)
         batches = takes_batches(client)
         configs = [stream_config(options, kind, batches=batches) for kind in kinds_of(boxes)]
         streams = [await _stream(jetstream, config) for config in configs]

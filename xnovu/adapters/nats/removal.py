@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.archive import PATIENCE
+from xnovu.adapters.nats.client import jetstream_of
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
@@ -45,7 +45,7 @@ class Mailboxes:
     """Those of one installation, over a visit's connection."""
 
     def __init__(self, client: Client, options: NatsOptions) -> None:
-        self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+        self._jetstream = jetstream_of(client, PATIENCE)
         self._prefix = options.prefix
 
     async def all(self) -> Sequence[Found]:

@@ -6,11 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import uuid4
 
-from nats.js import JetStreamContext
-
 from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
-from xnovu.adapters.nats.client import caught_up
+from xnovu.adapters.nats.client import caught_up, jetstream_of
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import LATER, Lane, address_of, stream_name, token_of
 from xnovu.adapters.nats.visit import Visitor
@@ -54,7 +52,7 @@ class Replay:
     def __init__(self, client: Visitor, options: NatsOptions, target: Target, rate: float) -> None:
         self._archive = Archive(client, options)
         self._client = client
-        self._jetstream: JetStreamContext = client.jetstream(timeout=PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+        self._jetstream = jetstream_of(client, PATIENCE)
         self._options = options
         self._target = target
         self._rate = rate

@@ -12,17 +12,14 @@ from xnovu.adapters.novu.activity import Page, page_of
 from xnovu.adapters.novu.answers import obstacle, unavailable, unclear, unmakeable
 from xnovu.adapters.novu.options import NovuOptions
 from xnovu.errors import Paused, Permanent, Retryable, XNovuError
-from xnovu.exchange import AWAY, UNMADE, only_until, why_unsent
+from xnovu.exchange import AWAY, UNMADE, http_client, only_until, why_unsent
 
 LOOK_UPS = 4
 """Look-ups under way at once, in places of their own."""
 
 T = TypeVar("T")
 
-_CONNECT = 5.0
 _NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
-# Node closes an idle connection after 5 s: a shorter life here avoids most resets in mid-request.
-_KEEPALIVE = 4.0
 
 
 class Wire:
@@ -36,19 +33,9 @@ class Wire:
     ) -> None:
         self._options = options
         self._key = key
-        connect = min(_CONNECT, options.timeout / 2)
         self.on_answer: Callable[[httpx.Response], None] = lambda _: None
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(options.timeout, connect=connect, pool=connect),
-            limits=httpx.Limits(
-                max_connections=options.concurrency + LOOK_UPS,
-                max_keepalive_connections=options.concurrency + LOOK_UPS,
-                keepalive_expiry=_KEEPALIVE,
-            ),
-            headers={"User-Agent": "xnovu"},
-            event_hooks={"response": [self._heard]},
-            transport=transport,
-        )
+        connections, hooks = options.concurrency + LOOK_UPS, {"response": [self._heard]}
+        self._client = http_client(options.timeout, connections, transport, event_hooks=hooks)
         from xnovu.adapters.novu.sdk import Sdk  # half a second
 
         self._sdk = Sdk(options.url, key, self._client)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from xnovu.envelope import Envelope
 from xnovu.policy import Retry
-from xnovu.ports import Delivery, Handler, Store
+from xnovu.ports import Delivery, Handler
+from xnovu.store import Store
 
 ASK = 1.0
 """Seconds until the database is asked again, while there is nothing to tell."""

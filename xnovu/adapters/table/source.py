@@ -19,7 +19,8 @@ from xnovu.envelope import Envelope
 from xnovu.errors import XNovuError, describe
 from xnovu.events import Event, Key
 from xnovu.policy import Dead, Fate, Policy, Retry, Stride
-from xnovu.ports import Backlog, Claim, Delivery, Features, Handler, Outcome, Start, Store, WakeUps
+from xnovu.ports import Backlog, Delivery, Features, Handler, Start, WakeUps
+from xnovu.store import Claim, Outcome, Store
 
 GLANCE = 0.02
 """Seconds between two looks for rows of those who have nothing on its way, while others wait."""

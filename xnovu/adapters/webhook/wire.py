@@ -12,12 +12,9 @@ from xnovu.adapters.webhook.answers import unavailable, unclear
 from xnovu.adapters.webhook.options import WebhookOptions
 from xnovu.adapters.webhook.signing import signed
 from xnovu.errors import Paused, Permanent, XNovuError
-from xnovu.exchange import AWAY, UNMADE, only_until, why_unsent
+from xnovu.exchange import AWAY, UNMADE, http_client, only_until, why_unsent
 from xnovu.sending import slept
 
-_CONNECT = 5.0
-_KEEPALIVE = 4.0
-"""Seconds that an idle connection is kept: many servers close one after 5."""
 _BODY, _BODY_SECONDS = 65_536, 1.0
 """How much of an answer is read, and how long; its status counts however it goes on."""
 
@@ -46,17 +43,7 @@ class Wire:
     ) -> None:
         self._options, self._secret = options, secret
         self._places = asyncio.Semaphore(options.concurrency)
-        connect = min(_CONNECT, options.timeout / 2)
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(options.timeout, connect=connect, pool=connect),
-            limits=httpx.Limits(
-                max_connections=options.concurrency,
-                max_keepalive_connections=options.concurrency,
-                keepalive_expiry=_KEEPALIVE,
-            ),
-            headers={"User-Agent": "xnovu"},
-            transport=transport,
-        )
+        self._client = http_client(options.timeout, options.concurrency, transport)
 
     async def close(self) -> None:
         await self._client.aclose()

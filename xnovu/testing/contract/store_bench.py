@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from xnovu.desk import Desk
 from xnovu.events import Failure, Key, Retraction, StatusChanged, Workflow
-from xnovu.ports import Outcome, Row, Store
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome, Row, Store
 
 
 class TrackedStore(Store, Desk, Protocol):

@@ -8,7 +8,7 @@ import pytest
 
 from xnovu.desk import Limits, Registered
 from xnovu.events import Key, Workflow
-from xnovu.ports import Outcome
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, GLOBEX, LONG, Bench, from_now, insert, recorded
 from xnovu.testing.waiting import eventually
 

@@ -1,8 +1,8 @@
 """What every store promises of rows in hand: whole, ended once, of one enterprise."""
 
 from xnovu.events import Failure, Key, Status, Unconfirmed, Workflow
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import (
     ACME,
     FAILURE,

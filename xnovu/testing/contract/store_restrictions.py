@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xnovu.events import Key
-from xnovu.ports import Row
+from xnovu.store import Row
 from xnovu.testing.contract.store_bench import ACME, GLOBEX, Bench, claimed
 
 

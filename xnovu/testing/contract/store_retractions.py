@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from xnovu.events import Key, Retraction, RetractRequested, Status
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import (
     ACME,
     FAILURE,

@@ -7,8 +7,8 @@ import pytest
 from xnovu.desk import Search
 from xnovu.errors import Permanent
 from xnovu.events import Key, Retraction
-from xnovu.ports import Outcome
 from xnovu.sending import SendTimes
+from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import (
     ACME,
     FAILURE,

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from xnovu.events import Key, Notification, Retraction
-from xnovu.ports import Outcome, Row
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
+from xnovu.store import Outcome, Row
 from xnovu.testing.contract.store_bench import (
     FAILURE,
     GLOBEX,

@@ -14,7 +14,8 @@ from xnovu.envelope import decode
 from xnovu.errors import Paused
 from xnovu.events import RetractRequested, Status, StatusChanged
 from xnovu.policy import Dead, Done, Policy, Retry
-from xnovu.ports import Backlog, Claim
+from xnovu.ports import Backlog
+from xnovu.store import Claim
 
 SLOW = TableOptions(sweep_busy=3600, sweep_idle=3600)
 QUICK = TableOptions(sweep_busy=0.01, sweep_idle=0.01)
