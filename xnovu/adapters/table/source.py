@@ -45,7 +45,6 @@ class Gauge(Protocol):
 
     def missed_wakeups(self, rows: int) -> None:
         """So many of the claimed rows no wake-up had announced."""
-        ...
 
     def backlog(self, messages: int) -> None: ...
 
