@@ -43,8 +43,8 @@ class _Outcome(NamedTuple):
 UNSENT, UNCLEAR = "unsent", "unclear"
 
 _DIFFERS = Permanent(
-    "its row has other recipients, another workflow or another transaction id: nothing was sent;"
-    " the row is sent as it is now once its claim has lapsed",
+    "its row has other recipients, another workflow or another transaction id, or may not override"
+    " what it says: nothing was sent; the row is dealt with as it is once its claim has lapsed",
     code=UNCONFIRMED,
 )
 

@@ -196,7 +196,8 @@ def _fields(which: Key) -> dict[str, Any]:
 
 def _said(notification: Notification) -> dict[str, Any]:
     names = {"transaction_id", "recipients", "workflow_key"}
-    return notification.model_dump(mode="json", include=names)
+    overridden = list(notification.overrides or ())
+    return {**notification.model_dump(mode="json", include=names), "overridden": overridden}
 
 
 def _shared(record: Record) -> dict[str, Any]:

@@ -115,8 +115,15 @@ def as_row(
     return Row(key, notification, workflow, limits.recipient_prefix, limits.overrides_allowed)
 
 
-def says(record: Record, notification: Notification) -> bool:
-    """Whether the row goes to whom, by what and under which name a message about it says."""
+def says(record: Record, limits: Limits, notification: Notification) -> bool:
+    """
+    Whether the row goes to whom, by what and under which name a message about it says.
+
+    Also whether its enterprise may override what the message does.
+    """
+    allowed = limits.overrides_allowed
+    if allowed is not None and set(notification.overrides or ()) - set(allowed):
+        return False
     named = (name_at_provider(record), record.notification_workflow_id or "", record.recipients)
     return named == (
         notification.transaction_id,

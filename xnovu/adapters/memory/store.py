@@ -125,7 +125,8 @@ class MemoryStore(Limited):
         self, keys: Sequence[Key], times: SendTimes, said: Mapping[Key, Notification] = NOTHING
     ) -> Sending:
         now, token, rows = self._now(), str(uuid4()), list(self._claimed(dict.fromkeys(keys)))
-        agreeing = [row for row in rows if row.key not in said or says(row, said[row.key])]
+        limits = self.book.limits_of
+        agreeing = [r for r in rows if r.key not in said or says(r, limits(r), said[r.key])]
         self._keep(agreeing, times)
         begun = {row.key: self.sends.begin(row, token, now, times) for row in agreeing}
         return Sending(token, {row.key: DIFFERS for row in rows} | begun)

@@ -11,7 +11,8 @@ DROP FUNCTION IF EXISTS notify.begin_send(
 --   forgotten   somebody may have, longer than `remembered_seconds` ago: look it up, and never send it, for the provider
 --               may know of it no more
 --   differs     the row says otherwise than `keys` do, where they say it: to whom it goes (`recipients`), by which
---               workflow (`workflow_key`) and under which `transaction_id`. Nothing is written of it
+--               workflow (`workflow_key`) and under which `transaction_id`; or its enterprise may not override what they do
+--               (`overridden`: keys). Nothing is written of it
 -- A row without an answer is not PROCESSING under this claim. `settle_seconds` after a request a look-up finds what
 -- became of it. Claims are kept for `hold_seconds`. `lost` are tokens of the caller's whose answers never came.
 --
