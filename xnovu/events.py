@@ -254,7 +254,7 @@ KINDS: dict[str, type[Event]] = {
 }
 
 _STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
-_OTHERS = frozenset({*KINDS, "later", "advisory", "peers", "all", "analytics"})
+_OTHERS = frozenset({*KINDS, "retry", "later", "advisory", "peers", "all", "analytics"})
 """Words that mean something else in a subject, or to the command."""
 
 

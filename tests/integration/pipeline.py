@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from tests.builders import namespace
 from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions
-from xnovu.adapters.nats.topology import kinds_of, stream_name
+from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.cli.run import PARTS
@@ -110,7 +110,7 @@ class World:
         """Every stream is gone, and made anew."""
         client = await nats.connect(self.nats_url)
         jetstream = client.jetstream()
-        for kind in kinds_of([]):  # by name: a list of streams ends at 256
+        for kind in (*kinds_of([]), *map(retries_of, PARTS)):  # a list of streams ends at 256
             with suppress(NotFoundError):
                 await jetstream.delete_stream(stream_name(self.settings.transport.prefix, kind))
         await client.close()

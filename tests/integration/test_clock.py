@@ -12,7 +12,7 @@ from tests.conftest import eventually
 from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.clock import ServerClock
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.cli.operate.moments import database_time, moment, nats_time
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL
 from xnovu.errors import Paused
@@ -44,7 +44,7 @@ async def test_a_retry_comes_when_it_was_asked_for(options: NatsOptions, wrong: 
     await publish_all(transport, [captured(1)])
     await eventually(lambda: arrived == [1, 2])
     async with looking(options.url) as jetstream:
-        stream = stream_name(options.prefix, LATER)
+        stream = stream_name(options.prefix, retries_of("box"))
         info = await jetstream.stream_info(stream)
         first, last = info.state.first_seq, info.state.last_seq
         kept = [await jetstream.get_msg(stream, number) for number in range(first, last + 1)]

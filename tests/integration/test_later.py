@@ -12,7 +12,7 @@ from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.later import Copies
 from xnovu.adapters.nats.settle import Retries
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.errors import Retryable
 from xnovu.events import Captured
 from xnovu.local.nats import EmbeddedNats
@@ -139,7 +139,7 @@ async def test_without_a_place_for_copies_the_consumer_itself_waits(options: Nat
     transport.subscribe("box", ["ingest"], POLICY, handler)
     await transport.start()
     async with looking(options.url) as jetstream:
-        await jetstream.delete_stream(stream_name(options.prefix, LATER))
+        await jetstream.delete_stream(stream_name(options.prefix, retries_of("box")))
     envelope = captured(1)
     await publish_all(transport, [envelope])
     await eventually(lambda: (envelope.id, 2) in handler.seen)

@@ -10,7 +10,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamCo
 
 from tests.builders import captured, namespace
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.topology import LATER, every_subject, stream_name
+from xnovu.adapters.nats.topology import every_subject, retries_of, stream_name
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import KINDS
 from xnovu.local.nats import EmbeddedNats
@@ -38,7 +38,7 @@ async def test_everything_is_created_once(options: NatsOptions, jetstream: JetSt
     assert first[:1] == [f"created stream {stream_name(options.prefix, 'ingest')}"]
     assert all(line.startswith("created ") for line in first)
     assert second == [line.replace("created", "unchanged") for line in first]
-    assert len(first) == len(KINDS) + 2 + 3 + 2 + 2 * (3 + 1)
+    assert len(first) == len(KINDS) + 1 + 2 + 3 + 2 + 2 * (3 + 2)
     ingest = (await jetstream.stream_info(stream_name(options.prefix, "ingest"))).config
     assert ingest.subjects == [every_subject(options.prefix, "ingest")]
     assert ingest.retention == RetentionPolicy.LIMITS
@@ -53,8 +53,8 @@ async def test_a_consumer_allows_for_crashes_and_for_every_rule(
     name = stream_name(options.prefix, "ingest")
     config = (await jetstream.consumer_info(name, "hydrate")).config
     assert config.max_deliver == 14
-    later = stream_name(options.prefix, LATER)
-    assert (await jetstream.consumer_info(later, "hydrate+alone")).config.max_deliver == 3
+    copies = stream_name(options.prefix, retries_of("hydrate"))
+    assert (await jetstream.consumer_info(copies, "hydrate+alone")).config.max_deliver == 3
     assert config.ack_wait == options.lease
     assert not config.backoff
 
@@ -192,5 +192,5 @@ async def test_streams_of_an_earlier_server_take_batches_once_provisioned_anew(
     name = stream_name(options.prefix, "ingest")
     assert f"updated stream {name}: allow_batched None → True" in told
     assert (await jetstream.stream_info(name)).config.allow_batched
-    later = await jetstream.stream_info(stream_name(options.prefix, LATER))
-    assert not later.config.allow_batched, "copies go one by one"
+    copies = await jetstream.stream_info(stream_name(options.prefix, retries_of("hydrate")))
+    assert not copies.config.allow_batched, "copies go one by one"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from tests.builders import captured, namespace
 from tests.conftest import eventually
@@ -15,7 +16,7 @@ from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.archive import Archive, Selection
 from xnovu.adapters.nats.removal import Mailboxes
 from xnovu.adapters.nats.replay import Replay, Target
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.replay import Wanted, _target
 from xnovu.compose.pipeline import Pipeline
@@ -149,8 +150,9 @@ async def test_a_consumer_that_is_gone_is_removed_with_its_copies(options: NatsO
         assert await boxes.left_by("lister") == 3
         await boxes.remove("lister")
         assert [(it.name, it.kinds) for it in await boxes.all()] == [("hydrate", ("ingest",))]
-        later = await client.jetstream().stream_info(stream_name(options.prefix, LATER))
-        assert later.state.messages == 0
+        with pytest.raises(NotFoundError):
+            gone = stream_name(options.prefix, retries_of("lister"))
+            await client.jetstream().stream_info(gone)
         with pytest.raises(ConfigurationError, match="consumers list"):
             await boxes.left_by("lister")
 

@@ -195,7 +195,7 @@ def test_a_subject_says_whose_its_event_is(kind: str, key: Key, stage: str, expr
 
 @pytest.mark.parametrize(
     "subject",
-    ["x", "x.trigger", "x.dead.acme", "x.trigger.acme.more", "x.dead.a.b.c", "x.later.due.a.b"],
+    ["x", "x.trigger", "x.dead.acme", "x.trigger.acme.more", "x.dead.a.b.c", "x.retry.a.due.b"],
 )
 def test_what_comes_in_elsewhere_is_nobodys(subject: str):
     """A stream takes in more subjects than there are enterprises."""
@@ -210,5 +210,5 @@ def test_what_comes_in_elsewhere_is_nobodys(subject: str):
 @given(key=KEYS, other=KEYS)
 def test_a_copy_that_comes_again_is_still_its_enterprises(key: Key, other: Key):
     whose = subject_of("x", an_event("ingest", key)).rpartition(".")[2]
-    address = address_of(f"x.later.due.hydrate.{whose}.ingest-1-2")
+    address = address_of(f"x.retry.hydrate.due.{whose}.ingest-1-2")
     assert address.agrees(an_event("ingest", other)) == (key.enterprise_id == other.enterprise_id)

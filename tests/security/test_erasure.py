@@ -12,7 +12,13 @@ from nats.js.errors import NotFoundError
 
 from tests.builders import a_notification, namespace
 from xnovu.adapters.nats import NatsOptions
-from xnovu.adapters.nats.topology import LATER, Lane, stream_config, stream_name, subject_of
+from xnovu.adapters.nats.configuration import stream_config
+from xnovu.adapters.nats.topology import (
+    Lane,
+    retries_of,
+    stream_name,
+    subject_of,
+)
 from xnovu.envelope import Envelope, dead_letter
 from xnovu.events import Failure, Hydrated
 from xnovu.local.nats import EmbeddedNats
@@ -20,7 +26,7 @@ from xnovu.local.nats import EmbeddedNats
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 PURGES = re.findall(r"nats stream purge (\S+) --subject '(\S+)'", DOCS.read_text())
 ACME, OTHER = "acme co.", "other"
-KINDS = ("hydrate", "dead", LATER)
+KINDS = ("hydrate", "dead", retries_of("trigger"))
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ async def fill(jetstream: JetStreamContext, prefix: str, enterprise: str) -> Non
     for each in (subject, subject_of(prefix, event, express=True), subject_of(prefix, letter)):
         await jetstream.publish(each, body)
     for lane in (Lane.DUE, Lane.ALONE):
-        copy = f"{prefix}.{LATER}.{lane}.trigger.{subject.split('.')[-1]}.hydrate-1-1"
+        copy = f"{prefix}.{KINDS[-1]}.{lane}.{subject.split('.')[-1]}.hydrate-1-1"
         await jetstream.publish(copy, body)
 
 
@@ -98,4 +104,5 @@ async def test_a_single_message_can_be_taken_out(
 
 
 def test_the_docs_name_every_stream_that_holds_a_payload() -> None:
-    assert {stream for stream, _ in PURGES} == {"XNOVU_HYDRATE", "XNOVU_DEAD", "XNOVU_LATER"}
+    named = {stream for stream, _ in PURGES}
+    assert named == {"XNOVU_HYDRATE", "XNOVU_DEAD", "XNOVU_RETRY_trigger"}

@@ -5,6 +5,7 @@ Where a right is missing, the stage says which subject, which user, and what to 
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -189,7 +190,7 @@ async def test_a_stage_speaks_for_itself_alone(name: str, secure: Callable[..., 
     await guarded.provision()
     others = [subject for subject in SUBJECTS if subject not in WRITES[name]]
     aimed = [f"xnovu.{subject}.acme" for subject in others]
-    aimed += [f"xnovu.later.due.{other}.acme.x" for other in EVERYBODY if other != name]
+    aimed += [f"xnovu.retry.{other}.due.acme.x" for other in EVERYBODY if other != name]
     aimed += ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.XNOVU_INGEST.hydrate"]
     async with guarded.client(name) as (client, refused):
         for subject in aimed:
@@ -210,7 +211,7 @@ async def test_a_stage_hears_what_is_its_own_alone(name: str, secure: Callable[.
     asked = [
         f"$JS.API.CONSUMER.MSG.NEXT.XNOVU_{kind.upper()}.{part.name}"
         for part in other
-        for kind in (*part.kinds, "later", "advisory")
+        for kind in (*part.kinds, "advisory")
     ]
     asked += [f"$JS.ACK.XNOVU_{part.kinds[0].upper()}.{part.name}.1.1.1.1.1" for part in other]
     asked += [
@@ -221,7 +222,13 @@ async def test_a_stage_hears_what_is_its_own_alone(name: str, secure: Callable[.
     ]
     read = "hydrate" if name != "trigger" else "ingest"
     asked += [f"$JS.API.STREAM.MSG.GET.XNOVU_{read.upper()}"]
-    asked += ["$JS.API.CONSUMER.PAUSE.XNOVU_LATER.analytics"] * (name != "analytics")
+    for part in other:
+        copies = f"XNOVU_RETRY_{part.name}"
+        asked += [f"$JS.API.CONSUMER.MSG.NEXT.{copies}.{part.name}"]
+        asked += [
+            f"$JS.API.CONSUMER.PAUSE.{copies}.{part.name}",
+            f"$JS.API.STREAM.MSG.GET.{copies}",
+        ]
     heard = ["xnovu.>", "xnovu.hydrate.>", "_INBOX.>", "_INBOX_setup.>", "$JS.EVENT.>"]
     async with guarded.client(name) as (client, refused):
         for subject in asked:
@@ -232,6 +239,36 @@ async def test_a_stage_hears_what_is_its_own_alone(name: str, secure: Callable[.
         await eventually(lambda: len(refused) == len(asked) + len(heard))
 
 
+@pytest.mark.parametrize("name", [each for each in EVERYBODY if each != "ingest"])
+async def test_the_server_puts_nothing_into_anothers_lane(
+    name: str, secure: Callable[..., Guarded]
+):
+    """Wherever a message that is to come in time is aimed, and whatever it is to be a copy of."""
+    guarded = secure()
+    await guarded.provision()
+    own, stream = f"xnovu.retry.{name}", f"XNOVU_RETRY_{name}"
+    others = [each for each in EVERYBODY if each not in (name, "ingest")]
+    aims = [f"xnovu.retry.{other}.{lane}.acme.x" for other in others for lane in ("due", "alone")]
+    aims += [f"xnovu.{subject}.acme" for subject in SUBJECTS]
+    async with guarded.client(name) as (client, _):
+        for at, aim in enumerate(aims):
+            headers = {"Nats-Schedule": AT_ONCE, "Nats-Schedule-Target": aim}
+            headers["Nats-Schedule-Source"] = f"xnovu.retry.{others[0]}.at.acme.x"
+            for source in (True, False):
+                given = headers if source else {**headers, "Nats-Schedule-Source": ""}
+                given = {key: value for key, value in given.items() if value}
+                asked = f"{own}.at.acme.{at}{source}"
+                answer = await client.request(asked, b"forged", headers=given)
+                assert "error" in json.loads(answer.data), (aim, answer.data)
+        mine = {"Nats-Schedule": AT_ONCE, "Nats-Schedule-Target": f"{own}.due.acme.x"}
+        answer = await client.request(f"{own}.at.acme.mine", b"its own", headers=mine)
+        assert json.loads(answer.data)["stream"] == stream
+        due = await client.request(f"$JS.API.STREAM.INFO.{stream}", b'{"subjects_filter": ">"}')
+        assert set(json.loads(due.data)["state"]["subjects"]) <= {f"{own}.{at}" for at in MINE}
+
+
+AT_ONCE = "@at 2026-01-01T00:00:00Z"
+MINE = ("at.acme.mine", "due.acme.x")
 MISSING = (
     '"xnovu.hydrate.*"',
     '"$JS.API.CONSUMER.MSG.NEXT.XNOVU_INGEST.hydrate"',

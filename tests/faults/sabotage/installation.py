@@ -23,8 +23,9 @@ from tests.faults.sabotage import job, saboteur
 from tests.faults.sabotage.job import Wave
 from tests.faults.sabotage.saboteur import DONE, UNHEARD, Deed, Orders
 from xnovu.adapters.nats.arrival import MESSAGE_ID
-from xnovu.adapters.nats.topology import kinds_of, stream_name
+from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
 from xnovu.adapters.postgres.migrations import migrate
+from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
 from xnovu.compose import Settings
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
@@ -214,7 +215,8 @@ class Installation:
 
     @property
     def _streams(self) -> list[str]:
-        return [stream_name(self.name, kind) for kind in kinds_of([])]
+        copies = [retries_of(part.name) for part in PARTS.values() if not part.from_table]
+        return [stream_name(self.name, kind) for kind in (*kinds_of([]), *copies)]
 
     async def _messages(self, stream: str) -> AsyncIterator[RawStreamMsg]:
         manager = self.ground.client.jsm()

@@ -334,7 +334,7 @@ def _name(headers: Mapping[str, str] | None) -> str:
 def _lane(subject: str) -> str:
     """Where a message goes or comes from: its kind, or which way it waits for another time."""
     _, kind, *more = subject.split(".")
-    return f"{kind}.{more[0]}" if kind == "later" else kind
+    return f"{kind}.{more[1]}" if kind == "retry" else kind
 
 
 def work(orders: Orders, environment: Mapping[str, str], log: Path) -> None:

@@ -109,7 +109,7 @@ def _of_trails(here: Installation) -> Iterator[str]:
 def _of_message(message: RawStreamMsg, rows: Standing) -> Iterator[str]:
     """It is about a row that there is, of that enterprise, under a claim that there was."""
     headers, subject = message.headers or {}, message.subject or ""
-    if ".later.paused." in subject:  # no message, but why a mailbox is paused
+    if subject.endswith(".paused"):  # no message, but why a mailbox is paused
         return
     key = key_of({"id": headers.get(MESSAGE_ID) or headers.get("id", "")})
     row = rows.get(key.notification_id) if key else None

@@ -7,14 +7,15 @@ from pydantic import ValidationError
 
 from tests.builders import a_notification, captured
 from xnovu.adapters.nats.address import asked, bare_servers, credentials
+from xnovu.adapters.nats.configuration import consumer_config
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     ADVISORIES,
     Lane,
     address_of,
     boxes_of,
-    consumer_config,
     mailbox_of,
+    retries_of,
     some_subjects,
     stream_name,
     subject_of,
@@ -33,6 +34,7 @@ def test_a_subject_is_kind_and_enterprise():
     assert subject_of("xnovu", captured(1).event) == "xnovu.ingest.acme"
     assert subject_of("xnovu", rejected("hydrate")) == "xnovu.dead.hydrate.acme"
     assert stream_name("xnovu", "ingest") == "XNOVU_INGEST"
+    assert stream_name("xnovu", retries_of("Greeter")) == "XNOVU_RETRY_Greeter"
 
 
 def test_what_goes_before_others_has_a_word_more_and_its_enterprise_still_has_it():
@@ -101,14 +103,16 @@ def test_a_mailbox_has_a_consumer_for_each_kind_and_for_its_own_copies():
         ("box", "xnovu.ingest.*"),
         ("box", "xnovu.dead.>"),
         ("box+express", "xnovu.ingest.*.express"),
-        ("box+at", "xnovu.later.at.box.>"),
-        ("box", "xnovu.later.due.box.>"),
-        ("box+alone", "xnovu.later.alone.box.>"),
+        ("box+at", "xnovu.retry.box.at.>"),
+        ("box", "xnovu.retry.box.due.>"),
+        ("box+alone", "xnovu.retry.box.alone.>"),
         ("box", None),
+        ("box+advice", None),
     ]
-    assert configs[-1].filter_subjects == [
-        f"{ADVISORIES}.*.{durable}" for durable in ("box", "box+express", "box+alone")
-    ]
+    heard = [config.filter_subjects for config in configs[-2:]]
+    assert heard[0] == [f"{ADVISORIES}.*.{durable}" for durable in ("box", "box+express")]
+    copies = f"{ADVISORIES}.XNOVU_RETRY_box"
+    assert heard[1] == [f"{copies}.{durable}" for durable in ("box", "box+alone")]
     assert {config.backoff for config in configs} == {None}
     assert (configs[0].max_ack_pending or 0) > 20_000
     assert {mailbox_of(config.name or "") for config in configs} == {"box"}

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import ADVISORY, stream_name
 from xnovu.errors import Paused
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -22,7 +22,7 @@ RENEWED_AFTER = 60.0
 @dataclass(slots=True)
 class ServerClock:
     """
-    The time of the server that keeps the copies, as it last told; this machine's is never asked.
+    The time of the server, as it last told; this machine's is never asked.
 
     In between, seconds are counted by the event loop. ``_zero`` is what the server's clock showed
     when the loop's was 0, or up to a round trip later: nothing is to happen too early.
@@ -60,6 +60,6 @@ class ServerClock:
 
 async def time_at(client: Client, options: NatsOptions) -> datetime:
     """What the server's clock shows. Raises KeyError where the stream is missing that tells."""
-    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, LATER)}"
+    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, ADVISORY)}"
     answer = await client.request(subject, timeout=API_TIMEOUT)
     return datetime.fromisoformat(json.loads(answer.data)["ts"])

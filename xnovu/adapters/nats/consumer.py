@@ -8,17 +8,18 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
+from xnovu.adapters.nats.configuration import consumer_config
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.declare import Streams, declare_consumer, missing_stream
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.rights import GRANT
 from xnovu.adapters.nats.topology import (
-    LATER,
+    ADVISORY,
     Lane,
     Mailbox,
     acknowledgements,
-    consumer_config,
     mailbox_of,
+    retries_of,
     stream_name,
 )
 from xnovu.errors import Paused
@@ -95,13 +96,13 @@ class Consumer:
             log.warning("%s: goes on", self)
 
     async def _look(self, broker: Broker) -> None:
-        if self.mailbox.lane is Lane.ADVICE:  # there is one of these in each process
+        if self.mailbox.kind == ADVISORY:  # there is one of these in each process
             await self._streams.ensure_all(broker)
         await self._streams.ensure(broker, self.mailbox.kind)
         info = await self._found_or_made(broker, self.mailbox)
         if self.mailbox.lane is Lane.DUE:
             await self._found_or_made(broker, replace(self.mailbox, lane=Lane.AT))
-        await self._streams.ensure(broker, LATER)
+        await self._streams.ensure(broker, retries_of(self.mailbox.name))
         self.lease = info.config.ack_wait or self.lease
         self.made = int(info.created.timestamp() * MICROSECONDS)
         await self._look_at_rights(broker)
@@ -130,5 +131,7 @@ def unsettled(info: ConsumerInfo) -> int:
 
 def backlog(info: ConsumerInfo) -> Backlog:
     """The same, and how much is ready to be given out; what is in a lane beside never is."""
-    beside = info.name != mailbox_of(info.name)
+    beside = info.name.removeprefix(mailbox_of(info.name))
+    if beside == f"+{Lane.ADVICE}":
+        return Backlog()
     return Backlog(unsettled(info), 0 if beside else info.num_pending or 0)

@@ -15,9 +15,10 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
+from xnovu.adapters.nats.configuration import stream_config
 from xnovu.adapters.nats.connection import Broker, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import kinds_of, stream_config, stream_name
+from xnovu.adapters.nats.topology import kinds_of, stream_name
 from xnovu.errors import ConfigurationError
 
 log = logging.getLogger(__name__)

@@ -1,10 +1,11 @@
 """
-Messages that are to come again, kept as copies in a stream of their own until their time comes.
+Messages that are to come again, kept as copies in the mailbox's own stream until their time comes.
 
 Left with its consumer (``nak`` with a delay), a message that waits counts as unacknowledged: many
 of them would stop the others, and every wait would cost a delivery. So the original is acknowledged
 once its copy is safe. The server itself delivers the copy in time (ADR-51 of
-nats-io/nats-architecture-and-design; nats-server 2.12), to this mailbox alone.
+nats-io/nats-architecture-and-design; nats-server 2.12), and to no other stream: so nobody can have
+it put something into another mailbox's.
 
 A copy is named after the original's place in its consumer, and the server is asked to take no
 second one. So where a worker dies between copying and acknowledging, the original comes once more,
@@ -24,7 +25,7 @@ from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.consumer import Consumer
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.send import Answer, Parcel, Sender
-from xnovu.adapters.nats.topology import DAY, LATER, Lane
+from xnovu.adapters.nats.topology import DAY, RETRY, Lane
 from xnovu.errors import Paused
 from xnovu.policy import Retry
 
@@ -85,8 +86,9 @@ class Copies:
         box = self.consumer.mailbox
         words = message.subject.split(".")
         enterprise = words[-1] if box.lane is Lane.KIND else words[-2]
-        origin = f"{box.lane}{box.kind}-{self.consumer.made}-{number_of(message)}"
-        return ".".join([self.options.prefix, LATER, lane, box.name, enterprise, origin])
+        kind = box.kind.partition(".")[0]
+        origin = f"{box.lane}{kind}-{self.consumer.made}-{number_of(message)}"
+        return ".".join([self.options.prefix, RETRY, box.name, lane, enterprise, origin])
 
 
 def _is_there(answer: Answer) -> bool:

@@ -22,7 +22,7 @@ from xnovu.adapters.nats.inbox import NANOSECONDS
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.rights import require_jetstream
 from xnovu.adapters.nats.said import cause
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.errors import Paused
 
@@ -111,11 +111,12 @@ async def paused(
 async def _reason(jetstream: JetStreamContext, prefix: str, name: str) -> str:
     try:
         subject = _subject(prefix, name)
-        told = await jetstream.get_last_msg(stream_name(prefix, LATER), subject, direct=True)
+        stream = stream_name(prefix, retries_of(name))
+        told = await jetstream.get_last_msg(stream, subject, direct=True)
     except NotFoundError:
         return "nobody says why"
     return (told.data or b"").decode(errors="replace")
 
 
 def _subject(prefix: str, name: str) -> str:
-    return f"{prefix}.{LATER}.paused.{name}"
+    return f"{prefix}.{retries_of(name)}.paused"

@@ -11,6 +11,7 @@ from nats.js.errors import NotFoundError
 
 from xnovu.adapters.nats.address import Access, Url
 from xnovu.adapters.nats.client import caught_up, jetstream_of
+from xnovu.adapters.nats.configuration import stream_config
 from xnovu.adapters.nats.connection import API_TIMEOUT, require_new_enough, takes_batches
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.peers import PEERS
@@ -18,11 +19,10 @@ from xnovu.adapters.nats.provision import Mailboxes, boxes_for, stream_drift
 from xnovu.adapters.nats.rights import PROBE
 from xnovu.adapters.nats.topology import (
     ADVISORY,
-    LATER,
     Mailbox,
     acknowledgements,
+    are_retries,
     kinds_of,
-    stream_config,
     stream_name,
 )
 from xnovu.adapters.nats.visit import Visitor, visiting
@@ -91,8 +91,9 @@ def _probes(options: NatsOptions, boxes: Sequence[Mailbox]) -> Iterator[Probe]:
         if kind != ADVISORY:
             yield f"{prefix}.{kind}.{PEER}", b"", NOWHERE
         yield f"$JS.API.STREAM.INFO.{stream_name(prefix, kind)}", b"", None
+        if are_retries(kind):
+            yield f"$JS.API.STREAM.MSG.GET.{stream_name(prefix, kind)}", NO_JSON, None
     yield f"{prefix}.{PEERS}.{PEER}", b"", None
-    yield f"$JS.API.STREAM.MSG.GET.{stream_name(prefix, LATER)}", NO_JSON, None
     for box in boxes:
         stream = stream_name(prefix, box.kind)
         yield acknowledgements(stream, box.durable) + PROBE, b"+WPI", None
@@ -127,7 +128,7 @@ def _full(info: AccountInfo) -> Iterator[str]:
 
 async def _clock(client: Visitor, options: NatsOptions) -> Finding:
     before = datetime.now(UTC)
-    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, LATER)}"
+    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, ADVISORY)}"
     answer = await client.request(subject, timeout=API_TIMEOUT)
     told: Mapping[str, Any] = json.loads(answer.data)
     middle = before + (datetime.now(UTC) - before) / 2

@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from xnovu.adapters.nats import removal
 from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.client import jetstream_of
+from xnovu.adapters.nats.configuration import consumer_config, stream_config
 from xnovu.adapters.nats.connection import require_new_enough, takes_batches
 from xnovu.adapters.nats.consumer import unsettled
 from xnovu.adapters.nats.options import NatsOptions
@@ -24,10 +25,8 @@ from xnovu.adapters.nats.topology import (
     ADVISORY,
     Mailbox,
     boxes_of,
-    consumer_config,
     covers,
     kinds_of,
-    stream_config,
     stream_name,
 )
 from xnovu.adapters.nats.visit import visiting

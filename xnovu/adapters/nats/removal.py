@@ -15,18 +15,17 @@ from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     ADVISORIES,
     ADVISORY,
-    LATER,
+    FORMER,
     OURS,
-    Lane,
     Mailbox,
-    every_subject,
+    are_retries,
     kinds_of,
     mailbox_of,
+    retries_of,
     stream_name,
 )
 from xnovu.errors import ConfigurationError
 
-LANES = (Lane.AT, Lane.DUE, Lane.ALONE)
 PAGE = 256
 """Consumers that the server tells of at once."""
 
@@ -72,12 +71,11 @@ class Mailboxes:
 
     async def remove(self, name: str) -> None:
         """Take a consumer away, with the copies that wait for it."""
+        with suppress(NotFoundError):
+            await self._jetstream.delete_stream(stream_name(self._prefix, retries_of(name)))
         for kind, info in await self._infos():
             if mailbox_of(info.name) == name:
                 await self._jetstream.delete_consumer(stream_name(self._prefix, kind), info.name)
-        for lane in LANES:
-            copies = every_subject(self._prefix, f"{LATER}.{lane}.{name}")
-            await self._jetstream.purge_stream(stream_name(self._prefix, LATER), subject=copies)
 
     async def displaced(self, boxes: Iterable[Mailbox]) -> list[str]:
         """Take away what these mailboxes have on streams that they read no more; names each."""
@@ -96,14 +94,13 @@ class Mailboxes:
 
     async def _infos(self) -> list[tuple[str, ConsumerInfo]]:
         """Each consumer, and the kind of its stream."""
-        return [
-            (kind, info)
-            for kind in await self._kinds()
-            for info in await self._of(stream_name(self._prefix, kind))
-        ]
+        found = [(kind, info) for kind in await self._kinds() for info in await self._of(kind)]
+        names = {mailbox_of(info.name): None for _, info in found}
+        copies = map(retries_of, names)
+        return [*found, *[(kind, info) for kind in copies for info in await self._of(kind)]]
 
     async def _kinds(self) -> Iterable[str]:
-        """All that has a stream or has had one: ADVISORY gives up none of which it ever heard."""
+        """All that mailboxes read, or have: ADVISORY gives up none of which it ever heard."""
         known = dict.fromkeys(kinds_of([]))
         with suppress(NotFoundError):
             name = stream_name(self._prefix, ADVISORY)
@@ -111,10 +108,12 @@ class Mailboxes:
             start = f"{ADVISORIES}.{stream_name(self._prefix, '')}"
             told = [each.removeprefix(start) for each in heard if each.startswith(start)]
             known |= dict.fromkeys(each.removesuffix(".>").lower() for each in told)
+        known.pop(FORMER, None)  # who is of 0.1 still reads it
         return known
 
-    async def _of(self, stream: str) -> list[ConsumerInfo]:
+    async def _of(self, kind: str) -> list[ConsumerInfo]:
         found: list[ConsumerInfo] = []
+        stream = stream_name(self._prefix, kind)
         try:
             while page := await self._jetstream.consumers_info(stream, offset=len(found)):
                 found += page
@@ -126,7 +125,8 @@ class Mailboxes:
 
 
 def _found(name: str, parts: Sequence[tuple[str, ConsumerInfo]]) -> Found:
-    kinds = tuple(dict.fromkeys(kind for kind, _ in parts if kind not in (ADVISORY, LATER)))
+    read = [kind for kind, _ in parts if kind != ADVISORY and not are_retries(kind)]
+    kinds = tuple(dict.fromkeys(read))
     left = sum(unsettled(info) for _, info in parts)
     running = any(info.num_waiting or info.push_bound for _, info in parts)
     return Found(name, kinds, left, running)

@@ -10,7 +10,13 @@ from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
 from xnovu.adapters.nats.arrival import ATTEMPTS
 from xnovu.adapters.nats.client import caught_up, jetstream_of
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import LATER, Lane, address_of, stream_name, token_of
+from xnovu.adapters.nats.topology import (
+    Lane,
+    address_of,
+    retries_of,
+    stream_name,
+    token_of,
+)
 from xnovu.adapters.nats.visit import Visitor
 from xnovu.errors import ConfigurationError
 
@@ -99,9 +105,9 @@ class Replay:
 
     async def _have_room(self) -> None:
         """Wait while the mailbox is full: the replay must not push aside what is new."""
-        while self._target.stage and not self.stopping.is_set():
-            stream = stream_name(self._options.prefix, LATER)
-            info = await self._jetstream.consumer_info(stream, self._target.stage)
+        while (stage := self._target.stage) and not self.stopping.is_set():
+            stream = stream_name(self._options.prefix, retries_of(stage))
+            info = await self._jetstream.consumer_info(stream, stage)
             if (info.num_pending or 0) + (info.num_ack_pending or 0) < self._target.room:
                 return
             await self._rest(LOOK_AGAIN)
@@ -136,5 +142,5 @@ class Replay:
 
     def _copy_of(self, kept: Kept) -> str:
         enterprise = token_of(address_of(kept.subject).enterprise_id)
-        words = (LATER, Lane.DUE, self._target.stage or "", enterprise)
+        words = (retries_of(self._target.stage or ""), Lane.DUE, enterprise)
         return ".".join([self._options.prefix, *words, f"replay-{self._run}-{kept.number}"])

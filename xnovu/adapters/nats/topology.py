@@ -1,22 +1,11 @@
-"""Which subjects, streams and consumers there are, and how each is configured."""
+"""Which subjects, streams and consumers there are."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
-
-from xnovu.adapters.nats.options import NatsOptions
 from xnovu.envelope import NOBODY, Address
 from xnovu.errors import ConfigurationError, Permanent
 from xnovu.events import KINDS, Captured, Event, Hydrated, Rejected, Triggered
@@ -24,16 +13,16 @@ from xnovu.policy import Policy
 from xnovu.ports import Start
 
 DAY = 86_400
-CRASH_ALLOWANCE = 4
-"""Deliveries beyond the policy's attempts: for workers that died holding a message."""
-LAST_TRIES = 3
-"""Deliveries of a message that is handled alone: if its worker vanishes each time, it is why."""
-PROCESSES = 64
-"""As many processes of one stage always have room to work."""
 TOKEN_LIMIT = 512
 """A subject has to fit in the protocol's line of 4096 bytes, or the server hangs up."""
-LATER = "later"
-"""The stream of the messages that are to come again, each as a copy for one mailbox alone."""
+RETRY = "retry"
+"""
+The streams of what is to come again: each mailbox has one of its own, for its copies.
+
+Only there can its user have the server put a message at a time, and nobody else reads it.
+"""
+FORMER = "later"
+"""The one stream that all mailboxes had for it in 0.1."""
 ADVISORY = "advisory"
 """The stream of what the server says of messages delivered as often as they may be."""
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
@@ -47,7 +36,7 @@ OURS = "a mailbox of XNovu"
 
 
 class Lane(StrEnum):
-    """What a consumer takes in: events of a kind, or the mailbox's own copies in LATER."""
+    """What a consumer takes in: events of a kind, or the mailbox's own copies."""
 
     KIND = ""
     EXPRESS = "express"
@@ -78,8 +67,12 @@ class Mailbox:
     @property
     def durable(self) -> str:
         """The consumer's name. No mailbox can be called so, and `+` parts it from its lane's."""
-        beside = self.lane in {Lane.AT, Lane.ALONE, Lane.EXPRESS}
+        beside = self.lane in {Lane.AT, Lane.ALONE, Lane.EXPRESS} or self._advises_on_copies
         return f"{self.name}+{self.lane}" if beside else self.name
+
+    @property
+    def _advises_on_copies(self) -> bool:
+        return self.lane is Lane.ADVICE and self.kind != ADVISORY
 
 
 UNDERTAKING = Policy(batch=20, slots=1, linger=0.0)
@@ -97,8 +90,8 @@ def boxes_of(
     return [
         *(Mailbox(name, kind, policy, start=start) for kind in kinds),
         *(Mailbox(name, kind, express, Lane.EXPRESS, start) for kind in kinds if flows(kind)),
-        *(Mailbox(name, LATER, policy, lane) for lane, policy in lanes.items()),
-        Mailbox(name, ADVISORY, UNDERTAKING, Lane.ADVICE),
+        *(Mailbox(name, retries_of(name), policy, lane) for lane, policy in lanes.items()),
+        *(Mailbox(name, kind, UNDERTAKING, Lane.ADVICE) for kind in (ADVISORY, retries_of(name))),
     ]
 
 
@@ -114,12 +107,27 @@ def mailbox_of(durable: str) -> str:
 
 def kinds_of(mailboxes: Iterable[Mailbox]) -> Sequence[str]:
     """All that has a stream: the pipeline's kinds, what else is subscribed to, and our own."""
-    return list(dict.fromkeys([*KINDS, *(mailbox.kind for mailbox in mailboxes), LATER, ADVISORY]))
+    return list(dict.fromkeys([*KINDS, ADVISORY, *(mailbox.kind for mailbox in mailboxes)]))
+
+
+def retries_of(mailbox: str) -> str:
+    """What its stream of copies holds, as a kind: no event's has a dot."""
+    return f"{RETRY}.{mailbox}"
+
+
+def are_retries(kind: str) -> bool:
+    """Whether a kind's stream is a mailbox's, of copies."""
+    return kind.startswith(f"{RETRY}.")
 
 
 def stream_name(prefix: str, kind: str) -> str:
-    """Each kind of event has a stream of its own, so that each can be kept as long as it should."""
-    return f"{prefix}_{kind}".upper()
+    """
+    Each kind of event has a stream of its own, so that each can be kept as long as it should.
+
+    A mailbox's copies have one that is named after it, as it is spelled.
+    """
+    kind, dot, mailbox = kind.partition(".")
+    return f"{prefix}_{kind}".upper() + dot.replace(".", "_") + mailbox
 
 
 def every_subject(prefix: str, kind: str) -> str:
@@ -144,8 +152,9 @@ def acknowledgements(stream: str, durable: str) -> str:
 def filters_of(prefix: str, mailbox: Mailbox) -> list[str]:
     """The subjects that a consumer takes in: of the server's words, those on its own lanes."""
     if mailbox.lane is Lane.ADVICE:
-        lanes = ("", f"+{Lane.EXPRESS}", f"+{Lane.ALONE}")
-        return [f"{ADVISORIES}.*.{mailbox.name}{lane}" for lane in lanes]
+        stream = "*" if mailbox.kind == ADVISORY else stream_name(prefix, mailbox.kind)
+        lanes = ("", f"+{Lane.EXPRESS if mailbox.kind == ADVISORY else Lane.ALONE}")
+        return [f"{ADVISORIES}.{stream}.{mailbox.name}{lane}" for lane in lanes]
     return [filter_of(prefix, mailbox)]
 
 
@@ -157,16 +166,21 @@ def filter_of(prefix: str, mailbox: Mailbox) -> str:
         case Lane.EXPRESS:
             return f"{prefix}.{mailbox.kind}.*.{Lane.EXPRESS}"
         case Lane.ADVICE:
-            return f"{ADVISORIES}.*.{mailbox.name}"
+            return filters_of(prefix, mailbox)[0]
         case lane:
-            return every_subject(prefix, f"{LATER}.{lane}.{mailbox.name}")
+            return every_subject(prefix, f"{mailbox.kind}.{lane}")
 
 
 def subjects_of(prefix: str, kind: str) -> list[str]:
     """The subjects that a stream takes in."""
     if kind == ADVISORY:
-        return [f"{ADVISORIES}.{stream_name(prefix, each)}.>" for each in (*KINDS, LATER)]
-    return [every_subject(prefix, kind)]
+        return [_advisories(prefix, each) for each in KINDS]
+    own = [_advisories(prefix, kind)] if are_retries(kind) else []
+    return [every_subject(prefix, kind), *own]
+
+
+def _advisories(prefix: str, kind: str) -> str:
+    return f"{ADVISORIES}.{stream_name(prefix, kind)}.>"
 
 
 def subject_of(prefix: str, event: Event, *, express: bool = False) -> str:
@@ -189,7 +203,7 @@ def address_of(subject: str) -> Address:
     The reverse of :func:`subject_of`, whatever the prefix; ELSEWHERE for any other subject.
     """
     match subject.split("."):
-        case [_, kind, _, _, whose, _] if kind == LATER:
+        case [_, kind, _, _, whose, _] if kind == RETRY:
             return Address(_text(whose))
         case [_, kind, stage, whose] if kind == Rejected.kind:
             return Address(_text(whose), kind, _text(stage))
@@ -212,78 +226,6 @@ def token_of(text: str) -> str:
     if len(token) > TOKEN_LIMIT:
         raise Permanent("the enterprise's id is too long for a subject", code="unaddressable")
     return token
-
-
-def stream_config(options: NatsOptions, kind: str, *, batches: bool) -> StreamConfig:
-    """
-    LIMITS, so that it can be replayed, and so that a restart does not forget duplicates.
-
-    ``batches``: whether the server knows of them.
-    """
-    return StreamConfig(
-        name=stream_name(options.prefix, kind),
-        subjects=subjects_of(options.prefix, kind),
-        retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
-        max_age=options.retention_days * DAY,
-        max_bytes=options.max_bytes or -1,
-        duplicate_window=options.duplicate_window,
-        num_replicas=options.replicas,
-        allow_direct=True,
-        allow_msg_schedules=kind == LATER or None,
-        allow_batched=(batches and kind in KINDS) or None,
-    )
-
-
-def consumer_config(options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
-    """How a mailbox's messages are given out."""
-    filters = filters_of(options.prefix, mailbox)
-    config = ConsumerConfig(
-        name=mailbox.durable,
-        durable_name=mailbox.durable,
-        description=OURS,
-        filter_subject=filters[0] if len(filters) == 1 else None,
-        filter_subjects=filters if len(filters) > 1 else None,
-        deliver_policy=_beginning(mailbox.start),
-        opt_start_time=mailbox.start if isinstance(mailbox.start, datetime) else None,
-        ack_policy=AckPolicy.NONE,
-        max_deliver=-1,
-    )
-    return config if mailbox.lane is Lane.AT else _leased(config, options, mailbox)
-
-
-def _beginning(start: Start) -> DeliverPolicy:
-    match start:
-        case "all":
-            return DeliverPolicy.ALL
-        case "now":
-            return DeliverPolicy.NEW
-        case _:
-            return DeliverPolicy.BY_START_TIME
-
-
-def _leased(config: ConsumerConfig, options: NatsOptions, mailbox: Mailbox) -> ConsumerConfig:
-    """No ``backoff``: the server would add it to the delay that a retry asks for."""
-    policy = mailbox.policy
-    return replace(
-        config,
-        ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=options.lease,
-        max_deliver=_deliveries(mailbox),
-        max_ack_pending=policy.batch * policy.slots * PROCESSES,
-    )
-
-
-def _deliveries(mailbox: Mailbox) -> int:
-    match mailbox.lane:
-        case Lane.ALONE:
-            return LAST_TRIES
-        case Lane.ADVICE:
-            return -1
-        case _:
-            rules = mailbox.policy.rules.values()
-            attempts = [mailbox.policy.attempts, *(rule.attempts or 0 for rule in rules)]
-            return max(attempts) + CRASH_ALLOWANCE
 
 
 def covers(wide: str, narrow: str) -> bool:

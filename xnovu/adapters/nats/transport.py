@@ -36,6 +36,7 @@ from xnovu.adapters.nats.topology import (
     filter_of,
     kinds_of,
     mailbox_of,
+    retries_of,
     stream_name,
 )
 from xnovu.adapters.nats.undertaker import Undertaker
@@ -154,7 +155,8 @@ class NatsTransport:
         """Raises Paused while NATS is away, ConfigurationError where it has no JetStream."""
         async with reached(self.broker.client):
             jetstream = self.broker.jetstream
-            kinds = [kind for kind in self._kinds() if kind != ADVISORY]
+            theirs = dict.fromkeys([*self._kinds(), *map(retries_of, names)])
+            kinds = [kind for kind in theirs if kind != ADVISORY]
             counts = [self._backlog(jetstream, kind, names) for kind in kinds]
             return sum(await asyncio.gather(*counts), Backlog())
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from xnovu.adapters.nats.clock import time_at
 from xnovu.adapters.nats.declare import missing_stream
-from xnovu.adapters.nats.topology import LATER, stream_name
+from xnovu.adapters.nats.topology import ADVISORY, stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
@@ -61,5 +61,5 @@ async def _nats_time() -> datetime:
         try:
             return await time_at(client, options)
         except KeyError:
-            stream = stream_name(options.prefix, LATER)
+            stream = stream_name(options.prefix, ADVISORY)
             raise ConfigurationError(f"{missing_stream(stream)}: run `xnovu provision`") from None
