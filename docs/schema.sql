@@ -116,6 +116,21 @@ CREATE TABLE notify.xnovu_claim (
 );
 ALTER TABLE notify.xnovu_claim ENABLE ROW LEVEL SECURITY;
 
+-- What a mailbox has not settled yet.
+CREATE TABLE notify.xnovu_delivery (
+    mailbox text NOT NULL
+    message bigint NOT NULL
+    express boolean NOT NULL
+    spent integer DEFAULT 0 NOT NULL  -- Attempts that ended with a retry.
+    vanished integer DEFAULT 0 NOT NULL  -- Attempts whose worker was never heard of again.
+    held_until timestamp with time zone  -- Until then it is not given out: it is in hand, if there is a token, or its time has not come.
+    token uuid
+    CONSTRAINT xnovu_delivery_pkey PRIMARY KEY (mailbox, message)
+) WITH (autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000);
+CREATE INDEX xnovu_delivery_held ON notify.xnovu_delivery USING btree (mailbox, held_until) WHERE (held_until IS NOT NULL);
+CREATE INDEX xnovu_delivery_next ON notify.xnovu_delivery USING btree (mailbox, express DESC, message) WHERE (held_until IS NULL);
+ALTER TABLE notify.xnovu_delivery ENABLE ROW LEVEL SECURITY;
+
 CREATE TABLE notify.xnovu_enterprise (
     enterprise_id text NOT NULL
     weight integer DEFAULT 1 NOT NULL  -- How much is sent for it, compared with others, while more waits than can be sent.
@@ -141,6 +156,32 @@ CREATE TABLE notify.xnovu_function (
     CONSTRAINT xnovu_function_pkey PRIMARY KEY (name)
 );
 ALTER TABLE notify.xnovu_function ENABLE ROW LEVEL SECURITY;
+
+-- Who reads which kinds of messages, and whether he is paused.
+CREATE TABLE notify.xnovu_mailbox (
+    name text NOT NULL
+    kinds text[] NOT NULL
+    paused_until timestamp with time zone
+    paused_because text
+    CONSTRAINT xnovu_mailbox_pkey PRIMARY KEY (name)
+);
+ALTER TABLE notify.xnovu_mailbox ENABLE ROW LEVEL SECURITY;
+
+-- With transport.kind = "postgres": what stages and consumers have told, kept for transport.retention_days.
+CREATE TABLE notify.xnovu_message (
+    id bigint GENERATED ALWAYS AS IDENTITY NOT NULL
+    kind text NOT NULL
+    enterprise_id text NOT NULL
+    stage text  -- Of a dead letter: the stage that gave it up.
+    message_id text  -- The same message has the same: there is never a second one.
+    headers json NOT NULL
+    body bytea NOT NULL
+    published_at timestamp with time zone DEFAULT now() NOT NULL
+    CONSTRAINT xnovu_message_pkey PRIMARY KEY (id)
+);
+CREATE INDEX xnovu_message_of_kind ON notify.xnovu_message USING btree (kind, id);
+CREATE UNIQUE INDEX xnovu_message_once ON notify.xnovu_message USING btree (message_id);
+ALTER TABLE notify.xnovu_message ENABLE ROW LEVEL SECURITY;
 
 CREATE TABLE notify.xnovu_migration (
     version integer NOT NULL
@@ -235,6 +276,10 @@ CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAUL
     RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.keep_messages(mailbox text, tokens jsonb, lease_seconds double precision)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.let_go(keys jsonb, seconds double precision)
     RETURNS TABLE(id bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
@@ -259,6 +304,10 @@ CREATE FUNCTION notify.load_rows(keys jsonb, max_bytes integer DEFAULT NULL::int
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, name text, workflow_key text, transaction_id text, recipients text[], payload jsonb, overrides jsonb, channels text[], tags text[], workflow_version text, expires_at timestamp with time zone, workflow jsonb, unusable text, recipient_prefix text, overrides_allowed text[])
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.mailboxes(names jsonb DEFAULT NULL::jsonb)
+    RETURNS TABLE(name text, kinds jsonb, unsettled bigint, queued bigint, in_hand bigint, paused double precision, reason text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
+
 CREATE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL::text, handed_over jsonb DEFAULT '[]'::jsonb)
     RETURNS double precision
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_bitmapscan TO 'off' SET enable_sort TO 'off' SET jit TO 'off';
@@ -267,9 +316,21 @@ CREATE FUNCTION notify.note_operation(who text, what text, affected integer, det
     RETURNS TABLE(id bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.open_mailbox(mailbox text, kinds jsonb, since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
+
 CREATE FUNCTION notify.overdue(keys jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, seconds double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.pause_mailbox(mailbox text, seconds double precision, reason text DEFAULT NULL::text)
+    RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
+
+CREATE FUNCTION notify.publish_messages(messages jsonb)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET jit TO 'off';
 
 CREATE FUNCTION notify.record(outcomes jsonb, patience text DEFAULT NULL::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, status text, previous text, at timestamp with time zone, transaction_id text, error_details jsonb)
@@ -299,6 +360,10 @@ CREATE FUNCTION notify.set_aside(which bigint, of_enterprise text, said text)
     RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
 
+CREATE FUNCTION notify.settle_messages(mailbox text, token uuid, fates jsonb)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
 CREATE FUNCTION notify.state()
     RETURNS jsonb
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
@@ -306,6 +371,14 @@ CREATE FUNCTION notify.state()
 CREATE FUNCTION notify.still_wanted(keys jsonb, hold_seconds double precision DEFAULT 120, alone_seconds double precision DEFAULT 0, tokens jsonb DEFAULT '[]'::jsonb)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.take_messages(mailbox text, token uuid, most integer, lease_seconds double precision)
+    RETURNS TABLE(message bigint, kind text, enterprise_id text, stage text, headers text, body text, attempt integer, vanished integer, wait double precision, missing boolean)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.tidy_messages(older_seconds double precision, most integer DEFAULT 5000)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.told(keys jsonb)
     RETURNS TABLE(id bigint)
@@ -553,15 +626,20 @@ GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.failed(integer,text,text,timestamp with time zone,timestamp with time zone) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.history(bigint,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.keep_messages(text,jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.let_go(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_enterprise(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_workflow(text,text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limits(text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.load(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.load_rows(jsonb,integer) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.mailboxes(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.next_due(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.note_operation(text,text,integer,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.open_mailbox(text,jsonb,timestamp with time zone) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.overdue(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.pause_mailbox(text,double precision,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.publish_messages(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.record(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.redrive(jsonb,text,text) TO service_role;
@@ -569,8 +647,11 @@ GRANT EXECUTE ON FUNCTION notify.release(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retract(jsonb,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retracted(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.settle_messages(text,uuid,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.state() TO service_role;
 GRANT EXECUTE ON FUNCTION notify.still_wanted(jsonb,double precision,double precision,jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.take_messages(text,uuid,integer,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.tidy_messages(double precision,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.told(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.transaction_id(text,bigint,integer) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.untold(integer,text,text) TO service_role;

@@ -1,13 +1,20 @@
 """One parameter per transport. A new one is one line in ``TRANSPORTS``."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from nats.aio.client import Client
+from psycopg.types.json import Jsonb
 
 from tests.builders import namespace
+from xnovu.adapters.mailboxes import MailboxOptions, PostgresTransport
+from xnovu.adapters.mailboxes.transport import LARGEST
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
+from xnovu.adapters.postgres.wakeups import NotifyHints
 from xnovu.local.nats import EmbeddedNats
 from xnovu.ports import Transport
 from xnovu.testing.contract import Bench
@@ -40,4 +47,21 @@ async def nats(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     await client.close()
 
 
-TRANSPORTS = [memory, nats]
+async def postgres(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    dsn: str = request.getfixturevalue("migrated")
+    options = MailboxOptions(lease=LEASE)
+
+    def transport() -> Transport:
+        functions = PostgresFunctions(dsn, PostgresOptions(pool_max=options.pool_max))
+        return PostgresTransport(functions, options, NotifyHints(dsn))
+
+    async def foreign(kind: str, body: bytes) -> None:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            line = {"kind": kind, "enterprise_id": "acme", "headers": "{}"}
+            line["body"] = b64encode(body).decode()
+            await connection.execute("SELECT notify.publish_messages(%s)", [Jsonb([line])])
+
+    yield Bench(transport(), foreign, transport, LARGEST + 1)
+
+
+TRANSPORTS = [memory, nats, postgres]

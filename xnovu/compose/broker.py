@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from xnovu.adapters.mailboxes import MailboxOptions, PostgresTransport
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.nats import Access, Middleware, NatsOptions, NatsPeers, NatsTransport
 from xnovu.adapters.nats.address import access_of, asked
 from xnovu.adapters.novu import NovuOptions
+from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
+from xnovu.adapters.postgres.wakeups import NotifyHints
 from xnovu.compose.plugs import TRANSPORT
 from xnovu.compose.secrets import (
+    DATABASE_URL,
     NATS_CREDS,
     NATS_NKEY,
     NATS_PASSWORD,
@@ -72,10 +76,22 @@ def transport_of(settings: Settings, middlewares: Sequence[Middleware] = ()) -> 
     match settings.transport:
         case NatsOptions():
             return nats_transport(settings, middlewares)
+        case MailboxOptions() as options:
+            return _on_postgres(settings, options)
         case MemoryOptions():
             return MemoryTransport()
         case options:
             return TRANSPORT.made(options, options.kind)
+
+
+def _on_postgres(settings: Settings, options: MailboxOptions) -> PostgresTransport:
+    """In the database of the rows, whichever way the store goes there."""
+    store, url = settings.store, secret(DATABASE_URL)
+    url()  # it has to be there when a stage starts
+    pooled = isinstance(store, PostgresOptions) and store.transaction_pooler
+    access = PostgresOptions(pool_max=options.pool_max, transaction_pooler=pooled)
+    functions = PostgresFunctions(url, access, "xnovu-mailboxes")
+    return PostgresTransport(functions, options, None if pooled else NotifyHints(url))
 
 
 def peers_of(settings: Settings, transport: Transport) -> Peers | None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, Discriminator
 
+from xnovu.adapters.mailboxes.options import MailboxOptions
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
@@ -103,7 +104,7 @@ class Socket:
 TRANSPORT = Socket(
     "transport",
     TransportOptions,
-    {"nats": NatsOptions, "memory": MemoryOptions},
+    {"nats": NatsOptions, "postgres": MailboxOptions, "memory": MemoryOptions},
     (
         *("features", "subscribe", "start", "stop", "ready"),
         *("publish", "backlog", "pause", "resume", "paused"),

@@ -31,6 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from xnovu.adapters.mailboxes.options import MailboxOptions
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.novu import NovuOptions
@@ -96,6 +97,7 @@ StoreOptions = Annotated[
 
 Transport = Annotated[
     Annotated[NatsOptions, Tag("nats")]
+    | Annotated[MailboxOptions, Tag("postgres")]
     | Annotated[MemoryOptions, Tag("memory")]
     | Annotated[SerializeAsAny[TransportOptions], BeforeValidator(TRANSPORT.read), Tag(OWN)],
     TRANSPORT.choice(),

@@ -14,6 +14,7 @@ TABLES = (
     *("ent_notification", "ent_notification_workflow", "ent_notification_audit"),
     *("xnovu_claim", "xnovu_enterprise", "xnovu_function", "xnovu_migration"),
     *("xnovu_sending", "xnovu_set_aside", "xnovu_untold"),
+    *("xnovu_delivery", "xnovu_mailbox", "xnovu_message"),
 )
 _OF_SENDERS = re.compile(
     r"(table ent_notification|sequence \S+)$|function (enqueue|xnovu_misfit|xnovu_refuse_unknown)$"

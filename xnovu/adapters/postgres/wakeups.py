@@ -1,4 +1,4 @@
-"""Postgres's own hints: a NOTIFY whenever rows come that may be due."""
+"""Postgres's own hints: a NOTIFY whenever rows come that may be due, or messages."""
 
 from collections.abc import Callable
 
@@ -10,6 +10,7 @@ from xnovu.adapters.postgres.forever import Forever
 from xnovu.connection import Connection
 from xnovu.sql.readable import readable
 
+LISTEN_TO_MAILBOXES = b"LISTEN xnovu_mailbox"
 LISTEN = b"SELECT pg_advisory_lock_shared(7817238012); LISTEN xnovu_wake"
 """Nobody is told where nobody holds this lock: see ``xnovu_tell``."""
 
@@ -45,24 +46,60 @@ class NotifyWakeUps:
         """Begin to listen, in the background; raises nothing, then or later."""
         self._forever.start(lambda: self._listen(wake))
 
+    async def _listen(self, wake: Callable[[], None]) -> None:
+        name = self._application_name
+        await _listen(self._forever, self._door, name, LISTEN, lambda _: wake())
+
     def missed(self, rows: int) -> None:
         """Nothing follows: a connection that is up tells everything, and its loss is noticed."""
 
     async def stop(self) -> None:
         await self._forever.stop()
 
-    async def _listen(self, wake: Callable[[], None]) -> None:
-        dsn = await self._door.address()
-        with translated(self._door):
-            async with await psycopg.AsyncConnection.connect(
-                dsn, autocommit=True, application_name=self._application_name, **PATIENCE
-            ) as connection:
-                await connection.execute(settings(local=False))
-                await connection.execute(LISTEN)
-                self._forever.up()
-                wake()
-                while True:
-                    await readable(connection.fileno())
-                    async for _ in connection.notifies(timeout=FOLLOWS, stop_after=1):
-                        self._forever.line.heard()
-                        wake()
+
+class NotifyHints:
+    """Which mailbox of the transport on Postgres has something new; the same in all else."""
+
+    def __init__(
+        self,
+        dsn: Callable[[], str] | str,
+        application_name: str = "xnovu mailboxes",
+        *,
+        backoff: float = 0.5,
+        backoff_max: float = 30.0,
+    ) -> None:
+        self._door = Door(dsn)
+        self._application_name = application_name
+        self._forever = Forever("hints by NOTIFY", self._door, backoff, backoff_max)
+
+    def start(self, tell: Callable[[str | None], None]) -> None:
+        """``tell`` is called with a mailbox's name, and after each connect with None: any."""
+        listen, name = LISTEN_TO_MAILBOXES, self._application_name
+        self._forever.start(lambda: _listen(self._forever, self._door, name, listen, tell))
+
+    async def stop(self) -> None:
+        await self._forever.stop()
+
+
+async def _listen(
+    forever: Forever,
+    door: Door,
+    application_name: str,
+    listen: bytes,
+    hear: Callable[[str | None], None],
+) -> None:
+    """Tell what each notification says; None once all may have been missed before."""
+    dsn = await door.address()
+    with translated(door):
+        async with await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, application_name=application_name, **PATIENCE
+        ) as connection:
+            await connection.execute(settings(local=False))
+            await connection.execute(listen)
+            forever.up()
+            hear(None)
+            while True:
+                await readable(connection.fileno())
+                async for each in connection.notifies(timeout=FOLLOWS, stop_after=1):
+                    forever.line.heard()
+                    hear(each.payload)
