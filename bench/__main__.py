@@ -52,10 +52,11 @@ def chaos(
     from bench.chaos.report import summary
     from bench.chaos.run import run_seeds
     from bench.chaos.run import schedule as shown
+    from bench.chaos.world import transport
 
     chosen = _numbers(seeds)
     if schedule or len(chosen) == 1:
-        print("\n".join(shown(plan(seed)) for seed in chosen), flush=True)
+        print("\n".join(shown(plan(seed, transport())) for seed in chosen), flush=True)
     if schedule:
         return
     results = asyncio.run(run_seeds(chosen, log, jobs))

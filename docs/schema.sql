@@ -161,6 +161,7 @@ ALTER TABLE notify.xnovu_function ENABLE ROW LEVEL SECURITY;
 CREATE TABLE notify.xnovu_mailbox (
     name text NOT NULL
     kinds text[] NOT NULL
+    read_until timestamp with time zone DEFAULT now() NOT NULL  -- Until then somebody has said that he reads it.
     paused_until timestamp with time zone
     paused_because text
     CONSTRAINT xnovu_mailbox_pkey PRIMARY KEY (name)
@@ -260,6 +261,10 @@ CREATE FUNCTION notify.claimed(token uuid)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, expires_at timestamp with time zone, claimed_before boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.count_messages(kind text, first bigint DEFAULT NULL::bigint, of_enterprise text DEFAULT NULL::text, of_stage text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone)
+    RETURNS TABLE(messages bigint, last bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET jit TO 'off';
+
 CREATE FUNCTION notify.end_send(keys jsonb, token uuid)
     RETURNS TABLE(id bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
@@ -272,6 +277,10 @@ CREATE FUNCTION notify.failed(max_rows integer, of_enterprise text DEFAULT NULL:
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, code text, at timestamp with time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
+CREATE FUNCTION notify.hand_over_messages(mailbox text, numbers jsonb)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
+
 CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAULT NULL::text)
     RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp';
@@ -279,6 +288,10 @@ CREATE FUNCTION notify.history(notification_id bigint, of_enterprise text DEFAUL
 CREATE FUNCTION notify.keep_messages(mailbox text, tokens jsonb, lease_seconds double precision)
     RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.kept_messages(kind text, most integer, first bigint DEFAULT NULL::bigint, of_enterprise text DEFAULT NULL::text, of_stage text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, until timestamp with time zone DEFAULT NULL::timestamp with time zone)
+    RETURNS TABLE(number bigint, published_at timestamp with time zone, enterprise_id text, stage text, headers text, body text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET jit TO 'off';
 
 CREATE FUNCTION notify.let_go(keys jsonb, seconds double precision)
     RETURNS TABLE(id bigint)
@@ -305,7 +318,7 @@ CREATE FUNCTION notify.load_rows(keys jsonb, max_bytes integer DEFAULT NULL::int
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.mailboxes(names jsonb DEFAULT NULL::jsonb)
-    RETURNS TABLE(name text, kinds jsonb, unsettled bigint, queued bigint, in_hand bigint, paused double precision, reason text)
+    RETURNS TABLE(name text, kinds jsonb, unsettled bigint, queued bigint, is_read boolean, paused double precision, reason text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
 
 CREATE FUNCTION notify.next_due(of_enterprise text DEFAULT NULL::text, handed_over jsonb DEFAULT '[]'::jsonb)
@@ -347,6 +360,14 @@ CREATE FUNCTION notify.redrive(keys jsonb, who text DEFAULT NULL::text, patience
 CREATE FUNCTION notify.release(keys jsonb)
     RETURNS TABLE(id bigint)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_custom_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
+
+CREATE FUNCTION notify.remove_mailbox(mailbox text)
+    RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
+
+CREATE FUNCTION notify.remove_messages(numbers jsonb)
+    RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'pg_catalog', 'pg_temp' SET jit TO 'off';
 
 CREATE FUNCTION notify.retract(keys jsonb, reason text DEFAULT NULL::text, patience text DEFAULT '2s'::text)
     RETURNS TABLE(id bigint, enterprise_id text, generation integer, claims integer, transaction_id text, previous text)
@@ -622,11 +643,14 @@ GRANT EXECUTE ON FUNCTION notify.being_sent(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim(integer,double precision,uuid,text,text,boolean,double precision,jsonb,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claim_retractions(integer,double precision,uuid,text,boolean,double precision,jsonb,jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.claimed(uuid) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.count_messages(text,bigint,text,text,timestamp with time zone,timestamp with time zone) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.end_send(jsonb,uuid) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.enqueue(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.failed(integer,text,text,timestamp with time zone,timestamp with time zone) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.hand_over_messages(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.history(bigint,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.keep_messages(text,jsonb,double precision) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.kept_messages(text,integer,bigint,text,text,timestamp with time zone,timestamp with time zone) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.let_go(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_enterprise(text,jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.limit_workflow(text,text,jsonb) TO service_role;
@@ -644,6 +668,8 @@ GRANT EXECUTE ON FUNCTION notify.record(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.record_retractions(jsonb,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.redrive(jsonb,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.release(jsonb) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.remove_mailbox(text) TO service_role;
+GRANT EXECUTE ON FUNCTION notify.remove_messages(jsonb) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retract(jsonb,text,text) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.retracted(jsonb,double precision) TO service_role;
 GRANT EXECUTE ON FUNCTION notify.set_aside(bigint,text,text) TO service_role;

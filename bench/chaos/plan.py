@@ -68,14 +68,25 @@ KINDS: dict[str, tuple[int, Callable[[Random], float]]] = {
 }
 
 
-def plan(seed: int) -> Plan:
-    """What this seed means."""
+def plan(seed: int, transport: str = "nats") -> Plan:
+    """
+    What this seed means on that transport.
+
+    Where there is no NATS, what would strike it strikes Postgres. In memory, a process has all.
+    """
     chance = Random(seed)
     processes = chance.choice(LAYOUTS)
+    if transport == "memory":
+        processes = (STAGES,) * len(processes)
     kinds = list(KINDS)
     weights = [often for often, _ in KINDS.values()]
     strikes = [
-        Strike(chance.uniform(0.3, SECONDS), kind, chance.randrange(len(processes)), lasts)
+        Strike(
+            chance.uniform(0.3, SECONDS),
+            kind if transport == "nats" else kind.replace(" nats", " postgres"),
+            chance.randrange(len(processes)),
+            lasts,
+        )
         for kind in chance.choices(kinds, weights, k=chance.randint(3, 9))
         for lasts in (KINDS[kind][1](chance),)
     ]

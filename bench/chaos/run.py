@@ -16,7 +16,7 @@ from bench.chaos.people import People
 from bench.chaos.plan import Plan, plan
 from bench.chaos.trouble import Trouble, wipe
 from bench.chaos.verdict import OPEN, ROWS, Ledger, ledger
-from bench.chaos.world import Servers, World, servers, world
+from bench.chaos.world import Servers, World, servers, transport, world
 
 PATIENCE = 90.0
 """Seconds after everything was mended until whatever has not ended is stuck."""
@@ -77,7 +77,7 @@ async def _run_on(
     """One after the other, until nobody waits."""
     while waiting:
         seed, began = waiting.pop(), time.monotonic()
-        result = await _run(shared, plan(seed))
+        result = await _run(shared, plan(seed, transport()))
         result = replace(result, seconds=round(time.monotonic() - began, 2))
         results.append(result)
         print(told(result), flush=True)

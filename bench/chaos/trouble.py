@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import nats
 import psycopg
 
 from bench.chaos.plan import Strike
-from bench.chaos.world import World
+from bench.chaos.world import World, transport
 from xnovu.local.novu import Fault
 
 NOVU = {
@@ -145,7 +146,24 @@ class Trouble:
 
 
 async def wipe(world: World) -> None:
-    """Every stream is deleted, with all that is on its way."""
+    """Every message is gone, with all that is on its way."""
+    await {"nats": _wipe_streams, "postgres": _wipe_tables}.get(transport(), _nothing)(world)
+
+
+async def _nothing(_: World) -> None:
+    """In memory it goes with its process."""
+
+
+async def _wipe_tables(world: World) -> None:
+    tables = "notify.xnovu_message, notify.xnovu_delivery, notify.xnovu_mailbox"
+    with suppress(psycopg.Error):
+        async with await psycopg.AsyncConnection.connect(
+            world.dsn, autocommit=True, connect_timeout=5, options="-c lock_timeout=5s"
+        ) as own:
+            await own.execute(f"TRUNCATE {tables}")
+
+
+async def _wipe_streams(world: World) -> None:
     try:
         async with asyncio.timeout(5):
             client = await nats.connect(

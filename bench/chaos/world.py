@@ -1,6 +1,7 @@
 """One installation for one run: servers, wires to them, a Novu, a database of its own."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +17,23 @@ from xnovu.local.novu import LocalNovu, LocalNovuOptions, running_novu
 from xnovu.local.postgres import EmbeddedPostgres
 
 QUICK = Path(__file__).with_name("quick.toml")
+KIND = "XNOVU_TRANSPORT__KIND"
+
+
+def transport() -> str:
+    """On which one the stages are, by the word that chooses it for them, too."""
+    return os.environ.get(KIND, "nats")
+
+
+def _of_transport(prefix: str) -> dict[str, str]:
+    """Its settings; those of the file are NATS'."""
+    match transport():
+        case "nats":
+            return {"XNOVU_TRANSPORT__PREFIX": prefix}
+        case "postgres":
+            return {"XNOVU_TRANSPORT__LEASE": "4"}
+        case _:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,7 @@ async def world(
         through = {name: _through(url, wires[name]) for name, url in targets.items()}
         environment = {
             "XNOVU_CONFIG": str(config),
-            "XNOVU_TRANSPORT__PREFIX": prefix,
+            **_of_transport(prefix),
             "XNOVU_DATABASE_URL": through["postgres"],
             "XNOVU_NATS_URL": through["nats"],
             "XNOVU_PROVIDER__URL": through["novu"],

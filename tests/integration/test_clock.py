@@ -13,7 +13,7 @@ from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.clock import ServerClock
 from xnovu.adapters.nats.topology import retries_of, stream_name
-from xnovu.cli.operate.moments import database_time, moment, nats_time
+from xnovu.cli.operate.moments import database_time, moment, transport_time
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL
 from xnovu.errors import Paused
 from xnovu.local.nats import EmbeddedNats
@@ -106,4 +106,4 @@ async def test_how_long_ago_a_letter_came_is_by_the_clock_of_the_broker(
     await provision(options.url, options, {"box": (["ingest"], POLICY)})
     monkeypatch.setenv(NATS_URL, options.url)
     monkeypatch.setenv("XNOVU_TRANSPORT__PREFIX", options.prefix)
-    assert is_two_hours_ago(await asyncio.to_thread(moment, "2h", "--since", nats_time))
+    assert is_two_hours_ago(await asyncio.to_thread(moment, "2h", "--since", transport_time))

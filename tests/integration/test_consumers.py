@@ -17,7 +17,7 @@ from tests.builders import namespace
 from tests.conftest import eventually
 from xnovu import Permanent, Retryable, Status, StatusChanged, consumer
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.removal import Mailboxes
+from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.compose import Settings
@@ -159,7 +159,7 @@ async def test_one_that_was_removed_begins_anew(settings: Settings, transport: N
             raise Retryable("not yet")
 
     async with visiting(settings.transport.url) as client:
-        mailboxes = Mailboxes(client, settings.transport)
+        mailboxes = StreamMailboxes(client, settings.transport)
         async with running(settings, later):
             await publish(transport, 1)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu import Notification, Permanent, own_stage
-from xnovu.adapters.nats.removal import Mailboxes
+from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.dead import require_stage
@@ -60,7 +60,7 @@ async def all_apart(here: World) -> AsyncIterator[None]:
 
 async def reads(here: World) -> dict[str, tuple[str, ...]]:
     async with visiting(nats_access(here.settings)) as client:
-        found = await Mailboxes(client, here.settings.transport).all()
+        found = await StreamMailboxes(client, here.settings.transport).all()
     return {each.name: each.kinds for each in found}
 
 

@@ -13,11 +13,12 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.test_provision import publish
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.archive import Archive, Selection
-from xnovu.adapters.nats.removal import Mailboxes
-from xnovu.adapters.nats.replay import Replay, Target
+from xnovu.adapters.nats.archive import StreamArchive
+from xnovu.adapters.nats.removal import StreamMailboxes
+from xnovu.adapters.nats.replay import StreamReplay
 from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.adapters.nats.visit import visiting
+from xnovu.archive import Selection, Target
 from xnovu.cli.operate.replay import Wanted, _target
 from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope
@@ -35,7 +36,7 @@ def options(nats_server: EmbeddedNats) -> NatsOptions:
     return NatsOptions(url=nats_server.url, **namespace())
 
 
-async def run(replay: Replay) -> int:
+async def run(replay: StreamReplay) -> int:
     return await replay.run(ALL, lambda _: None)
 
 
@@ -59,12 +60,12 @@ async def test_a_replay_reaches_one_consumer_and_nobody_else(options: NatsOption
     transport, got = await lister(options)
     await eventually(lambda: len(got) == 3)
     async with visiting(options.url) as client:
-        boxes = Mailboxes(client, options)
+        boxes = StreamMailboxes(client, options)
         target = await _target(
             boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="lister")
         )
         assert str(target) == "consumer lister"
-        assert await run(Replay(client, options, target, 0.0)) == 3
+        assert await run(StreamReplay(client, options, target, 0.0)) == 3
         with pytest.raises(
             ConfigurationError, match=r"did you mean lister.*read by hydrate, lister"
         ):
@@ -88,7 +89,7 @@ async def test_what_went_before_others_is_replayed_as_well(options: NatsOptions)
     assert not any(await transport.publish([Envelope(event, express=True)]))
     await eventually(lambda: got)
     async with visiting(options.url) as client:
-        assert await run(Replay(client, options, Target(stage="lister"), 0.0)) == 1
+        assert await run(StreamReplay(client, options, Target(stage="lister"), 0.0)) == 1
         await eventually(lambda: len(got) == 2)
     await transport.stop()
     assert got == 2 * got[:1]
@@ -99,7 +100,7 @@ async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions)
     await publish(options, 3)
     async with visiting(options.url) as client:
         with pytest.raises(ConfigurationError, match=r"nobody listens at mine\.own"):
-            await run(Replay(client, options, Target(subject="mine.own"), 0.0))
+            await run(StreamReplay(client, options, Target(subject="mine.own"), 0.0))
         got: list[bytes] = []
 
         async def hear(message: object) -> None:
@@ -109,7 +110,7 @@ async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions)
         await other.connect(options.url)
         await other.subscribe("mine.own", cb=hear)
         await other.flush()
-        assert await run(Replay(client, options, Target(subject="mine.own"), 0.0)) == 3
+        assert await run(StreamReplay(client, options, Target(subject="mine.own"), 0.0)) == 3
         await eventually(lambda: len(got) == 3)
         await other.close()
 
@@ -136,7 +137,7 @@ async def test_a_consumer_that_is_gone_is_removed_with_its_copies(options: NatsO
     transport, got = await lister(options)
     await eventually(lambda: len(got) == 3)
     async with visiting(options.url) as client:
-        boxes = Mailboxes(client, options)
+        boxes = StreamMailboxes(client, options)
 
         async def runs() -> bool:
             return {it.name: it.running for it in await boxes.all()}["lister"]
@@ -146,7 +147,7 @@ async def test_a_consumer_that_is_gone_is_removed_with_its_copies(options: NatsO
             await boxes.left_by("lister")
         await transport.stop()
         await eventually(lambda: _not(runs))
-        assert await run(Replay(client, options, Target(stage="lister"), 0.0)) == 3
+        assert await run(StreamReplay(client, options, Target(stage="lister"), 0.0)) == 3
         assert await boxes.left_by("lister") == 3
         await boxes.remove("lister")
         assert [(it.name, it.kinds) for it in await boxes.all()] == [("hydrate", ("ingest",))]
@@ -172,7 +173,7 @@ async def test_reading_that_stops_early_leaves_nothing_behind(
     await publish(options, 3)
     with caplog.at_level(logging.DEBUG):
         async with visiting(options.url) as client:
-            archive = Archive(client, options)
+            archive = StreamArchive(client, options)
             assert not await letters(archive, Letters(kind="ingest"), 0)
             found = await client.jetstream().consumers_info(stream_name(options.prefix, "ingest"))
             assert not found

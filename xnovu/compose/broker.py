@@ -86,12 +86,22 @@ def transport_of(settings: Settings, middlewares: Sequence[Middleware] = ()) -> 
 
 def _on_postgres(settings: Settings, options: MailboxOptions) -> PostgresTransport:
     """In the database of the rows, whichever way the store goes there."""
-    store, url = settings.store, secret(DATABASE_URL)
+    functions = functions_on_postgres(settings, options)
+    hints = None if _is_pooled(settings) else NotifyHints(secret(DATABASE_URL))
+    return PostgresTransport(functions, options, hints)
+
+
+def functions_on_postgres(settings: Settings, options: MailboxOptions) -> PostgresFunctions:
+    """The way to the tables of messages, not yet open."""
+    url = secret(DATABASE_URL)
     url()  # it has to be there when a stage starts
-    pooled = isinstance(store, PostgresOptions) and store.transaction_pooler
+    pooled = _is_pooled(settings)
     access = PostgresOptions(pool_max=options.pool_max, transaction_pooler=pooled)
-    functions = PostgresFunctions(url, access, "xnovu-mailboxes")
-    return PostgresTransport(functions, options, None if pooled else NotifyHints(url))
+    return PostgresFunctions(url, access, "xnovu-mailboxes")
+
+
+def _is_pooled(settings: Settings) -> bool:
+    return isinstance(settings.store, PostgresOptions) and settings.store.transaction_pooler
 
 
 def peers_of(settings: Settings, transport: Transport) -> Peers | None:

@@ -12,7 +12,8 @@ DECLARE
         end_send, failed, history, let_go, limit_enterprise, limit_workflow, limits, load, load_rows, next_due,
         note_operation, overdue, record, record_retractions, redrive, release, retract, retracted, set_aside, state,
         still_wanted, told, transaction_id, untold, waiting, workflows, xnovu_told, keep_messages, mailboxes, open_mailbox,
-        pause_mailbox, publish_messages, settle_messages, take_messages, tidy_messages}';
+        pause_mailbox, publish_messages, settle_messages, take_messages, tidy_messages,
+        count_messages, hand_over_messages, kept_messages, remove_mailbox, remove_messages}';
     -- What senders call: it inserts as themselves, so that it does no more than they may, nor than policies let them.
     of_senders constant text[] := '{enqueue, xnovu_misfit, xnovu_refuse_unknown}';
     supabase constant boolean := to_regrole('anon') IS NOT NULL AND to_regrole('authenticated') IS NOT NULL

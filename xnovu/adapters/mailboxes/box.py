@@ -182,11 +182,10 @@ class Box:
             return
 
     async def _keep(self) -> None:
-        """Give a sign of life for what is in hand."""
+        """Give a sign of life, and for what is in hand."""
         while True:
+            try:
+                await self._calls.keep(self.name, self._in_hand, self._options.lease)
+            except XNovuError as error:
+                self._ails(error)
             await asyncio.sleep(self._options.lease / 3)
-            if self._in_hand:
-                try:
-                    await self._calls.keep(self.name, self._in_hand, self._options.lease)
-                except XNovuError as error:
-                    self._ails(error)

@@ -41,12 +41,12 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A mailbox: what it reads, what it holds, and how many seconds more it is paused, and why."""
+    """A mailbox: what it reads and holds, how many seconds more it is paused, and why."""
 
     name: str
     kinds: tuple[str, ...]
     backlog: Backlog
-    in_hand: int
+    is_read: bool
     paused: float | None
     reason: str
 
@@ -136,7 +136,7 @@ def _state(line: dict[str, Any]) -> State:
         line["name"],
         tuple(from_json(kinds) if isinstance(kinds, bytes) else kinds),
         Backlog(line["unsettled"], line["queued"]),
-        line["in_hand"],
+        line["is_read"],
         line["paused"],
         line["reason"] or "nobody says why",
     )

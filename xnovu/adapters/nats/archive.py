@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
@@ -15,7 +14,8 @@ from xnovu.adapters.nats.arrival import MESSAGE_ID
 from xnovu.adapters.nats.client import jetstream_of
 from xnovu.adapters.nats.consumer import missing_stream
 from xnovu.adapters.nats.options import NatsOptions
-from xnovu.adapters.nats.topology import some_subjects, stream_name
+from xnovu.adapters.nats.topology import address_of, some_subjects, stream_name
+from xnovu.archive import Kept, Selection
 from xnovu.errors import ConfigurationError
 
 PAGE = 200
@@ -26,34 +26,7 @@ NO_MESSAGE = 10057
 """JetStream's error code for a message that is not, or no longer, in the stream."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """
-    Which messages of a kind: from ``since`` on, before ``until``, from number ``first`` on.
-
-    ``stage`` is that of dead letters.
-    """
-
-    kind: str
-    enterprise_id: str | None = None
-    stage: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    first: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message as the stream has it; ``number`` is its place there, ``at`` when it came."""
-
-    number: int
-    at: datetime
-    subject: str
-    body: bytes = field(repr=False)
-    headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-
-
-class Archive:
+class StreamArchive:
     """
     The streams of one installation, over a visit's connection.
 
@@ -90,7 +63,7 @@ class Archive:
                     headers = dict(message.headers or {})
                     if identity := headers.pop(MESSAGE_ID, None):
                         headers["id"] = identity
-                    yield Kept(number, at, message.subject, message.data, headers)
+                    yield Kept(number, at, address_of(message.subject), message.data, headers)
         finally:
             await page.unsubscribe()
             await self._jetstream.delete_consumer(stream, name)

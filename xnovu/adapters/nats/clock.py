@@ -10,9 +10,10 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from xnovu.adapters.nats.connection import API_TIMEOUT, Broker
+from xnovu.adapters.nats.declare import missing_stream
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import ADVISORY, stream_name
-from xnovu.errors import Paused
+from xnovu.errors import ConfigurationError, Paused
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 RENEWED_AFTER = 60.0
@@ -53,13 +54,20 @@ class ServerClock:
             raise Paused(self.broker.trouble, code="broker_unavailable")
         try:
             return await time_at(client, self.options)
-        except (NatsError, OSError, TimeoutError, ValueError, KeyError) as error:
+        except (NatsError, OSError, TimeoutError, ValueError) as error:
             said = f"NATS does not tell the time: {type(error).__name__}"
             raise Paused(said, code="broker_unavailable") from error
 
 
 async def time_at(client: Client, options: NatsOptions) -> datetime:
-    """What the server's clock shows. Raises KeyError where the stream is missing that tells."""
-    subject = f"$JS.API.STREAM.INFO.{stream_name(options.prefix, ADVISORY)}"
-    answer = await client.request(subject, timeout=API_TIMEOUT)
-    return datetime.fromisoformat(json.loads(answer.data)["ts"])
+    """
+    What the server's clock shows.
+
+    Raises:
+        ConfigurationError: the stream is missing that tells.
+    """
+    stream = stream_name(options.prefix, ADVISORY)
+    answer = await client.request(f"$JS.API.STREAM.INFO.{stream}", timeout=API_TIMEOUT)
+    if not (told := json.loads(answer.data).get("ts")):
+        raise ConfigurationError(f"{missing_stream(stream)}: run `xnovu provision`")
+    return datetime.fromisoformat(told)

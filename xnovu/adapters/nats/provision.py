@@ -78,7 +78,7 @@ async def provision(
         configs = [stream_config(options, kind, batches=batches) for kind in kinds_of(boxes)]
         streams = [await _stream(jetstream, config) for config in configs]
         consumers = [await _consumer(jetstream, options, box) for box in boxes]
-        displaced = await removal.Mailboxes(client, options).displaced(boxes)
+        displaced = await removal.StreamMailboxes(client, options).displaced(boxes)
         return [*streams, *consumers, *(f"removed {title}" for title in displaced)]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
@@ -24,23 +23,13 @@ from xnovu.adapters.nats.topology import (
     retries_of,
     stream_name,
 )
-from xnovu.errors import ConfigurationError
+from xnovu.archive import Found, require_removable
 
 PAGE = 256
 """Consumers that the server tells of at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A mailbox: its name, what it reads, how much is unsettled, and whether somebody reads it."""
-
-    name: str
-    kinds: tuple[str, ...]
-    unsettled: int
-    running: bool
-
-
-class Mailboxes:
+class StreamMailboxes:
     """Those of one installation, over a visit's connection."""
 
     def __init__(self, client: Client, options: NatsOptions) -> None:
@@ -56,18 +45,7 @@ class Mailboxes:
         return [_found(name, kinds[name]) for name in sorted(kinds)]
 
     async def left_by(self, name: str) -> int:
-        """
-        How many messages a consumer has not settled.
-
-        Raises:
-            ConfigurationError: there is none of that name, or it runs.
-        """
-        found = next((each for each in await self.all() if each.name == name), None)
-        if not found:
-            raise ConfigurationError(f"no consumer {name!r}; `xnovu consumers list` shows them")
-        if found.running:
-            raise ConfigurationError(f"consumer {name!r} runs: stop it first, or it comes back")
-        return found.unsettled
+        return require_removable(name, await self.all()).unsettled
 
     async def remove(self, name: str) -> None:
         """Take a consumer away, with the copies that wait for it."""

@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from uuid import uuid4
 
-from xnovu.adapters.nats.archive import PATIENCE, Archive, Kept, Selection
+from xnovu.adapters.nats.archive import PATIENCE, StreamArchive
 from xnovu.adapters.nats.arrival import ATTEMPTS
 from xnovu.adapters.nats.client import caught_up, jetstream_of
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     Lane,
-    address_of,
     retries_of,
     stream_name,
     token_of,
 )
 from xnovu.adapters.nats.visit import Visitor
+from xnovu.archive import Kept, Selection, Target
 from xnovu.errors import ConfigurationError
 
 NO_RESPONDERS = "503"
@@ -28,26 +27,7 @@ LOOK_AGAIN = 0.2
 """Seconds until a full mailbox is looked at again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """
-    Where to: a stage's mailbox, with ``room`` messages waiting at the most, or a subject.
-
-    One that is ``beside`` the pipeline is a consumer's.
-    """
-
-    stage: str | None = None
-    beside: bool = False
-    subject: str | None = None
-    room: int = 5000
-
-    def __str__(self) -> str:
-        if self.subject:
-            return self.subject
-        return f"{'consumer' if self.beside else 'stage'} {self.stage}"
-
-
-class Replay:
+class StreamReplay:
     """
     One run. What it hands to a stage is a copy that may have been handled before, and says so.
 
@@ -56,7 +36,7 @@ class Replay:
     """
 
     def __init__(self, client: Visitor, options: NatsOptions, target: Target, rate: float) -> None:
-        self._archive = Archive(client, options)
+        self._archive = StreamArchive(client, options)
         self._client = client
         self._jetstream = jetstream_of(client, PATIENCE)
         self._options = options
@@ -141,6 +121,6 @@ class Replay:
             raise ConfigurationError(f"nobody listens at {subject}: nothing was sent")
 
     def _copy_of(self, kept: Kept) -> str:
-        enterprise = token_of(address_of(kept.subject).enterprise_id)
+        enterprise = token_of(kept.address.enterprise_id)
         words = (retries_of(self._target.stage or ""), Lane.DUE, enterprise)
         return ".".join([self._options.prefix, *words, f"replay-{self._run}-{kept.number}"])

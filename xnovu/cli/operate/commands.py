@@ -187,14 +187,14 @@ def replay(
 
     First shows how many; Ctrl-C stops it, and says how to go on. What was sent is not sent again.
     """
-    from xnovu.cli.operate.moments import moment, nats_time
+    from xnovu.cli.operate.moments import moment, transport_time
     from xnovu.cli.operate.replay import Wanted, replay
 
     wanted = Wanted(
         kind=stage,
         enterprise_id=enterprise,
-        since=moment(since, "--since", nats_time),
-        until=moment(until, "--until", nats_time),
+        since=moment(since, "--since", transport_time),
+        until=moment(until, "--until", transport_time),
         first=seq,
         to=to,
         rate=rate,
@@ -232,15 +232,15 @@ def _wanted(
     until: str | None,
 ) -> Any:
     from xnovu.cli.operate.letters import Wanted
-    from xnovu.cli.operate.moments import moment, nats_time
+    from xnovu.cli.operate.moments import moment, transport_time
 
     return Wanted(
         numbers=tuple(numbers or ()),
         stage=stage,
         enterprise_id=enterprise,
         code=code,
-        since=moment(since, "--since", nats_time),
-        until=moment(until, "--until", nats_time),
+        since=moment(since, "--since", transport_time),
+        until=moment(until, "--until", transport_time),
     )
 
 

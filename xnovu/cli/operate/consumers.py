@@ -2,12 +2,10 @@
 
 from dataclasses import asdict
 
-from xnovu.adapters.nats.removal import Mailboxes
-from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.console import out, print_json, print_table
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
+from xnovu.compose.operating import archives
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 
@@ -17,8 +15,8 @@ HEAD = ("consumer", "reads", "unsettled", "runs")
 async def tell_all(*, as_json: bool) -> None:
     """Print every mailbox there is."""
     settings = load()
-    async with visiting(nats_access(settings)) as client:
-        found = await Mailboxes(client, nats_options(settings)).all()
+    async with archives(settings) as kept:
+        found = await kept.mailboxes.all()
     if as_json:
         print_json([asdict(each) for each in found])
     elif found:
@@ -38,12 +36,11 @@ async def remove(name: str, *, yes: bool, who: str | None, as_json: bool) -> int
     settings = load()
     if name in settings.pipeline.stages:
         raise ConfigurationError(f"{name} is a stage: without its mailbox nothing is sent")
-    async with visiting(nats_access(settings)) as client:
-        mailboxes = Mailboxes(client, nats_options(settings))
-        left = await mailboxes.left_by(name)
+    async with archives(settings) as kept:
+        left = await kept.mailboxes.left_by(name)
         if not agreed(f"remove consumer {name}, which has not settled {left:,} messages?", yes=yes):
             return 0
-        await mailboxes.remove(name)
+        await kept.mailboxes.remove(name)
     async with opened_store(settings, "consumers") as store:
         told = {"consumer": name, "unsettled": left}
         await store.note_operation(operator(who), "consumers remove", 1, told)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from xnovu.adapters.nats.archive import Archive
+from xnovu.archive import Archive
 from xnovu.cli.console import Cell, err, out, print_json, print_table, progress
 from xnovu.cli.operate.letters import Letter, Wanted, archive, letters
 from xnovu.cli.operate.operator import agreed, operator

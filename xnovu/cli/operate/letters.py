@@ -5,10 +5,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from xnovu.adapters.nats.archive import Archive, Kept, Selection
-from xnovu.adapters.nats.topology import address_of
-from xnovu.adapters.nats.visit import visiting
-from xnovu.compose.broker import nats_access, nats_options
+from xnovu.archive import Archive, Kept, Selection
+from xnovu.compose.operating import archives
 from xnovu.compose.settings import Settings
 from xnovu.envelope import decode
 from xnovu.errors import Permanent
@@ -45,9 +43,9 @@ class Letter:
 
 @asynccontextmanager
 async def archive(settings: Settings) -> AsyncGenerator[Archive]:
-    """The streams of these settings, for a visit."""
-    async with visiting(nats_access(settings)) as client:
-        yield Archive(client, nats_options(settings))
+    """What these settings' transport keeps, for a visit."""
+    async with archives(settings) as found:
+        yield found.archive
 
 
 async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> Sequence[Letter]:
@@ -67,7 +65,7 @@ async def letters(archive: Archive, wanted: Wanted, most: int | None = None) -> 
 def _letter(kept: Kept) -> Letter | None:
     """None for what somebody else has put there."""
     try:
-        event = decode(kept.headers, kept.body, address_of(kept.subject)).event
+        event = decode(kept.headers, kept.body, kept.address).event
     except Permanent:
         return None
     return Letter(kept.number, kept.at, event) if isinstance(event, Rejected) else None

@@ -5,12 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from xnovu.adapters.nats.clock import time_at
-from xnovu.adapters.nats.declare import missing_stream
-from xnovu.adapters.nats.topology import ADVISORY, stream_name
-from xnovu.adapters.nats.visit import visiting
-from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
+from xnovu.compose.operating import archives
 from xnovu.compose.settings import load
 from xnovu.errors import ConfigurationError
 
@@ -44,9 +40,9 @@ def database_time() -> datetime:
     return asyncio.run(_database_time())
 
 
-def nats_time() -> datetime:
-    """What the clock of NATS shows. Raises Paused if it cannot be asked."""
-    return asyncio.run(_nats_time())
+def transport_time() -> datetime:
+    """What the transport's clock shows. Raises Paused if it cannot be asked."""
+    return asyncio.run(_transport_time())
 
 
 async def _database_time() -> datetime:
@@ -54,12 +50,6 @@ async def _database_time() -> datetime:
         return await store.now()
 
 
-async def _nats_time() -> datetime:
-    settings = load()
-    options = nats_options(settings)
-    async with visiting(nats_access(settings)) as client:
-        try:
-            return await time_at(client, options)
-        except KeyError:
-            stream = stream_name(options.prefix, ADVISORY)
-            raise ConfigurationError(f"{missing_stream(stream)}: run `xnovu provision`") from None
+async def _transport_time() -> datetime:
+    async with archives(load()) as found:
+        return await found.now()

@@ -4,14 +4,11 @@ import asyncio
 import signal
 from dataclasses import asdict, dataclass
 
-from xnovu.adapters.nats.archive import Selection
-from xnovu.adapters.nats.removal import Mailboxes
-from xnovu.adapters.nats.replay import Replay, Target
-from xnovu.adapters.nats.visit import visiting
+from xnovu.archive import Mailboxes, Replay, Selection, Target
 from xnovu.cli.console import err, out, print_json, progress
 from xnovu.cli.operate.operator import agreed, operator
-from xnovu.compose.broker import nats_access, nats_options
 from xnovu.compose.kit import opened_store
+from xnovu.compose.operating import archives
 from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
@@ -35,16 +32,14 @@ async def replay(wanted: Wanted, *, yes: bool, who: str | None, as_json: bool = 
     """Show how many, ask, hand over; the exit code is 130 if it was stopped before its end."""
     settings = load()
     require_kind(wanted.kind)
-    options = nats_options(settings)
-    async with visiting(nats_access(settings)) as client:
-        target = await _target(
-            Mailboxes(client, options), options.prefix, settings.pipeline, wanted
-        )
-        run = Replay(client, options, target, wanted.rate)
+    async with archives(settings) as kept:
+        target = await _target(kept.mailboxes, kept.prefix, settings.pipeline, wanted)
+        run = kept.replay(target, wanted.rate)
         count = await run.count(wanted)
         told = {"messages": count, "to": str(target), "replayed": 0}
         if not as_json:
-            out.print(f"{count} messages of {options.prefix}.{wanted.kind} for {target}")
+            prefix = f"{kept.prefix}." if kept.prefix else ""
+            out.print(f"{count} messages of {prefix}{wanted.kind} for {target}")
         if count and agreed(f"replay these {count:,}?", yes=yes):
             told["replayed"] = await _with_progress(run, wanted, count)
             if not as_json:
@@ -67,7 +62,9 @@ def require_kind(kind: str) -> None:
         )
 
 
-async def _target(mailboxes: Mailboxes, prefix: str, pipeline: Pipeline, wanted: Wanted) -> Target:
+async def _target(
+    mailboxes: Mailboxes, prefix: str | None, pipeline: Pipeline, wanted: Wanted
+) -> Target:
     """
     Where it goes: to the stage that reads the subject, to a consumer, or to a subject of one's own.
 
@@ -94,7 +91,7 @@ async def _target(mailboxes: Mailboxes, prefix: str, pipeline: Pipeline, wanted:
     )
 
 
-def subject_of_ones_own(subject: str, prefix: str) -> str:
+def subject_of_ones_own(subject: str, prefix: str | None) -> str:
     """
     A subject that a replay may be published to.
 

@@ -1,4 +1,5 @@
--- Whoever holds messages under these tokens (JSON) has them for `lease_seconds` from now. Says how many they are.
+-- Whoever holds messages under these tokens (JSON) has them for `lease_seconds` from now, and reads the mailbox so long.
+-- Says how many they are.
 CREATE OR REPLACE FUNCTION notify.keep_messages(mailbox text, tokens jsonb, lease_seconds double precision) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
@@ -7,6 +8,8 @@ DECLARE
     kept int;
 BEGIN
     PERFORM notify.xnovu_refuse_users();
+    UPDATE notify.xnovu_mailbox m SET read_until = now() + make_interval(secs => keep_messages.lease_seconds)
+    WHERE m.name = keep_messages.mailbox;
     UPDATE notify.xnovu_delivery d SET held_until = now() + make_interval(secs => keep_messages.lease_seconds)
     WHERE d.mailbox = keep_messages.mailbox AND d.held_until IS NOT NULL
       AND d.token = ANY (ARRAY(SELECT jsonb_array_elements_text(keep_messages.tokens))::uuid[]);

@@ -16,6 +16,7 @@ CREATE INDEX IF NOT EXISTS xnovu_message_of_kind ON notify.xnovu_message (kind, 
 CREATE TABLE IF NOT EXISTS notify.xnovu_mailbox (
     name text PRIMARY KEY,
     kinds text[] NOT NULL,
+    read_until timestamptz NOT NULL DEFAULT now(),
     paused_until timestamptz,
     paused_because text
 );
@@ -42,6 +43,7 @@ COMMENT ON TABLE notify.xnovu_message IS
 COMMENT ON COLUMN notify.xnovu_message.stage IS 'Of a dead letter: the stage that gave it up.';
 COMMENT ON COLUMN notify.xnovu_message.message_id IS 'The same message has the same: there is never a second one.';
 COMMENT ON TABLE notify.xnovu_mailbox IS 'Who reads which kinds of messages, and whether he is paused.';
+COMMENT ON COLUMN notify.xnovu_mailbox.read_until IS 'Until then somebody has said that he reads it.';
 COMMENT ON TABLE notify.xnovu_delivery IS 'What a mailbox has not settled yet.';
 COMMENT ON COLUMN notify.xnovu_delivery.spent IS 'Attempts that ended with a retry.';
 COMMENT ON COLUMN notify.xnovu_delivery.vanished IS 'Attempts whose worker was never heard of again.';
