@@ -267,7 +267,11 @@ READY: Mapping[Callable[[str], object], Make] = {
     supabase: ready_project,
     supabase_platform: ready_supabase_platform,
 }
-BENCHES = (memory, postgres, platform, as_stage, supabase, supabase_platform)
+BENCHES = (
+    *(memory, postgres, platform, as_stage, supabase),
+    # The same functions with the tables of `platform`, over the REST API of `supabase`.
+    pytest.param(supabase_platform, marks=pytest.mark.exhaustive),
+)
 
 
 @pytest.fixture(params=BENCHES, ids=lambda make: make.__name__)

@@ -10,7 +10,7 @@ from tests.conftest import eventually
 from tests.e2e.conftest import LONG, Shell
 
 
-@pytest.mark.parametrize("transport", ["nats", "memory"])
+@pytest.mark.parametrize("transport", ["nats", "postgres", "memory"])
 def test_the_demo_sends_everything_once_and_says_so(shell: Shell, transport: str):
     shell.environment |= {"COLUMNS": "80", "XNOVU_TRANSPORT__KIND": transport}
     done = shell.xnovu("demo", "--rows", "2000", "--plain")

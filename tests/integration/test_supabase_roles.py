@@ -47,7 +47,10 @@ STRANGERS: dict[str, dict[str, Any] | None] = {
 }
 
 
-@pytest.fixture(params=["", PLATFORM, ENUMS], ids=["fresh", "platform", "enums"])
+@pytest.fixture(
+    params=["", PLATFORM, pytest.param(ENUMS, marks=pytest.mark.exhaustive)],
+    ids=["fresh", "platform", "enums"],
+)
 def tables(request: pytest.FixtureRequest, project: Project) -> Project:
     """Migrated: new tables, and two kinds that a platform had before."""
     if request.param:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from rich.text import Text
 
+from xnovu.adapters.mailboxes import MailboxOptions
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.address import bare_servers
 from xnovu.adapters.nats.preflight import preflight as broker_preflight
@@ -135,6 +136,8 @@ def _secrets(settings: Settings, parts: Sequence[Part]) -> Sequence[Secret]:
     needed = [*store_secrets(settings), *wakeup_secrets(settings)]
     if isinstance(settings.transport, NatsOptions):
         needed.append(nats_url(settings))
+    if isinstance(settings.transport, MailboxOptions):
+        needed.append(secret(DATABASE_URL))
     if any(part.name in AT_PROVIDER for part in parts):
         needed += provider_secrets(settings)
     return list({each.name: each for each in needed}.values())
@@ -197,6 +200,9 @@ async def _broker(settings: Settings, parts: Sequence[Part]) -> Sequence[Finding
     if isinstance(settings.transport, NatsOptions):
         needed = mailboxes(settings, parts)
         return await broker_preflight(nats_access(settings), settings.transport, needed)
+    if isinstance(settings.transport, MailboxOptions):
+        found = await database_preflight(secret(DATABASE_URL)(), ["transport"])
+        return [each for each in found if each.fault or "transport" in each.name]
     transport = transport_of(settings)
     await transport.start()
     try:

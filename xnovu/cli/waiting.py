@@ -5,9 +5,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from xnovu.adapters.nats import NatsOptions
-from xnovu.adapters.nats.pause import paused
-from xnovu.compose.broker import nats_access
+from xnovu.compose.operating import paused
 from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
 
@@ -19,11 +17,10 @@ STAGES = {"turn", "stages", "retraction"}
 
 async def paused_stages(settings: Settings, waits_for: str) -> Mapping[str, str]:
     """Stages that are paused in the whole fleet, where that may be the reason, and why they are."""
-    options = settings.transport
-    if waits_for not in STAGES or not isinstance(options, NatsOptions):
+    if waits_for not in STAGES:
         return {}
     try:
-        return await paused(nats_access(settings), options, settings.pipeline.reads)
+        return await paused(settings)
     except Paused as error:
         return {"?": f"whether a stage is paused is not known: {error}"}
 

@@ -1,14 +1,16 @@
 """What the transport of these settings keeps, for an operator's visit."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 from xnovu.adapters.mailboxes import MailboxOptions
 from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageReplay
+from xnovu.adapters.mailboxes.calls import Calls
 from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.archive import StreamArchive
 from xnovu.adapters.nats.clock import time_at
+from xnovu.adapters.nats.pause import paused as paused_at_nats
 from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.replay import StreamReplay
 from xnovu.adapters.nats.visit import visiting
@@ -32,6 +34,24 @@ async def archives(settings: Settings) -> AsyncGenerator[Archives]:
     else:
         async with _streams(settings, nats_options(settings)) as found:
             yield found
+
+
+async def paused(settings: Settings) -> Mapping[str, str]:
+    """Stages that are paused in the whole fleet, and why. Raises Paused where nobody says."""
+    stages = settings.pipeline.reads
+    match settings.transport:
+        case NatsOptions() as options:
+            return await paused_at_nats(nats_access(settings), options, stages)
+        case MailboxOptions() as options:
+            functions = functions_on_postgres(settings, options)
+            await functions.open()
+            try:
+                states = await Calls(functions).states(list(stages))
+            finally:
+                await functions.close()
+            return {each.name: each.reason for each in states if each.paused}
+        case _:
+            return {}
 
 
 @asynccontextmanager

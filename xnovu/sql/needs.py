@@ -1,4 +1,4 @@
-"""Which functions each stage, and the command, call; and a call of each that changes nothing."""
+"""Which functions each stage, the transport and the command call; and how each changes nothing."""
 
 from collections.abc import Mapping
 
@@ -26,6 +26,16 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "begin_retraction": "keys => '[]', settle_seconds => 1, hold_seconds => 1",
         "record_retractions": "outcomes => '[]'",
         "set_aside": "",
+    },
+    "transport": {
+        "open_mailbox": "",
+        "publish_messages": "messages => '[]'",
+        "take_messages": f"mailbox => '', token => '{NOBODY}', most => 0, lease_seconds => 1",
+        "keep_messages": "mailbox => '', tokens => '[]', lease_seconds => 1",
+        "settle_messages": f"mailbox => '', token => '{NOBODY}', fates => '[]'",
+        "pause_mailbox": "mailbox => '', seconds => NULL",
+        "mailboxes": "names => '[]'",
+        "tidy_messages": "older_seconds => 0, most => 0",
     },
     "command": {
         "enqueue": "notifications => '[]'",
