@@ -80,6 +80,7 @@ def nats_server() -> Iterator[EmbeddedNats]:
         EmbeddedNats(Path(folder)) as server,
     ):
         yield server
+        server.kill()  # with thousands of streams it takes half a minute to stop
 
 
 @pytest.fixture(scope="session")
