@@ -18,7 +18,7 @@ def ours() -> list[ModuleType]:
 
 
 def _is_ours(name: str) -> bool:
-    return name.partition(".")[0] in ("xnovu", "pipelines") and not name.startswith(THEIRS)
+    return name.partition(".")[0] == "xnovu" and not name.startswith(THEIRS)
 
 
 @pytest.fixture(params=WRONG, ids=str)

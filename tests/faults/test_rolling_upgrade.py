@@ -12,9 +12,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipelines.hydrate import Hydrate
-from pipelines.retract import Retract
-from pipelines.trigger import Trigger
 from tests.conftest import eventually
 from tests.upgrades import old_scripts, skip_unless_known
 from tests.upgrades.belt import Belt, Killed, Mortal
@@ -31,6 +28,9 @@ from xnovu.local.novu import Fault, LocalNovu, LocalNovuOptions, running_novu
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider
 from xnovu.sending import SendTimes
+from xnovu.stages.hydrate import Hydrate
+from xnovu.stages.retract import Retract
+from xnovu.stages.trigger import Trigger
 from xnovu.store import Outcome
 
 ACME = UUID("11111111-1111-4111-8111-111111111111")

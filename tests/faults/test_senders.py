@@ -10,9 +10,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from pipelines.hydrate import Hydrate
-from pipelines.retract import Retract
-from pipelines.trigger import Trigger
 from tests.builders import recorded
 from tests.conftest import eventually
 from tests.integration.pipeline import World, brokerless
@@ -26,6 +23,9 @@ from xnovu.policy import Done, Result
 from xnovu.ports import Provider
 from xnovu.ports import Trigger as Call
 from xnovu.sending import Sending, SendTimes
+from xnovu.stages.hydrate import Hydrate
+from xnovu.stages.retract import Retract
+from xnovu.stages.trigger import Trigger
 from xnovu.store import Outcome
 
 LONG = 60.0

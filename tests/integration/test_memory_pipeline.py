@@ -4,11 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from pipelines.hydrate import Hydrate
-from pipelines.ingest import Ingest
-from pipelines.retract import Retract
-from pipelines.status import Record
-from pipelines.trigger import Trigger
 from tests.conftest import eventually
 from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.memory.store import MemoryStore
@@ -21,6 +16,11 @@ from xnovu.policy import Policy
 from xnovu.ports import Backlog
 from xnovu.sending import SendTimes
 from xnovu.stage import Actor
+from xnovu.stages.hydrate import Hydrate
+from xnovu.stages.ingest import Ingest
+from xnovu.stages.retract import Retract
+from xnovu.stages.status import Record
+from xnovu.stages.trigger import Trigger
 
 ACME = "11111111-1111-4111-8111-111111111111"
 TIMES = SendTimes(0.2, 0.2)

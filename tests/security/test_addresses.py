@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.status import Record
 from tests.builders import a_notification
 from xnovu.adapters.nats.topology import address_of, subject_of
 from xnovu.envelope import MISADDRESSED, NOBODY, Envelope, dead_letter
@@ -31,6 +30,7 @@ from xnovu.events import (
 from xnovu.policy import Dead, Done, Policy, Result
 from xnovu.ports import Delivery
 from xnovu.stage import Actor
+from xnovu.stages.status import Record
 from xnovu.store import Outcome
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)

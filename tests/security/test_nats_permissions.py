@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from nats.aio.client import Client
 
-from pipelines import analytics
 from tests.builders import a_notification
 from tests.conftest import eventually
 from tests.integration.pipeline import World
@@ -33,6 +32,7 @@ from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.compose.serve import House
 from xnovu.compose.settings import HealthOptions
+from xnovu.consuming import analytics
 from xnovu.consuming.app import part_of
 from xnovu.envelope import Envelope
 from xnovu.events import Hydrated

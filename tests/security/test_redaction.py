@@ -18,7 +18,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.trigger import Trigger
 from tests.security.conftest import Log
 from tests.security.worlds import FORMS, Private, rows
 from tests.unit.adapters.novu.building import problem
@@ -41,6 +40,7 @@ from xnovu.redaction import LIMIT, phrases_in
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
 from xnovu.sql.errors import Complaint, translate
 from xnovu.stage import Actor
+from xnovu.stages.trigger import Trigger
 
 FEW = settings(
     max_examples=8,

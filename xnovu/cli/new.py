@@ -19,7 +19,7 @@ FILES = {
 }
 """The templates, and what each is called when it is written."""
 
-TAKEN = {*PARTS, *BESIDE, "all", "xnovu", "pipelines", *sys.stdlib_module_names}
+TAKEN = {*PARTS, *BESIDE, "all", "xnovu", *sys.stdlib_module_names}
 """What `xnovu run` takes for something else, or Python imports instead."""
 
 

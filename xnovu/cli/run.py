@@ -5,15 +5,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import analytics, hydrate, ingest, retract, status, trigger
 from xnovu.compose import Part, serve
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
+from xnovu.consuming import analytics
 from xnovu.consuming.app import is_module, parts_in
 from xnovu.errors import ConfigurationError
+from xnovu.stages import hydrate, ingest, retract, status, trigger
 
 PARTS: dict[str, Part] = {
-    app.part.name: app.part for app in (ingest, hydrate, trigger, status, retract)
+    stage.part.name: stage.part for stage in (ingest, hydrate, trigger, status, retract)
 }
 """The pipeline."""
 

@@ -1,12 +1,12 @@
 """The pipeline of one enterprise in this process, from one start to its stop."""
 
-from pipelines import hydrate, ingest, retract, status, trigger
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableSource
 from xnovu.compose import Kit, Part
 from xnovu.compose.brokerless import give_back
 from xnovu.compose.kit import Database
 from xnovu.compose.serve import House, require_the_whole
+from xnovu.stages import hydrate, ingest, retract, status, trigger
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 
 PIPELINE = (ingest.part, hydrate.part, trigger.part, status.part, retract.part)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipelines import hydrate, ingest, retract, status, trigger
 from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.memory.records import Record
 from xnovu.adapters.memory.store import MemoryStore
@@ -22,6 +21,7 @@ from xnovu.events import Failure, Status, Workflow
 from xnovu.options import ProviderOptions
 from xnovu.ports import Provider, Trigger
 from xnovu.stage import utc_now
+from xnovu.stages import hydrate, ingest, retract, status, trigger
 from xnovu.testing.builders import ENTERPRISE, WORKFLOW
 from xnovu.testing.waiting import eventually
 

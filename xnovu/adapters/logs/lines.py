@@ -28,7 +28,7 @@ _HIDDEN_NAME = re.compile(
     r"|password|passwd|dsn|credential|cookie|overrides|email|phone)s?(?:_.*)?$|^(?:to|body|headers)$"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_OURS = ("xnovu", "pipelines")
+_OURS = "xnovu"
 _KNOWN = re.compile(
     r"Task exception was never retrieved|Future exception was never retrieved"
     r"|Task was destroyed but it is pending!|Exception in callback"
@@ -46,7 +46,7 @@ _LONGEST = 50
 def quote(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
     """Of a stranger's line tell what stands in his source, not what he put into it."""
     record = fields.get("_record")
-    if fields["_from_structlog"] or str(fields["logger"]).split(".")[0] in _OURS:
+    if fields["_from_structlog"] or str(fields["logger"]).split(".")[0] == _OURS:
         return fields
     fields["event"] = _wording(record) if isinstance(record, logging.LogRecord) else MARK
     return fields
@@ -111,7 +111,7 @@ def _frames(trace: TracebackType | None) -> Iterator[str]:
     """Our own frames, the innermost last, as ``package.module:line:function``."""
     for frame, line in traceback.walk_tb(trace):
         module = str(frame.f_globals.get("__name__", ""))
-        if module.split(".")[0] in _OURS:
+        if module.split(".")[0] == _OURS:
             yield f"{module}:{line}:{frame.f_code.co_name}"
 
 

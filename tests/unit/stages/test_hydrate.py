@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.hydrate import Hydrate
 from tests.builders import a_notification, captured
 from xnovu.errors import Permanent
 from xnovu.events import Workflow
 from xnovu.policy import Done
+from xnovu.stages.hydrate import Hydrate
 from xnovu.store import Row
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.status import Record
 from tests.builders import captured
 from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope, dead_letter
@@ -25,6 +24,7 @@ from xnovu.events import (
 )
 from xnovu.policy import Done
 from xnovu.ports import Delivery
+from xnovu.stages.status import Record
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
 
-from pipelines.analytics import analytics, counting
+from xnovu.consuming.analytics import analytics, counting
 from xnovu.events import Status, StatusChanged
 
 

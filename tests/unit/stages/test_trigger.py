@@ -5,13 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from pipelines.trigger import Trigger
 from tests.builders import a_notification
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Missing, Paused, Permanent, Retryable, Unclear
 from xnovu.events import UNCONFIRMED, Hydrated
 from xnovu.policy import Done
 from xnovu.sending import Begun, Sending, SendTimes, Verdict
+from xnovu.stages.trigger import Trigger
 
 TIMES = SendTimes(lease=5.0, settle=9.0)
 ROW_ID = "0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11"

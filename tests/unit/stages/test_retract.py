@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipelines.retract import Retract
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Permanent, Retryable
 from xnovu.events import Retraction, RetractRequested, Status, StatusChanged
 from xnovu.policy import Done
 from xnovu.retraction import Recalled, Retracted
+from xnovu.stages.retract import Retract
 
 OPEN_FOR = 40.0
 """Seconds until all that was sent surely shows."""

@@ -1,0 +1,1 @@
+"""The stages of the pipeline, each as a part that any app may serve."""
