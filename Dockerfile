@@ -12,6 +12,7 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY xnovu ./xnovu
 COPY pipelines ./pipelines
+COPY local/xnovu_local ./xnovu_local
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 XNOVU_HEALTH__HOST=0.0.0.0
 USER xnovu
 EXPOSE 8080

@@ -9,9 +9,9 @@ import pytest
 
 from tests.databases import Databases, SomebodysPostgres
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.testing.waiting import eventually
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.postgres import EmbeddedPostgres
 
 __all__ = ["eventually"]
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from xnovu.local.postgres import EmbeddedPostgres
+from xnovu_local.postgres import EmbeddedPostgres
 
 Make = Callable[[str], object]
 

@@ -12,7 +12,7 @@ import psycopg
 
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME
-from xnovu.local.novu import LocalNovu
+from xnovu_local.novu import LocalNovu
 
 INSERT = """
 INSERT INTO notify.ent_notification

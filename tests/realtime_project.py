@@ -10,10 +10,10 @@ import pytest
 
 from tests.supabase_fixtures import project
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.local.supabase import Keys
-from xnovu.local.supabase.realtime import LocalRealtime, RealtimeOptions, running_realtime
 from xnovu.sql.store import SqlStore
 from xnovu.testing.contract.store_bench import ACME, enterprise
+from xnovu_local.supabase import Keys
+from xnovu_local.supabase.realtime import LocalRealtime, RealtimeOptions, running_realtime
 
 __all__ = ["PRIVATE", "Project", "project", "supabase_realtime"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.databases import Databases
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.supabase import (
+from xnovu_local.supabase import (
     PostgrestMissing,
     RunningSupabase,
     find_postgrest,

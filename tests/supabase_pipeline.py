@@ -25,10 +25,10 @@ from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
 from xnovu.compose.serve import House
 from xnovu.compose.settings import Stages, WakeUpOptions
 from xnovu.connection import Connection
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.supabase import Keys, RunningSupabase, running_supabase
-from xnovu.local.supabase.realtime import LocalRealtime, RealtimeOptions, local_realtime
 from xnovu.ports import WakeUps
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.supabase import Keys, RunningSupabase, running_supabase
+from xnovu_local.supabase.realtime import LocalRealtime, RealtimeOptions, local_realtime
 
 STAGES = {stage: {"backoff": 0.05, "pause_max": 0.2} for stage in Stages.model_fields}
 """What is held is tried again within 0.2 s; by default it is a second for ingest, else 15."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CODE = sorted(p for d in ("xnovu", "pipelines") for p in (ROOT / d).rglob("*.py"))
+CODE = sorted(p for d in ("xnovu", "pipelines", "local") for p in (ROOT / d).rglob("*.py"))
 MAX_FILE, MAX_FUNCTION = 300, 40
 FORBIDDEN = ("utils", "common", "manager", "helpers")
 

@@ -16,7 +16,7 @@ import yaml
 from tests.conftest import eventually
 from xnovu.cli.run import PARTS
 from xnovu.compose.settings import Settings
-from xnovu.local.nats import nats_binary
+from xnovu_local.nats import nats_binary
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

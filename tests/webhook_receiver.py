@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from xnovu.local.serving import Served, cut
+from xnovu_local.serving import Served, cut
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes now").decode()
 OTHER = "whsec_" + base64.b64encode(b"another one of as many bytes now").decode()

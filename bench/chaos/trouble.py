@@ -9,7 +9,7 @@ import psycopg
 
 from bench.chaos.plan import Strike
 from bench.chaos.world import World, transport
-from xnovu.local.novu import Fault
+from xnovu_local.novu import Fault
 
 NOVU = {
     "novu 429": Fault("429", count=None, seconds=1.0),

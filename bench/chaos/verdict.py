@@ -6,7 +6,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from bench.chaos.people import MANY
-from xnovu.local.novu import LocalNovu
+from xnovu_local.novu import LocalNovu
 
 ROWS = """
 SELECT id, notification_status::text, coalesce(error_details ->> 'code', ''), transaction_id,

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from bench.chaos.fleet import Fleet
 from bench.chaos.proxy import Wire
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import LocalNovu, LocalNovuOptions, running_novu
-from xnovu.local.postgres import EmbeddedPostgres
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import LocalNovu, LocalNovuOptions, running_novu
+from xnovu_local.postgres import EmbeddedPostgres
 
 QUICK = Path(__file__).with_name("quick.toml")
 KIND = "XNOVU_TRANSPORT__KIND"

@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import LocalNovu, LocalNovuOptions, running_novu
-from xnovu.local.postgres import EmbeddedPostgres
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import LocalNovu, LocalNovuOptions, running_novu
+from xnovu_local.postgres import EmbeddedPostgres
 
 WORKFLOW = "welcome"
 LATENCY = 0.02

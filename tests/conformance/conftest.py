@@ -19,10 +19,10 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.compose.secrets import SUPABASE_KEY, SUPABASE_URL, secret
 from xnovu.errors import ConfigurationError
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase import Keys, LocalSupabase, prepare
-from xnovu.local.supabase.realtime import local_realtime
 from xnovu.sql.store import SqlStore
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase import Keys, LocalSupabase, prepare
+from xnovu_local.supabase.realtime import local_realtime
 
 __all__ = ["postgrest_program"]
 

@@ -20,7 +20,7 @@ from xnovu.compose.secrets import NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
 from xnovu.compose.settings import WakeUpOptions
 from xnovu.connection import Link
 from xnovu.events import Status, StatusChanged
-from xnovu.local.novu import RunningNovu, running_novu
+from xnovu_local.novu import RunningNovu, running_novu
 
 DELIVERED = 90.0
 ROWS = 20

@@ -16,9 +16,9 @@ from tests.conformance.test_functions import FAILURE, LEASE
 from tests.conftest import eventually
 from tests.realtime_fixtures import Listening, listening
 from xnovu.adapters.supabase.realtime_session import Patience
-from xnovu.local.supabase import Keys
 from xnovu.sql.store import SqlStore
 from xnovu.store import Outcome
+from xnovu_local.supabase import Keys
 
 JOINED = 65.0
 HINT = 10.0

@@ -9,8 +9,8 @@ from postgrest import APIError
 from supabase import AsyncClient
 
 from tests.conformance.project import AUDIT, NAME, TABLE, Project
-from xnovu.local.supabase import Keys
 from xnovu.sql.store import SqlStore
+from xnovu_local.supabase import Keys
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from xnovu.adapters.postgres.migrations import make_roles, migrate
 from xnovu.adapters.postgres.store import PostgresFunctions
 from xnovu.adapters.supabase.store import SupabaseFunctions
 from xnovu.events import Workflow
-from xnovu.local.supabase import prepare, running_supabase
 from xnovu.sql.store import Functions, SqlStore
 from xnovu.testing.contract.store_bench import Bench
+from xnovu_local.supabase import prepare, running_supabase
 
 # What a platform may have had before XNovu came: other types, other columns, rows of its own.
 PLATFORM = """

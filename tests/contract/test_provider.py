@@ -9,9 +9,9 @@ from xnovu.adapters.memory.provider import MemoryProvider
 from xnovu.adapters.novu import NovuOptions, NovuProvider
 from xnovu.adapters.webhook import WebhookOptions, WebhookProvider
 from xnovu.errors import Paused, Permanent, XNovuError
-from xnovu.local.novu import Fault, Step, Workflow, running_novu
 from xnovu.testing.contract import ProviderContract, World
 from xnovu.testing.contract.provider import REFUSED
+from xnovu_local.novu import Fault, Step, Workflow, running_novu
 
 DOWN = ("trigger", "bulk", "cancel")
 

@@ -15,10 +15,10 @@ from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
 from xnovu.adapters.postgres.wakeups import NotifyHints
-from xnovu.local.nats import EmbeddedNats
 from xnovu.ports import Transport
 from xnovu.testing.contract import Bench
 from xnovu.testing.contract.transport_bench import LEASE
+from xnovu_local.nats import EmbeddedNats
 
 
 async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:

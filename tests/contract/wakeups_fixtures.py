@@ -16,11 +16,11 @@ from xnovu.adapters.postgres.store import postgres_store
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 from xnovu.adapters.supabase.realtime_session import Patience
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase import prepare
 from xnovu.ports import WakeUps
 from xnovu.sql.store import SqlStore
 from xnovu.testing.contract.store_bench import GLOBEX
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase import prepare
 
 SOON = {"backoff": 0.01, "backoff_max": 0.05}
 

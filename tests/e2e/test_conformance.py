@@ -12,8 +12,8 @@ import pytest
 from tests.e2e.conftest import ROOT, Shell, clean_environment
 from tests.supabase_fixtures import postgrest_program, project
 from xnovu.compose.secrets import SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.supabase import LocalSupabase, prepare
-from xnovu.local.supabase.realtime import local_realtime
+from xnovu_local.supabase import LocalSupabase, prepare
+from xnovu_local.supabase.realtime import local_realtime
 
 __all__ = ["postgrest_program", "project"]
 

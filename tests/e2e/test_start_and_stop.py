@@ -20,10 +20,10 @@ from tests.conftest import eventually
 from tests.e2e.conftest import Shell, stop
 from tests.e2e.test_stages import STAGES, faststream
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.local.health import accepts
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.ports import LOOPBACK, free_port
-from xnovu.local.process import Command
+from xnovu_local.health import accepts
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.ports import LOOPBACK, free_port
+from xnovu_local.process import Command
 
 SIGNALS = [
     pytest.param(signal.SIGTERM, id="SIGTERM"),

@@ -19,9 +19,9 @@ from xnovu.cli.demo.novu import ledger
 from xnovu.cli.dev import EXAMPLE, WELCOME
 from xnovu.cli.stack import Stack
 from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.ports import free_port
-from xnovu.local.supabase import LocalSupabase, prepare
-from xnovu.local.supabase.realtime import local_realtime
+from xnovu_local.ports import free_port
+from xnovu_local.supabase import LocalSupabase, prepare
+from xnovu_local.supabase.realtime import local_realtime
 
 __all__ = ["postgrest_program"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from xnovu.local.supabase.realtime import LocalRealtime
-from xnovu.local.supabase.realtime.faults import What
+from xnovu_local.supabase.realtime import LocalRealtime
+from xnovu_local.supabase.realtime.faults import What
 
 Deed = Callable[[LocalRealtime], None]
 

@@ -26,9 +26,9 @@ from tests.e2e.conftest import clean_environment
 from tests.faults.anything import Anything
 from tests.integration.pipeline import ACME, ENDED, GLOBEX, World, world
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.ports import LOOPBACK, free_port
-from xnovu.local.supabase import running_supabase
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.ports import LOOPBACK, free_port
+from xnovu_local.supabase import running_supabase
 
 TABLE = "notify.ent_notification"
 LOOSE = f"""

@@ -14,9 +14,9 @@ from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.envelope import Envelope
 from xnovu.events import Captured, Event, Hydrated, Triggered
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Policy, Result
 from xnovu.stage import Actor, Stage
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(batch=20, slots=2, backoff=0.1, backoff_max=0.5, timeout=5, attempts=50)
 

@@ -18,9 +18,9 @@ from tests.integration.test_pull_loop import publish_all, publishing
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.envelope import decode
 from xnovu.events import Rejected
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = {"hydrate": ["ingest"], "trigger": ["ingest"]}

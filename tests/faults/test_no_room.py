@@ -12,10 +12,10 @@ from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.errors import Paused, Permanent
-from xnovu.local.nats import EmbeddedNats
 from xnovu.observer import Unobserved
 from xnovu.policy import Hold
 from xnovu.stage import Actor
+from xnovu_local.nats import EmbeddedNats
 
 
 class Watcher(Unobserved):

@@ -24,7 +24,6 @@ from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Retryable, XNovuError
 from xnovu.events import Hydrated, Key
-from xnovu.local.novu import Fault, LocalNovu, LocalNovuOptions, running_novu
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider
 from xnovu.sending import SendTimes
@@ -32,6 +31,7 @@ from xnovu.stages.hydrate import Hydrate
 from xnovu.stages.retract import Retract
 from xnovu.stages.trigger import Trigger
 from xnovu.store import Outcome
+from xnovu_local.novu import Fault, LocalNovu, LocalNovuOptions, running_novu
 
 ACME = UUID("11111111-1111-4111-8111-111111111111")
 TIMES = SendTimes(lease=1.0, settle=1.0)

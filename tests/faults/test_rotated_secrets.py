@@ -22,7 +22,7 @@ from xnovu.adapters.table import TableSource
 from xnovu.compose.kit import Kit
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.compose.serve import House
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 WITHIN = 20.0
 LOGIN = "xnovu_rotating"

@@ -18,7 +18,6 @@ from xnovu.compose.kit import Database
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Retryable, Unclear, XNovuError
 from xnovu.events import Hydrated, Retraction, StatusChanged
-from xnovu.local.novu import Fault
 from xnovu.policy import Done, Result
 from xnovu.ports import Provider
 from xnovu.ports import Trigger as Call
@@ -27,6 +26,7 @@ from xnovu.stages.hydrate import Hydrate
 from xnovu.stages.retract import Retract
 from xnovu.stages.trigger import Trigger
 from xnovu.store import Outcome
+from xnovu_local.novu import Fault
 
 LONG = 60.0
 """Seconds that no test waits for."""

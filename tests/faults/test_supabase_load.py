@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import eventually
 from tests.supabase_pipeline import Installation, ever_paused, here, paused
 from xnovu.connection import Link
-from xnovu.local.supabase import Fault
+from xnovu_local.supabase import Fault
 
 __all__ = ["here"]
 

@@ -14,11 +14,11 @@ from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.errors import Paused, Permanent
 from xnovu.events import Key
-from xnovu.local.supabase import Fault, RunningSupabase
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, FAILURE
+from xnovu_local.supabase import Fault, RunningSupabase
 
 LOST = [Fault("answer_lost"), Fault("answer_lost", status=502)]
 AWAY = [Fault("away"), Fault("status", status=503)]

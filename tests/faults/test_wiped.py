@@ -4,7 +4,7 @@ from tests.conftest import eventually
 from tests.integration.pipeline import World, stages, world
 from tests.integration.test_pull_loop import wipe
 from xnovu.adapters.table import TableOptions
-from xnovu.local.novu import Fault
+from xnovu_local.novu import Fault
 
 ROWS = 50
 QUICK = {

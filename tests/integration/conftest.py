@@ -7,7 +7,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.supabase_fixtures import postgrest_program, project, supabase
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 __all__ = ["postgrest_program", "project", "supabase"]
 

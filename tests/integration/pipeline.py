@@ -27,8 +27,8 @@ from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
 from xnovu.compose.settings import HealthOptions, Stages
 from xnovu.envelope import decode
 from xnovu.events import Event
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import LocalNovu, running_novu
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import LocalNovu, running_novu
 
 ACME = UUID("11111111-1111-4111-8111-111111111111")
 GLOBEX = UUID("22222222-2222-4222-8222-222222222222")

@@ -14,7 +14,7 @@ from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.supabase import prepare
+from xnovu_local.supabase import prepare
 
 ACME, GLOBEX = str(uuid4()), str(uuid4())
 PASSWORD = secrets.token_urlsafe(24)

@@ -18,7 +18,7 @@ from xnovu.adapters.nats.topology import every_subject, stream_name
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, Retryable
 from xnovu.events import Event, Triggered
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.cli.operate.moments import database_time, moment, transport_time
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL
 from xnovu.errors import Paused
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy, Retry
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 __all__ = ["wrong"]
 

@@ -24,8 +24,8 @@ from xnovu.compose import Settings
 from xnovu.compose.settings import HealthOptions
 from xnovu.consuming.consumer import Consumer
 from xnovu.envelope import Envelope
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Policy
+from xnovu_local.nats import EmbeddedNats
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.integration.pipeline import World, stages, world
-from xnovu.local.novu import Fault
+from xnovu_local.novu import Fault
 
 SETTLE = 1.5
 TRIGGER = {"timeout": 1.5, "backoff": 0.05, "pause_max": 0.2}

@@ -19,9 +19,9 @@ from xnovu.compose.pause import FleetPause
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused
 from xnovu.events import Captured
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Policy, Result
 from xnovu.stage import Actor
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(batch=5, slots=2, linger=0.01, backoff=0.05, pause_max=0.1)
 

@@ -15,10 +15,10 @@ from xnovu.adapters.nats.settle import Retries
 from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.errors import Retryable
 from xnovu.events import Captured
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy, Retry
 from xnovu.ports import Delivery
 from xnovu.stage import Actor
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(batch=50, linger=0.01, slots=2, attempts=3)
 LEASE = 1.0

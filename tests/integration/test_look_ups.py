@@ -13,8 +13,8 @@ from xnovu.adapters.postgres.store import postgres_store
 from xnovu.compose.broker import nats_transport
 from xnovu.envelope import Envelope
 from xnovu.events import Hydrated, Key
-from xnovu.local.novu import Fault
 from xnovu.sending import SendTimes
+from xnovu_local.novu import Fault
 
 MANY = 5000
 INSERT = """

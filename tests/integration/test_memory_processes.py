@@ -20,8 +20,8 @@ from xnovu.cli.run import BESIDE, PARTS
 from xnovu.compose import serve
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
 from xnovu.compose.settings import HealthOptions
-from xnovu.local.novu import Fault
-from xnovu.local.ports import free_port
+from xnovu_local.novu import Fault
+from xnovu_local.ports import free_port
 
 __all__ = ["started"]
 

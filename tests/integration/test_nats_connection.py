@@ -14,9 +14,9 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.errors import ConfigurationError
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(linger=0.01, slots=1)
 

@@ -21,7 +21,7 @@ from xnovu.compose.pipeline import Pipeline
 from xnovu.consuming.app import part_of
 from xnovu.errors import ConfigurationError
 from xnovu.events import Rejected
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 SEEN: list[int] = []
 

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.conftest import eventually, server_of_its_own
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase.realtime.pgoutput import MOST, UNCHANGED, Change, Slot, slotted
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase.realtime.pgoutput import MOST, UNCHANGED, Change, Slot, slotted
 
 TABLES = """
 CREATE TABLE note (id int PRIMARY KEY, text text, large text);

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, GLOBEX, World, stages, world
 from xnovu.events import Rejected, Status, StatusChanged
-from xnovu.local.novu import Fault, Workflow
+from xnovu_local.novu import Fault, Workflow
 
 PATIENT = {"trigger": {"backoff": 0.05, "pause_max": 0.2}}
 

@@ -18,10 +18,10 @@ from xnovu.adapters.postgres.migrations import make_roles
 from xnovu.adapters.postgres.preflight import preflight as of_database
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.finding import Finding
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Policy
 from xnovu.sql.needs import NEEDS
 from xnovu.sql.schema import functions
+from xnovu_local.nats import EmbeddedNats
 
 __all__ = ["guarded"]
 

@@ -13,8 +13,8 @@ from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import every_subject, retries_of, stream_name
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import KINDS
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Policy, Rule
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(batch=50, slots=2, attempts=8)
 MAILBOXES = {"hydrate": (["ingest"], POLICY), "status": (["trigger", "dead"], POLICY)}

@@ -20,9 +20,9 @@ from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
 from xnovu.envelope import Envelope
 from xnovu.errors import Retryable
 from xnovu.events import Event, Hydrated
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 KINDS = ("ingest", "hydrate")
 POLICY = Policy(batch=50, linger=0.01, slots=2)

@@ -14,9 +14,9 @@ from tests.integration.test_pull_loop import publish_all, publishing
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.envelope import decode
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(batch=50, linger=0.01, slots=1)
 LEASE = 1.0

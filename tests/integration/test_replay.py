@@ -23,9 +23,9 @@ from xnovu.cli.operate.replay import Wanted, _target
 from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope
 from xnovu.errors import ConfigurationError
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery, Start
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(linger=0.01, slots=1)
 ALL = Selection(kind="ingest")

@@ -15,7 +15,7 @@ from xnovu.compose import Kit
 from xnovu.compose.broker import nats_transport
 from xnovu.compose.serve import House
 from xnovu.events import Status, StatusChanged
-from xnovu.local.novu import Fault, Step, Workflow
+from xnovu_local.novu import Fault, Step, Workflow
 
 SOON = {"rules": {"timeout": {"backoff": 0.1}, "unexpected": {"backoff": 0.1}}}
 QUICK = {

@@ -12,9 +12,9 @@ from tests.integration.test_pull_loop import looking, publish_all
 from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.errors import Paused
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(linger=0.01, slots=1)
 LEASE = 0.3

@@ -9,8 +9,8 @@ from tests.integration.schema_text import schema_text
 from tests.integration.test_migrations import ENUMS
 from tests.upgrades import old_checksums
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.supabase import prepare
 from xnovu.sql.schema import migrations
+from xnovu_local.supabase import prepare
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs" / "schema.sql"

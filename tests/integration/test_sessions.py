@@ -18,11 +18,11 @@ from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.errors import Paused
 from xnovu.events import Status
-from xnovu.local.supabase import running_supabase
 from xnovu.sending import SendTimes, Verdict
 from xnovu.sql.store import SqlStore
 from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME
+from xnovu_local.supabase import running_supabase
 
 LONG = 600.0
 DEADLINE = datetime(2031, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)

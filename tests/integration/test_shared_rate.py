@@ -11,8 +11,8 @@ from tests.builders import namespace
 from tests.conftest import eventually
 from tests.unit.adapters.novu.building import call, codes, opened
 from xnovu.adapters.nats import NatsOptions, NatsPeers, NatsTransport, peers
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import LocalNovuOptions, running_novu
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import LocalNovuOptions, running_novu
 
 TOPIC = "default"
 

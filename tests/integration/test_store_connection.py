@@ -15,9 +15,9 @@ from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.store import PostgresOptions, postgres_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
-from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.sending import SendTimes
 from xnovu.store import Outcome
+from xnovu_local.postgres import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from xnovu.adapters.table import TableOptions
 from xnovu.connection import Link
 from xnovu.errors import Paused, XNovuError
 from xnovu.events import StatusChanged
-from xnovu.local.novu import Fault, Step, Workflow, running_novu
-from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.ports import Trigger
+from xnovu_local.novu import Fault, Step, Workflow, running_novu
+from xnovu_local.postgres import EmbeddedPostgres
 
 UNTOUCHED = [("PENDING", 0, None)]
 MANY = """

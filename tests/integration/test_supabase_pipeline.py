@@ -5,7 +5,7 @@ import pytest
 from tests.integration.pipeline import World, stages, world
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.supabase import RunningSupabase
+from xnovu_local.supabase import RunningSupabase
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from tests.supabase_fixtures import RunningSupabase, running_supabase
 from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.preflight import preflight
 from xnovu.finding import Finding
-from xnovu.local.supabase.postgrest import PostgrestOptions
 from xnovu.sql.needs import NEEDS
+from xnovu_local.supabase.postgrest import PostgrestOptions
 
 
 async def of(supabase: RunningSupabase) -> list[Finding]:

@@ -18,11 +18,11 @@ from xnovu.adapters.supabase.options import SupabaseOptions
 from xnovu.adapters.supabase.store import supabase_store
 from xnovu.errors import ConfigurationError, Paused, XNovuError
 from xnovu.events import Key
-from xnovu.local.supabase import PostgrestOptions, RunningSupabase, prepare, running_supabase
 from xnovu.sending import SendTimes
 from xnovu.sql.store import SqlStore
 from xnovu.store import Outcome
 from xnovu.testing.contract.store_bench import ACME, LONG
+from xnovu_local.supabase import PostgrestOptions, RunningSupabase, prepare, running_supabase
 
 ROWS = [{"enterprise_id": ACME}]
 

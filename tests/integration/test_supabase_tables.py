@@ -13,7 +13,7 @@ from tests.contract.store_fixtures import PLATFORM
 from tests.integration.supabase_project import ACME, GLOBEX, Project, inserting, project
 from tests.security.catalog import OURS
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.local.supabase import prepare
+from xnovu_local.supabase import prepare
 
 __all__ = ["project"]
 

@@ -16,9 +16,9 @@ from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.topology import ADVISORIES, ADVISORY, every_subject, stream_name
 from xnovu.envelope import dead_letter, decode
 from xnovu.events import Failure, Rejected
-from xnovu.local.nats import EmbeddedNats
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery
+from xnovu_local.nats import EmbeddedNats
 
 POLICY = Policy(slots=1, attempts=1)
 DELIVERIES = 5

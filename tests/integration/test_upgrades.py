@@ -16,9 +16,9 @@ from tests.integration.test_migrations import ENUMS
 from tests.upgrades import old_scripts, skip_unless_known
 from xnovu.adapters.postgres.migrations import migrate, plan
 from xnovu.adapters.postgres.store import postgres_store
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase import prepare
 from xnovu.sql.schema import ACCESS, Function, functions, functions_script, migrations
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase import prepare
 
 VERSIONS = range(1, len(old_scripts()) + 1)
 TABLES = {"own": "", "platform": PLATFORM, "enums": ENUMS}

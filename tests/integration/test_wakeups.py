@@ -10,8 +10,8 @@ from tests.contract.wakeups_fixtures import SOON, Bench, Ear, notify
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.connection import Link
-from xnovu.local.postgres import EmbeddedPostgres
 from xnovu.testing.contract.store_bench import ACME
+from xnovu_local.postgres import EmbeddedPostgres
 
 INSERT = "INSERT INTO notify.ent_notification (enterprise_id) SELECT %s FROM generate_series(1, 9)"
 RENAME = "UPDATE notify.ent_notification SET name = 'another'"

@@ -15,7 +15,7 @@ from xnovu.compose import App, serve
 from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.settings import HealthOptions
 from xnovu.consuming.app import part_of
-from xnovu.local.novu import Fault
+from xnovu_local.novu import Fault
 
 HEARD: list[tuple[int, str]] = []
 PRODUCTS: list[int] = []

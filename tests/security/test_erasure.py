@@ -21,7 +21,7 @@ from xnovu.adapters.nats.topology import (
 )
 from xnovu.envelope import Envelope, dead_letter
 from xnovu.events import Failure, Hydrated
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 PURGES = re.findall(r"nats stream purge (\S+) --subject '(\S+)'", DOCS.read_text())

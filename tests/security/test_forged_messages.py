@@ -24,8 +24,8 @@ from xnovu.events import (
     RetractRequested,
     Triggered,
 )
-from xnovu.local.nats import EmbeddedNats
 from xnovu.stage import utc_now
+from xnovu_local.nats import EmbeddedNats
 
 FORGER = "forged: call +49 30 1234567"
 

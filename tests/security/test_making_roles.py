@@ -13,7 +13,7 @@ from tests.integration.schema_text import schema_text
 from tests.security.conftest import PASSWORD, House, asked
 from xnovu.adapters.postgres.migrations import make_roles, migrate, plan
 from xnovu.errors import ConfigurationError
-from xnovu.local.postgres import EmbeddedPostgres
+from xnovu_local.postgres import EmbeddedPostgres
 
 OPEN = b"""
 SELECT count(*) FROM pg_proc

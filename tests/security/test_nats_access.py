@@ -26,7 +26,7 @@ from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import NATS_CREDS, NATS_NKEY, NATS_PASSWORD, NATS_USER
 from xnovu.compose.settings import Settings
 from xnovu.errors import ConfigurationError
-from xnovu.local.nats import EmbeddedNats
+from xnovu_local.nats import EmbeddedNats
 
 SECRETS = (NATS_CREDS, NATS_NKEY, NATS_PASSWORD, NATS_USER)
 PREFIX = bytes([18 << 3 | 20 << 3 >> 5, (20 << 3 & 31) << 3])

@@ -36,8 +36,8 @@ from xnovu.consuming import analytics
 from xnovu.consuming.app import part_of
 from xnovu.envelope import Envelope
 from xnovu.events import Hydrated
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import running_novu
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import running_novu
 
 CONF = Path(__file__).parents[2] / "configs/nats-secure.conf"
 EVERYBODY = PARTS | {analytics.part.name: analytics.part}

@@ -15,8 +15,8 @@ from tests.security.conftest import House
 from xnovu.adapters.postgres.store import postgres_store
 from xnovu.compose.secrets import DATABASE_URL
 from xnovu.errors import Paused
-from xnovu.local.nats import EmbeddedNats
 from xnovu.sql.store import SqlStore
+from xnovu_local.nats import EmbeddedNats
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 LONG = 600.0

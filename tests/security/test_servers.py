@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from tests.conftest import eventually
 from tests.security.conftest import Log
-from xnovu.local.novu import LocalNovuOptions, create_app, running_novu
 from xnovu.serving import Bounds, HttpServer
+from xnovu_local.novu import LocalNovuOptions, create_app, running_novu
 
 GUEST = Path(__file__).with_name("guest.py")
 HALF = {
@@ -257,7 +257,7 @@ async def test_a_local_server_is_bounded_as_well() -> None:
 
 @pytest.fixture
 async def novu() -> AsyncIterator[httpx.AsyncClient]:
-    from xnovu.local.novu import LocalNovu
+    from xnovu_local.novu import LocalNovu
 
     app = create_app(LocalNovu(LocalNovuOptions()), ["novu"])
     transport = httpx.ASGITransport(app)

@@ -4,19 +4,23 @@ import logging
 import sys
 
 from xnovu.errors import XNovuError
-from xnovu.local.errors import LocalServerError
+from xnovu.extras import way_out
 
 
 def main() -> None:
     """Run the command; what is wrong is said in one line, without a traceback."""
-    from xnovu.cli.commands import cli
-
     # Every try of the pool's is a warning; a command says once, at the end, that none succeeded.
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     try:
+        from xnovu.cli.commands import cli
+
         cli()
-    except (XNovuError, LocalServerError) as error:
+    except XNovuError as error:
         sys.exit(f"xnovu: {error}")
+    except ModuleNotFoundError as error:
+        if not (said := way_out(error)):
+            raise
+        sys.exit(f"xnovu: {said}")
     except OSError as error:  # of a file that was named, by whichever command
         if not error.filename:
             raise

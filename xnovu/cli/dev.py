@@ -17,7 +17,7 @@ from xnovu.cli.setup import provisioned
 from xnovu.cli.stack import Stack
 from xnovu.compose.secrets import DATABASE_URL
 from xnovu.compose.settings import load
-from xnovu.local.supabase import RunningSupabase
+from xnovu_local.supabase import RunningSupabase
 
 EXAMPLE = UUID("0b5c6a52-6d55-4f0e-8d0c-9d4c6f0e7a11")
 """The enterprise, and the name space of the subscriber, that the printed example uses."""

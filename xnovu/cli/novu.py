@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from xnovu.cli.console import out
 from xnovu.errors import ConfigurationError
-from xnovu.local.novu import LocalNovuOptions, serve
+from xnovu_local.novu import LocalNovuOptions, serve
 
 
 async def serve_novu(host: str, port: int, rate: str | None, names: Sequence[str] = ()) -> None:

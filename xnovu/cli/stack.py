@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+import xnovu_local
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
-from xnovu.local.health import says_ready
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.ports import LOOPBACK
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.process import Command, Server
-from xnovu.local.supabase import LocalSupabase, RunningSupabase
-from xnovu.local.supabase.realtime import local_realtime
+from xnovu_local.health import says_ready
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.ports import LOOPBACK
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.process import Command, Server
+from xnovu_local.supabase import LocalSupabase, RunningSupabase
+from xnovu_local.supabase.realtime import local_realtime
 
 KEY = "local"
 """The local Novu lets any key in."""
@@ -23,7 +24,7 @@ DATABASE = "xnovu"
 
 TRANSPORT = "XNOVU_TRANSPORT__KIND"
 
-SOURCES = Path(__file__).parents[2]
+SOURCES = (Path(__file__).parents[2], Path(xnovu_local.__path__[0]).parent)
 
 
 class Stack:
@@ -156,10 +157,10 @@ class _Program(Server):
             (sys.executable, "-m", "xnovu", *self._arguments, "--port", str(port)),
             self._folder.path,
             lambda _: says_ready(port, self._path),
-            environment={**own, "PYTHONPATH": _path(SOURCES)},
+            environment={**own, "PYTHONPATH": _path(*SOURCES)},
         )
 
 
-def _path(first: Path) -> str:
+def _path(*first: Path) -> str:
     """Where modules are: ours, and those of plugs of one's own."""
-    return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))
+    return os.pathsep.join(filter(None, (*map(str, first), os.environ.get("PYTHONPATH"))))

@@ -29,10 +29,10 @@ from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
 from xnovu.compose import Settings
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.local.nats import EmbeddedNats
-from xnovu.local.novu import create_app
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.serving import Served
+from xnovu_local.nats import EmbeddedNats
+from xnovu_local.novu import create_app
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.serving import Served
 
 QUICK = Path(__file__).with_name("quick.toml")
 PRELOAD = [

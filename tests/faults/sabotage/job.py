@@ -14,10 +14,10 @@ from uuid import UUID
 import psycopg
 
 from tests.integration.pipeline import ACME, GLOBEX
-from xnovu.local.novu import Fault, LocalNovu, Step, Workflow
-from xnovu.local.novu.answers import Answer
-from xnovu.local.novu.calls import Call
 from xnovu.retraction import parts
+from xnovu_local.novu import Fault, LocalNovu, Step, Workflow
+from xnovu_local.novu.answers import Answer
+from xnovu_local.novu.calls import Call
 
 WELCOME, REFUSING, SLOW = "welcome", "refusing", "slow"
 WORKFLOWS = (

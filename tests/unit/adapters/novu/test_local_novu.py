@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import eventually
 from tests.unit.adapters.novu.building import ANY_TIME, call, codes, opened, transaction
 from xnovu.errors import Paused, Permanent, Unclear, XNovuError
-from xnovu.local.novu import (
+from xnovu.redaction import MARK
+from xnovu_local.novu import (
     Fault,
     LocalNovuOptions,
     RunningNovu,
@@ -18,7 +19,6 @@ from xnovu.local.novu import (
     Workflow,
     running_novu,
 )
-from xnovu.redaction import MARK
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from tests.unit.adapters.novu.building import (
 )
 from tests.unit.adapters.novu.table import NOT_ABOUT_IT
 from xnovu.errors import Paused, Retryable
-from xnovu.local.novu import Fault, LocalNovuOptions, Step, Workflow, running_novu
 from xnovu.retraction import Recall, Recalled
+from xnovu_local.novu import Fault, LocalNovuOptions, Step, Workflow, running_novu
 
 CANCEL = f"{TRIGGER}/{transaction(1)}"
 MESSAGES = f"/v1/messages/transaction/{transaction(1)}"

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from xnovu.local.novu import LocalNovu, LocalNovuOptions, ManualClock, Workflow, create_app
+from xnovu_local.novu import LocalNovu, LocalNovuOptions, ManualClock, Workflow, create_app
 
 KEY = {"Authorization": "ApiKey secret"}
 

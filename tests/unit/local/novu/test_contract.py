@@ -6,7 +6,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from xnovu.local.novu import Fault, Step, Workflow
+from xnovu_local.novu import Fault, Step, Workflow
 
 from .conftest import Stand, event
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xnovu.local.novu import LocalNovu, LocalNovuOptions, Step, Workflow
+from xnovu_local.novu import LocalNovu, LocalNovuOptions, Step, Workflow
 
 from .conftest import Stand, event
 

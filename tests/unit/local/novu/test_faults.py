@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import eventually
-from xnovu.local.novu import (
+from xnovu_local.novu import (
     Fault,
     LocalNovu,
     LocalNovuOptions,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.conftest import eventually
-from xnovu.local.novu import Fault, Workflow
+from xnovu_local.novu import Fault, Workflow
 
 from .conftest import Stand, event
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xnovu.local.novu.rates import BURST, TOKENS_PER_SECOND, WINDOW, RateLimits, TokenBucket
+from xnovu_local.novu.rates import BURST, TOKENS_PER_SECOND, WINDOW, RateLimits, TokenBucket
 
 from .conftest import Stand, event
 

@@ -7,7 +7,7 @@ import pytest
 from novu_py import Novu, models
 
 from tests.conftest import eventually
-from xnovu.local.novu import LocalNovuOptions, RunningNovu, Step, Workflow, running_novu
+from xnovu_local.novu import LocalNovuOptions, RunningNovu, Step, Workflow, running_novu
 
 WORKFLOWS = [Workflow("welcome", steps=(Step("in_app"), Step("email", delay=1000)))]
 

@@ -11,7 +11,7 @@ from tests.conftest import eventually
 
 PROGRAM = """
 import asyncio, sys
-from xnovu.local.novu import Fault, LocalNovuOptions, serve
+from xnovu_local.novu import Fault, LocalNovuOptions, serve
 asyncio.run(serve(LocalNovuOptions(api_key="secret"), port=int(sys.argv[1])))
 """
 

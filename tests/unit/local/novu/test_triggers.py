@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from xnovu.local.novu import Step, Workflow
-from xnovu.local.novu.triggers import subscribers_of
+from xnovu_local.novu import Step, Workflow
+from xnovu_local.novu.triggers import subscribers_of
 
 from .conftest import Stand, event
 

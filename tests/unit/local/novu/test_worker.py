@@ -1,6 +1,6 @@
 """After the 201: fan-out, duplicates dropped late, the window for cancelling, the look-up."""
 
-from xnovu.local.novu import Step, Workflow
+from xnovu_local.novu import Step, Workflow
 
 from .conftest import Stand, event
 

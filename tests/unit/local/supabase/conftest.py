@@ -9,7 +9,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from tests.supabase_fixtures import postgrest_program, supabase
 from tests.supabase_fixtures import project as migrated
-from xnovu.local.supabase import RunningSupabase
+from xnovu_local.supabase import RunningSupabase
 
 __all__ = ["migrated", "postgrest_program", "supabase"]
 

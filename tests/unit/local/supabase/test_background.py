@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from xnovu.local.errors import LocalServerError
-from xnovu.local.supabase import Fault, LocalSupabase
+from xnovu_local.errors import LocalServerError
+from xnovu_local.supabase import Fault, LocalSupabase
 
 
 def status(supabase: LocalSupabase, key: str) -> int:

@@ -10,8 +10,8 @@ import pytest
 from postgrest import APIError
 
 from tests.conftest import eventually
-from xnovu.local.supabase import Fault, FaultScript, Keys, RunningSupabase
-from xnovu.local.supabase.gateway import create_app
+from xnovu_local.supabase import Fault, FaultScript, Keys, RunningSupabase
+from xnovu_local.supabase.gateway import create_app
 
 from .conftest import Connect
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from xnovu.local.supabase import Keys
+from xnovu_local.supabase import Keys
 
 
 def claims(keys: Keys, token: str | None) -> dict[str, Any]:

@@ -15,10 +15,10 @@ import pytest
 from tests.conftest import eventually
 from tests.unit.local.supervisor import reachable, supervisor
 from tests.unit.local.test_postgres import python_of
-from xnovu.local import folder
-from xnovu.local.errors import LocalServerError
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase import Keys, Postgrest, PostgrestOptions, prepare
+from xnovu_local import folder
+from xnovu_local.errors import LocalServerError
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase import Keys, Postgrest, PostgrestOptions, prepare
 
 KEYS = Keys()
 TABLE = b"CREATE TABLE public.number AS SELECT id FROM generate_series(1, 20) id"

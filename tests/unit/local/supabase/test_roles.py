@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase import prepare
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase import prepare
 
 
 def ask(dsn: str, query: str) -> object:

@@ -7,7 +7,7 @@ import pytest
 from postgrest import APIError
 
 from tests.conftest import eventually
-from xnovu.local.supabase import RunningSupabase, prepare
+from xnovu_local.supabase import RunningSupabase, prepare
 
 from .conftest import Connect
 

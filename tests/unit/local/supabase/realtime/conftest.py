@@ -14,9 +14,9 @@ from realtime import AsyncRealtimeChannel, AsyncRealtimeClient
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import eventually
-from xnovu.local.supabase import Keys, prepare
-from xnovu.local.supabase.realtime import RealtimeOptions, RunningRealtime, running_realtime
 from xnovu.testing.contract.store_bench import ACME
+from xnovu_local.supabase import Keys, prepare
+from xnovu_local.supabase.realtime import RealtimeOptions, RunningRealtime, running_realtime
 
 TABLES = """
 CREATE SCHEMA notify;

@@ -8,9 +8,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.conftest import eventually
-from xnovu.local.supabase import Keys
-from xnovu.local.supabase.realtime import RunningRealtime
 from xnovu.testing.contract.store_bench import ACME, GLOBEX
+from xnovu_local.supabase import Keys
+from xnovu_local.supabase.realtime import RunningRealtime
 
 from .conftest import TOPIC, Clients, Notes
 

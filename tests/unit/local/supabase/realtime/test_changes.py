@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import eventually
-from xnovu.local.supabase.realtime import RealtimeOptions, RunningRealtime, running_realtime
 from xnovu.testing.contract.store_bench import ACME, GLOBEX
+from xnovu_local.supabase.realtime import RealtimeOptions, RunningRealtime, running_realtime
 
 from .conftest import Clients, Notes
 

@@ -8,8 +8,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests.conftest import eventually
-from xnovu.local.postgres import EmbeddedPostgres
-from xnovu.local.supabase.realtime import LocalRealtime, RunningRealtime
+from xnovu_local.postgres import EmbeddedPostgres
+from xnovu_local.supabase.realtime import LocalRealtime, RunningRealtime
 
 from .conftest import TOPIC, Clients, Notes
 

@@ -11,9 +11,9 @@ from supabase import AsyncClient
 
 from tests.conftest import eventually
 from tests.unit.local.supabase.conftest import Connect
-from xnovu.local.supabase import Keys, RunningSupabase, running_supabase
-from xnovu.local.supabase.realtime import LocalRealtime, local_realtime
 from xnovu.testing.contract.store_bench import ACME, GLOBEX
+from xnovu_local.supabase import Keys, RunningSupabase, running_supabase
+from xnovu_local.supabase.realtime import LocalRealtime, local_realtime
 
 from .conftest import FAST, Notes
 

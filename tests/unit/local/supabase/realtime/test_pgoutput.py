@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from xnovu.local.supabase.realtime.pgoutput import UNCHANGED, Change, Decoder
+from xnovu_local.supabase.realtime.pgoutput import UNCHANGED, Change, Decoder
 
 # Three tables: one with an enum, one that keeps whole rows, one with a value stored out of line.
 PLAIN = (

@@ -4,9 +4,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import eventually
-from xnovu.local.supabase.realtime import RunningRealtime
-from xnovu.local.supabase.realtime.filters import Filter, parsed
-from xnovu.local.supabase.realtime.frames import Frame, decoded
+from xnovu_local.supabase.realtime import RunningRealtime
+from xnovu_local.supabase.realtime.filters import Filter, parsed
+from xnovu_local.supabase.realtime.frames import Frame, decoded
 
 from .conftest import ASKED, TOPIC, Clients, Notes
 
