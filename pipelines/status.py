@@ -1,6 +1,7 @@
 """The status stage as an app: ``faststream run pipelines.status:app``."""
 
-from xnovu.compose import on_demand, serve
+from xnovu.compose.apps import on_demand
+from xnovu.compose.serve import serve
 from xnovu.stages.status import build, part
 
 __all__ = ["build", "part"]

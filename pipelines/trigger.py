@@ -1,6 +1,7 @@
 """The trigger stage as an app: ``faststream run pipelines.trigger:app``."""
 
-from xnovu.compose import on_demand, serve
+from xnovu.compose.apps import on_demand
+from xnovu.compose.serve import serve
 from xnovu.stages.trigger import build, part
 
 __all__ = ["build", "part"]

@@ -20,9 +20,9 @@ from xnovu.adapters.supabase.realtime_session import Patience
 from xnovu.adapters.table import TableSource
 from xnovu.cli.run import PARTS
 from xnovu.compose.broker import nats_transport
+from xnovu.compose.house import House
 from xnovu.compose.kit import Kit
 from xnovu.compose.secrets import DATABASE_URL, SUPABASE_KEY, SUPABASE_URL
-from xnovu.compose.serve import House
 from xnovu.compose.settings import Stages, WakeUpOptions
 from xnovu.connection import Connection
 from xnovu.ports import WakeUps

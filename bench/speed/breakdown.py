@@ -13,15 +13,16 @@ import psycopg
 
 from bench.speed.ground import Ground, insert, register
 from bench.speed.jobs import until
-from xnovu.adapters.nats import NatsOptions, transport
+from xnovu.adapters.nats import transport
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.table import TableOptions
 from xnovu.adapters.table.window import Window
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
-from xnovu.compose import Settings, serve
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.compose.settings import HealthOptions, LogOptions, Stages
+from xnovu.compose.serve import serve
+from xnovu.compose.settings import HealthOptions, LogOptions, Settings, Stages
 from xnovu.sql.store import SqlStore
 from xnovu.stage import Actor
 

@@ -15,9 +15,8 @@ from tests.conformance.project import NAME, TABLE, Project
 from tests.conftest import eventually
 from xnovu import SubscriptionManager
 from xnovu.adapters.novu import NovuOptions
-from xnovu.compose import Settings
 from xnovu.compose.secrets import NOVU_KEY, SUPABASE_KEY, SUPABASE_URL
-from xnovu.compose.settings import WakeUpOptions
+from xnovu.compose.settings import Settings, WakeUpOptions
 from xnovu.connection import Link
 from xnovu.events import Status, StatusChanged
 from xnovu_local.novu import RunningNovu, running_novu

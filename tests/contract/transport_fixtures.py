@@ -12,7 +12,9 @@ from tests.builders import namespace
 from xnovu.adapters.mailboxes import MailboxOptions, PostgresTransport
 from xnovu.adapters.mailboxes.transport import LARGEST
 from xnovu.adapters.memory.transport import MemoryTransport
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
 from xnovu.adapters.postgres.wakeups import NotifyHints
 from xnovu.ports import Transport

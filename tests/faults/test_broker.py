@@ -11,7 +11,9 @@ import pytest
 
 from tests.builders import a_notification, captured, namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.events import Captured, Event, Hydrated, Triggered
 from xnovu.policy import Done, Policy, Result

@@ -15,7 +15,9 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.faults.worker import Job
 from tests.integration.test_pull_loop import publish_all, publishing
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import decode
 from xnovu.events import Rejected
 from xnovu.policy import Done, Fate, Policy

@@ -9,8 +9,10 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.faults.test_broker import POLICY, Hydrate, Record, Send, subscribe
 from tests.integration.test_pull_loop import looking, publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import Paused, Permanent
 from xnovu.observer import Unobserved
 from xnovu.policy import Hold

@@ -18,9 +18,9 @@ from tests.upgrades.belt import Belt, Killed, Mortal
 from tests.upgrades.stage_of_0_1 import OldDelivery, OldRetract, OldStore, OldTrigger
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.migrations import migrate
-from xnovu.compose import Kit, Settings
-from xnovu.compose.kit import Database
+from xnovu.compose.kit import Database, Kit
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
+from xnovu.compose.settings import Settings
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Retryable, XNovuError
 from xnovu.events import Hydrated, Key

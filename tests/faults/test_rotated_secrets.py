@@ -19,9 +19,9 @@ from tests.platform_table import Platform
 from tests.supabase_pipeline import STAGES, ever_paused, paused, stages_at_work
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.table import TableSource
+from xnovu.compose.house import House
 from xnovu.compose.kit import Kit
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
-from xnovu.compose.serve import House
 from xnovu_local.nats import EmbeddedNats
 
 WITHIN = 20.0

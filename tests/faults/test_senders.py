@@ -13,8 +13,7 @@ import pytest
 from tests.builders import recorded
 from tests.conftest import eventually
 from tests.integration.pipeline import World, brokerless
-from xnovu.compose import Kit
-from xnovu.compose.kit import Database
+from xnovu.compose.kit import Database, Kit
 from xnovu.envelope import Envelope
 from xnovu.errors import Expired, Paused, Retryable, Unclear, XNovuError
 from xnovu.events import Hydrated, Retraction, StatusChanged

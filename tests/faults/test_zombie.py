@@ -13,7 +13,9 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.faults.proxy import between
 from tests.integration.test_pull_loop import publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused
 from xnovu.events import Captured

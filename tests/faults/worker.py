@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from xnovu.adapters.nats import NatsOptions, NatsTransport
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.events import KINDS
 from xnovu.policy import Done, Policy, Result

@@ -16,15 +16,15 @@ from psycopg.types.json import Jsonb
 
 from tests.builders import namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
-from xnovu.compose import Settings, serve
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
-from xnovu.compose.settings import HealthOptions, Stages
+from xnovu.compose.serve import serve
+from xnovu.compose.settings import HealthOptions, Settings, Stages
 from xnovu.envelope import decode
 from xnovu.events import Event
 from xnovu_local.nats import EmbeddedNats

@@ -11,10 +11,12 @@ from nats.js.api import StreamConfig
 
 from tests.builders import captured, namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.replies import Replies
 from xnovu.adapters.nats.send import FEW, WINDOW
 from xnovu.adapters.nats.topology import every_subject, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, Retryable
 from xnovu.events import Event, Triggered

@@ -10,9 +10,11 @@ from tests.builders import captured, namespace
 from tests.clocks import wrong
 from tests.conftest import eventually
 from tests.integration.test_pull_loop import looking, publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.clock import ServerClock
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import retries_of, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.cli.operate.moments import database_time, moment, transport_time
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL
 from xnovu.errors import Paused

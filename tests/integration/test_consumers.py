@@ -16,12 +16,13 @@ import xnovu
 from tests.builders import namespace
 from tests.conftest import eventually
 from xnovu import Permanent, Retryable, Status, StatusChanged, consumer
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.topology import stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.adapters.nats.visit import visiting
-from xnovu.compose import Settings
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.consuming.consumer import Consumer
 from xnovu.envelope import Envelope
 from xnovu.policy import Policy

@@ -12,9 +12,11 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.pipeline import stages, world
 from tests.integration.test_pull_loop import looking, publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.pause import paused
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.compose.pause import FleetPause
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused

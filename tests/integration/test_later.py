@@ -9,10 +9,12 @@ import pytest
 from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.test_pull_loop import looking, publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.later import Copies
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.settle import Retries
 from xnovu.adapters.nats.topology import retries_of, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import Retryable
 from xnovu.events import Captured
 from xnovu.policy import Done, Fate, Policy, Retry

@@ -17,8 +17,8 @@ from tests.e2e.conftest import LONG, clean_environment, started, stop
 from tests.integration.pipeline import ACME, GLOBEX, World, brokerless
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.cli.run import BESIDE, PARTS
-from xnovu.compose import serve
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
+from xnovu.compose.serve import serve
 from xnovu.compose.settings import HealthOptions
 from xnovu_local.novu import Fault
 from xnovu_local.ports import free_port

@@ -12,7 +12,9 @@ from nats.aio.client import Client
 
 from tests.builders import captured, namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import ConfigurationError
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery

@@ -15,9 +15,9 @@ from xnovu.adapters.nats.visit import visiting
 from xnovu.cli.operate.dead import require_stage
 from xnovu.cli.operate.replay import Wanted, replay
 from xnovu.cli.setup import provisioned
-from xnovu.compose import serve
 from xnovu.compose.broker import nats_access
 from xnovu.compose.pipeline import Pipeline
+from xnovu.compose.serve import serve
 from xnovu.consuming.app import part_of
 from xnovu.errors import ConfigurationError
 from xnovu.events import Rejected

@@ -240,8 +240,8 @@ async def test_nothing_private_reaches_logs_errors_or_the_row(here: World, capfd
 async def test_a_consumer_beside_the_pipeline_counts_what_became_of_it(here: World):
     from xnovu.cli.run import BESIDE
     from xnovu.compose.broker import nats_transport
+    from xnovu.compose.house import House
     from xnovu.compose.kit import Kit
-    from xnovu.compose.serve import House
 
     rows = [here.insert(), here.insert(), here.insert(recipients=[])]
     kit = Kit(here.settings, "analytics")

@@ -10,8 +10,9 @@ from psycopg.conninfo import make_conninfo
 
 from tests.builders import namespace
 from tests.integration.test_rights import Guarded, guarded
-from xnovu.adapters.nats import NatsOptions, provision
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.preflight import preflight as of_broker
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import stream_name
 from xnovu.adapters.nats.visit import visiting
 from xnovu.adapters.postgres.migrations import make_roles

@@ -9,8 +9,10 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
 
 from tests.builders import captured, namespace
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import every_subject, retries_of, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import ConfigurationError, Paused
 from xnovu.events import KINDS
 from xnovu.policy import Policy, Rule

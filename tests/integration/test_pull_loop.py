@@ -15,8 +15,10 @@ from nats.js.errors import NotFoundError
 
 from tests.builders import a_notification, captured, namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.errors import Retryable
 from xnovu.events import Event, Hydrated

@@ -12,11 +12,13 @@ from nats.js.errors import NotFoundError
 from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.test_provision import publish
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.archive import StreamArchive
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.replay import StreamReplay
 from xnovu.adapters.nats.topology import retries_of, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.adapters.nats.visit import visiting
 from xnovu.archive import Selection, Target
 from xnovu.cli.operate.replay import Wanted, _target

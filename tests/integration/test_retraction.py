@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import eventually
 from tests.integration.pipeline import ACME, World, stages, world
 from xnovu.cli.run import BESIDE
-from xnovu.compose import Kit
 from xnovu.compose.broker import nats_transport
-from xnovu.compose.serve import House
+from xnovu.compose.house import House
+from xnovu.compose.kit import Kit
 from xnovu.events import Status, StatusChanged
 from xnovu_local.novu import Fault, Step, Workflow
 

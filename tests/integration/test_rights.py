@@ -9,8 +9,10 @@ import pytest
 from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.test_pull_loop import looking, publish_all
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import Paused
 from xnovu.policy import Done, Fate, Policy
 from xnovu.ports import Delivery

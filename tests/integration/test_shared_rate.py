@@ -10,7 +10,10 @@ import pytest
 from tests.builders import namespace
 from tests.conftest import eventually
 from tests.unit.adapters.novu.building import call, codes, opened
-from xnovu.adapters.nats import NatsOptions, NatsPeers, NatsTransport, peers
+from xnovu.adapters.nats import peers
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.peers import NatsPeers
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu_local.nats import EmbeddedNats
 from xnovu_local.novu import LocalNovuOptions, running_novu
 

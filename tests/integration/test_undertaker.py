@@ -12,8 +12,10 @@ from tests.builders import captured, namespace
 from tests.conftest import eventually
 from tests.integration.pipeline import stages, world
 from tests.integration.test_pull_loop import looking, publish_all, publishing
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.topology import ADVISORIES, ADVISORY, every_subject, stream_name
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import dead_letter, decode
 from xnovu.events import Failure, Rejected
 from xnovu.policy import Done, Fate, Policy

@@ -11,8 +11,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from tests.builders import a_notification, namespace
-from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.configuration import stream_config
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.topology import (
     Lane,
     retries_of,

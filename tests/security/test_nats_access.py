@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from tests.builders import captured, namespace
 from tests.conftest import eventually
-from xnovu.adapters.nats import NatsOptions, NatsTransport, provision
 from xnovu.adapters.nats.address import Access, access_of
 from xnovu.adapters.nats.nkeys import UserCredentials, UserKey
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import NATS_CREDS, NATS_NKEY, NATS_PASSWORD, NATS_USER
 from xnovu.compose.settings import Settings

@@ -21,17 +21,19 @@ from tests.builders import a_notification
 from tests.conftest import eventually
 from tests.integration.pipeline import World
 from xnovu import Notification, Retryable, own_stage
-from xnovu.adapters.nats import Access, NatsOptions, NatsTransport, provision
-from xnovu.adapters.nats.address import access_of
+from xnovu.adapters.nats.address import Access, access_of
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.provision import provision
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.adapters.novu import NovuOptions
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import mailboxes
-from xnovu.compose import Kit, Settings
 from xnovu.compose.broker import peers_of
+from xnovu.compose.house import House
+from xnovu.compose.kit import Kit
 from xnovu.compose.pipeline import Pipeline
 from xnovu.compose.secrets import DATABASE_URL, NOVU_KEY
-from xnovu.compose.serve import House
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.consuming import analytics
 from xnovu.consuming.app import part_of
 from xnovu.envelope import Envelope

@@ -8,9 +8,9 @@ import pytest
 from tests.pages import module, snippets
 from xnovu.adapters.webhook import WebhookOptions
 from xnovu.cli.run import PARTS
-from xnovu.compose import serve
 from xnovu.compose.broker import transport_of
 from xnovu.compose.kit import provider_of
+from xnovu.compose.serve import serve
 from xnovu.compose.settings import load
 from xnovu.consuming.app import part_of
 from xnovu.testing import a_row, memory_pipeline

@@ -4,7 +4,7 @@ import logging
 import sys
 
 from xnovu.errors import XNovuError
-from xnovu.extras import way_out
+from xnovu.extras import wanted
 
 
 def main() -> None:
@@ -12,15 +12,12 @@ def main() -> None:
     # Every try of the pool's is a warning; a command says once, at the end, that none succeeded.
     logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     try:
-        from xnovu.cli.commands import cli
+        with wanted():
+            from xnovu.cli.commands import cli
 
-        cli()
+            cli()
     except XNovuError as error:
         sys.exit(f"xnovu: {error}")
-    except ModuleNotFoundError as error:
-        if not (said := way_out(error)):
-            raise
-        sys.exit(f"xnovu: {said}")
     except OSError as error:  # of a file that was named, by whichever command
         if not error.filename:
             raise

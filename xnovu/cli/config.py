@@ -11,8 +11,8 @@ from typing import Any, cast
 from rich.text import Text
 
 from xnovu.adapters.mailboxes import MailboxOptions
-from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.address import bare_servers
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.preflight import preflight as broker_preflight
 from xnovu.adapters.postgres.connection import Door
 from xnovu.adapters.postgres.preflight import preflight as database_preflight
@@ -21,7 +21,6 @@ from xnovu.cli.console import out, print_json
 from xnovu.cli.operate.operator import operator
 from xnovu.cli.run import chosen
 from xnovu.cli.setup import mailboxes
-from xnovu.compose import Part
 from xnovu.compose.broker import nats_access, nats_url, transport_of
 from xnovu.compose.kit import (
     opened_store,
@@ -30,6 +29,7 @@ from xnovu.compose.kit import (
     store_secrets,
     wakeup_secrets,
 )
+from xnovu.compose.part import Part
 from xnovu.compose.promises import AT_PROVIDER, costly
 from xnovu.compose.secrets import (
     DATABASE_URL,

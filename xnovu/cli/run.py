@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from xnovu.compose import Part, serve
+from xnovu.compose.part import Part
+from xnovu.compose.serve import serve
 from xnovu.compose.settings import Settings, load
 from xnovu.compose.variables import did_you_mean
 from xnovu.consuming import analytics

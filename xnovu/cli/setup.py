@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from xnovu.adapters.nats import NatsOptions, provision
-from xnovu.adapters.nats.provision import Mailboxes
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.postgres import migrations
 from xnovu.cli.console import out, print_json
 from xnovu.cli.migration_files import migration_files
-from xnovu.compose import Part
-from xnovu.compose.broker import nats_access
 from xnovu.compose.secrets import DATABASE_URL, secret
 from xnovu.compose.settings import Settings, load
+
+if TYPE_CHECKING:
+    from xnovu.adapters.nats.provision import Mailboxes
+    from xnovu.compose.part import Part
 
 
 def migrate_database(*, plan_only: bool, roles: bool = False, as_json: bool = False) -> None:
@@ -70,6 +72,9 @@ async def provisioned(settings: Settings) -> list[str]:
     """What provisioning did, a line each; only NATS needs any."""
     if not isinstance(settings.transport, NatsOptions):
         return [f'nothing to do: transport.kind is "{settings.transport.kind}"']
+    from xnovu.adapters.nats.provision import provision
+    from xnovu.compose.broker import nats_access
+
     access = nats_access(settings)
     pipeline = settings.pipeline
     needed: Mailboxes = {
@@ -79,7 +84,7 @@ async def provisioned(settings: Settings) -> list[str]:
     return [str(change) for change in await provision(access, settings.transport, needed)]
 
 
-def mailboxes(settings: Settings, parts: Iterable[Part]) -> Mailboxes:
+def mailboxes(settings: Settings, parts: "Iterable[Part]") -> "Mailboxes":
     """What the stages and consumers among these read, and how."""
     reads = settings.pipeline.reads
     return {

@@ -5,7 +5,6 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from xnovu.compose.operating import paused
 from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
 
@@ -19,6 +18,8 @@ async def paused_stages(settings: Settings, waits_for: str) -> Mapping[str, str]
     """Stages that are paused in the whole fleet, where that may be the reason, and why they are."""
     if waits_for not in STAGES:
         return {}
+    from xnovu.compose.operating import paused  # who needs a broker loads it
+
     try:
         return await paused(settings)
     except Paused as error:

@@ -6,8 +6,11 @@ from dataclasses import replace
 from xnovu.adapters.mailboxes import MailboxOptions, PostgresTransport
 from xnovu.adapters.memory.options import MemoryOptions
 from xnovu.adapters.memory.transport import MemoryTransport
-from xnovu.adapters.nats import Access, Middleware, NatsOptions, NatsPeers, NatsTransport
-from xnovu.adapters.nats.address import access_of, asked
+from xnovu.adapters.nats.address import Access, access_of, asked
+from xnovu.adapters.nats.connection import Middleware
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.peers import NatsPeers
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
 from xnovu.adapters.postgres.wakeups import NotifyHints

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from faststream.context import ContextRepo
+from typing import TYPE_CHECKING, Protocol
 
 from xnovu.adapters.metrics import Metrics
 from xnovu.adapters.novu import NovuOptions, NovuProvider
@@ -27,12 +25,16 @@ from xnovu.compose.secrets import (
 from xnovu.compose.settings import Settings
 from xnovu.desk import Desk
 from xnovu.errors import ConfigurationError, XNovuError
+from xnovu.extras import wanted
 from xnovu.peers import Peers
 from xnovu.ports import Provider, Resource, WakeUps
 from xnovu.sending import SendTimes
 from xnovu.sql.errors import UNAVAILABLE
 from xnovu.sql.store import SqlStore
 from xnovu.store import Store
+
+if TYPE_CHECKING:
+    from faststream.context import ContextRepo
 
 KNOCK = 1.0
 """Seconds between two questions to a database that is away."""
@@ -74,7 +76,8 @@ def store_of(settings: Settings, name: str, enterprise_id: str | None = None) ->
     """
     match settings.store:
         case SupabaseOptions() as options:
-            from xnovu.adapters.supabase.store import supabase_store  # who needs it loads it
+            with wanted():
+                from xnovu.adapters.supabase.store import supabase_store
 
             return supabase_store(
                 secret(SUPABASE_URL), secret(SUPABASE_KEY), options, enterprise_id
@@ -100,7 +103,8 @@ def wakeups_of(settings: Settings, enterprise_id: str | None = None) -> WakeUps 
         case "notify":
             return NotifyWakeUps(secret(DATABASE_URL))
         case "realtime":
-            from xnovu.adapters.supabase.realtime import RealtimeWakeUps
+            with wanted():
+                from xnovu.adapters.supabase.realtime import RealtimeWakeUps
 
             one = frozenset({enterprise_id} if enterprise_id else ())
             options = RealtimeOptions(enterprises=one or settings.wakeups.enterprises)
@@ -161,7 +165,6 @@ class Kit:
     The ports a stage may ask for; each is opened on first request and closed with the app.
 
     With an ``enterprise_id`` the database is that one's only; ``peers`` share the provider's rate.
-    ``context`` is what the functions of consumers may ask for.
     What is ``given`` is used as it is, and neither opened nor closed.
     """
 
@@ -172,10 +175,23 @@ class Kit:
     given_provider: Provider | None = None
     metrics: Metrics = field(default_factory=Metrics)
     peers: Peers | None = None
-    context: ContextRepo = field(default_factory=ContextRepo)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _store: SqlStore | None = None
     _provider: PluggedProvider | None = None
+    _context: "ContextRepo | None" = None
+
+    @property
+    def context(self) -> "ContextRepo":
+        """What the functions of consumers may ask for."""
+        if self._context is None:
+            from faststream.context import ContextRepo  # stages alone need no FastStream
+
+            self._context = ContextRepo()
+        return self._context
+
+    @context.setter
+    def context(self, known: "ContextRepo") -> None:
+        self._context = known
 
     @property
     def times(self) -> SendTimes:

@@ -7,9 +7,9 @@ from functools import partial
 from xnovu.adapters.mailboxes import MailboxOptions
 from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageReplay
 from xnovu.adapters.mailboxes.calls import Calls
-from xnovu.adapters.nats import NatsOptions
 from xnovu.adapters.nats.archive import StreamArchive
 from xnovu.adapters.nats.clock import time_at
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.pause import paused as paused_at_nats
 from xnovu.adapters.nats.removal import StreamMailboxes
 from xnovu.adapters.nats.replay import StreamReplay

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Discriminator
 
 from xnovu.adapters.mailboxes.options import MailboxOptions
 from xnovu.adapters.memory.options import MemoryOptions
-from xnovu.adapters.nats import NatsOptions
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.webhook import WebhookOptions
 from xnovu.errors import ConfigurationError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xnovu.adapters.nats.address import require_url
+from xnovu.adapters.nats.options import require_url
 from xnovu.adapters.postgres.connection import require_dsn
 from xnovu.errors import ConfigurationError
 

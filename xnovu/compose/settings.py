@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from xnovu.adapters.mailboxes.options import MailboxOptions
 from xnovu.adapters.memory.options import MemoryOptions
-from xnovu.adapters.nats import NatsOptions
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.novu import NovuOptions
 from xnovu.adapters.postgres.store import PostgresOptions
 from xnovu.adapters.supabase.options import Enterprises, SupabaseOptions

@@ -7,7 +7,12 @@ from importlib.util import find_spec
 
 from faststream import apply_types
 
-from xnovu.compose import App, Kit, Middleware, Part, Settings, serve
+from xnovu.adapters.nats.connection import Middleware
+from xnovu.compose.apps import App
+from xnovu.compose.kit import Kit
+from xnovu.compose.part import Part
+from xnovu.compose.serve import serve
+from xnovu.compose.settings import Settings
 from xnovu.consuming.between import Between
 from xnovu.consuming.consumer import Declared
 from xnovu.consuming.own_stage import OwnStage

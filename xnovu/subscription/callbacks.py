@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from xnovu.compose.serve import Unwatched
+from xnovu.compose.house import Unwatched
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Retryable, XNovuError, describe
 from xnovu.events import Status, StatusChanged

@@ -14,9 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from xnovu.adapters.logs import namespaces, speak_up
 from xnovu.adapters.metrics import Metrics
-from xnovu.compose import Kit, Settings
-from xnovu.compose.kit import Database
-from xnovu.compose.settings import HealthOptions, LogOptions, load
+from xnovu.compose.kit import Database, Kit
+from xnovu.compose.settings import HealthOptions, LogOptions, Settings, load
 from xnovu.connection import Connection, Link
 from xnovu.desk import Search
 from xnovu.errors import ConfigurationError

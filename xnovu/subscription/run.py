@@ -2,10 +2,9 @@
 
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableSource
-from xnovu.compose import Kit, Part
-from xnovu.compose.brokerless import give_back
-from xnovu.compose.kit import Database
-from xnovu.compose.serve import House, require_the_whole
+from xnovu.compose.house import House, give_back, require_the_whole
+from xnovu.compose.kit import Database, Kit
+from xnovu.compose.part import Part
 from xnovu.stages import hydrate, ingest, retract, status, trigger
 from xnovu.subscription.callbacks import Callbacks, Listener, Troubles
 

@@ -11,10 +11,11 @@ from xnovu.adapters.memory.records import Record
 from xnovu.adapters.memory.store import MemoryStore
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.adapters.table import TableOptions
-from xnovu.compose import Kit, Part, Settings
+from xnovu.compose.house import House, require_the_whole
+from xnovu.compose.kit import Kit
+from xnovu.compose.part import Part
 from xnovu.compose.pipeline import Pipeline, Stages
-from xnovu.compose.serve import House, require_the_whole
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.consuming.app import part_of
 from xnovu.consuming.consumer import Declared
 from xnovu.events import Failure, Status, Workflow

@@ -27,8 +27,8 @@ from xnovu.adapters.nats.topology import kinds_of, retries_of, stream_name
 from xnovu.adapters.postgres.migrations import migrate
 from xnovu.cli.run import PARTS
 from xnovu.cli.setup import provisioned
-from xnovu.compose import Settings
 from xnovu.compose.secrets import DATABASE_URL, NATS_URL, NOVU_KEY
+from xnovu.compose.settings import Settings
 from xnovu_local.nats import EmbeddedNats
 from xnovu_local.novu import create_app
 from xnovu_local.postgres import EmbeddedPostgres

@@ -4,7 +4,8 @@ import pytest
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.client import Client
 
-from xnovu.adapters.nats import NatsOptions, NatsTransport
+from xnovu.adapters.nats.options import NatsOptions
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.errors import ConfigurationError
 
 

@@ -8,11 +8,12 @@ from nats import errors
 from nats.js.errors import APIError, NoStreamResponseError
 
 from tests.builders import captured
-from xnovu.adapters.nats import NatsOptions, NatsTransport
 from xnovu.adapters.nats.declare import Streams
+from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.publish import JetStreamPublisher
 from xnovu.adapters.nats.replies import Answer
 from xnovu.adapters.nats.send import Parcel, Sender
+from xnovu.adapters.nats.transport import NatsTransport
 from xnovu.envelope import Envelope
 from xnovu.errors import Paused, Permanent, Retryable
 from xnovu.events import Captured

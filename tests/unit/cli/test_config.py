@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Sequence
 
 from xnovu.cli import config
-from xnovu.compose import Settings
+from xnovu.compose.settings import Settings
 from xnovu.errors import Paused
 from xnovu.finding import Finding
 

@@ -8,7 +8,7 @@ import pytest
 
 import xnovu
 from xnovu import StatusChanged, consumer
-from xnovu.compose import Settings
+from xnovu.compose.settings import Settings
 
 TOLD: dict[str, dict[str, tuple[str, str]]] = {
     "ingest": {

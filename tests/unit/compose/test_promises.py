@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as some
 
-from xnovu.adapters.nats.address import require_url
+from xnovu.adapters.nats.options import require_url
 from xnovu.adapters.postgres.connection import require_dsn
 from xnovu.compose import settings
 from xnovu.compose.promises import broken, costly

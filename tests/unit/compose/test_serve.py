@@ -14,9 +14,11 @@ from tests.builders import captured
 from tests.conftest import eventually
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.cli.run import PARTS
-from xnovu.compose import Kit, Part, serve
+from xnovu.compose.house import House
+from xnovu.compose.kit import Kit
+from xnovu.compose.part import Part
 from xnovu.compose.pipeline import Pipeline
-from xnovu.compose.serve import House
+from xnovu.compose.serve import serve
 from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.envelope import Envelope
 from xnovu.errors import ConfigurationError, Paused, XNovuError

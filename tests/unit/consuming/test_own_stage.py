@@ -9,9 +9,11 @@ import pytest
 from xnovu import Notification, Paused, Permanent, SubscriptionManager, own_stage
 from xnovu.adapters.memory.transport import MemoryTransport
 from xnovu.cli.run import chosen
-from xnovu.compose import Kit, Settings, serve
+from xnovu.compose.house import House
+from xnovu.compose.kit import Kit
 from xnovu.compose.pipeline import Pipeline
-from xnovu.compose.serve import House
+from xnovu.compose.serve import serve
+from xnovu.compose.settings import Settings
 from xnovu.consuming.app import part_of
 from xnovu.errors import ConfigurationError
 from xnovu.options import ProviderOptions

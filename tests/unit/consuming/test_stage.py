@@ -13,9 +13,9 @@ import xnovu
 from tests.conftest import eventually
 from xnovu import Paused, Permanent, Rejected, Retryable, Status, StatusChanged, consumer
 from xnovu.adapters.memory.transport import MemoryTransport
-from xnovu.compose import Kit, Settings
-from xnovu.compose.serve import House
-from xnovu.compose.settings import HealthOptions
+from xnovu.compose.house import House
+from xnovu.compose.kit import Kit
+from xnovu.compose.settings import HealthOptions, Settings
 from xnovu.consuming.app import part_of
 from xnovu.consuming.consumer import Consumer
 from xnovu.envelope import Envelope

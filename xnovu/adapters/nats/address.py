@@ -107,24 +107,6 @@ def access_of(where: "str | Url | Access", options: NatsOptions | None = None) -
     return Access(asked(where), told.tls_ca, told.tls_cert, told.tls_key, told.inbox_prefix)
 
 
-SCHEMES = ("nats", "tls", "ws", "wss")
-
-
-def require_url(text: str) -> None:
-    """Raises ConfigurationError, without the text, where it names no server."""
-    for part in text.split(","):
-        try:
-            url = urlsplit(part.strip() if "://" in part else f"nats://{part.strip()}")
-            fits = url.scheme in SCHEMES and url.hostname and url.port != 0
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ConfigurationError(
-                "is no address of NATS, such as nats://host:4222 or tls://user:password@host:4222"
-                " (several: with commas between)"
-            )
-
-
 def bare_servers(url: Url) -> list[str]:
     """The addresses without credentials, fit to be shown."""
     return [_bare(urlsplit(part.strip())) for part in url().split(",")]

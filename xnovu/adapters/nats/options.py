@@ -1,9 +1,11 @@
 """What an operator sets."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from xnovu.errors import ConfigurationError
 from xnovu.options import Seconds, TransportOptions
 
 
@@ -44,3 +46,21 @@ class NatsOptions(TransportOptions, frozen=True):
     max_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
     duplicate_window: Annotated[float, Field(ge=120, le=86_400, allow_inf_nan=False)] = 120.0
     replicas: Annotated[int, Field(ge=1, le=5)] = 1
+
+
+SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+def require_url(text: str) -> None:
+    """Raises ConfigurationError, without the text, where it names no server."""
+    for part in text.split(","):
+        try:
+            url = urlsplit(part.strip() if "://" in part else f"nats://{part.strip()}")
+            fits = url.scheme in SCHEMES and url.hostname and url.port != 0
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ConfigurationError(
+                "is no address of NATS, such as nats://host:4222 or tls://user:password@host:4222"
+                " (several: with commas between)"
+            )
