@@ -11,8 +11,9 @@ from tests.integration.pipeline import ACME, GLOBEX, World, brokerless
 from xnovu import Notification, StatusChanged, consumer, own_stage
 from xnovu.adapters.mailboxes import MailboxOptions
 from xnovu.cli.run import PARTS
-from xnovu.compose import App, serve
+from xnovu.compose.apps import App
 from xnovu.compose.pipeline import Pipeline
+from xnovu.compose.serve import serve
 from xnovu.compose.settings import HealthOptions
 from xnovu.consuming.app import part_of
 from xnovu_local.novu import Fault
