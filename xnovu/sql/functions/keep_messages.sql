@@ -11,8 +11,11 @@ BEGIN
     UPDATE notify.xnovu_mailbox m SET read_until = now() + make_interval(secs => keep_messages.lease_seconds)
     WHERE m.name = keep_messages.mailbox;
     UPDATE notify.xnovu_delivery d SET held_until = now() + make_interval(secs => keep_messages.lease_seconds)
-    WHERE d.mailbox = keep_messages.mailbox AND d.held_until IS NOT NULL
-      AND d.token = ANY (ARRAY(SELECT jsonb_array_elements_text(keep_messages.tokens))::uuid[]);
+    FROM (SELECT e.message FROM notify.xnovu_delivery e
+          WHERE e.mailbox = keep_messages.mailbox AND e.held_until IS NOT NULL
+            AND e.token = ANY (ARRAY(SELECT jsonb_array_elements_text(keep_messages.tokens))::uuid[])
+          FOR UPDATE SKIP LOCKED) AS held  -- what is being settled needs no keeping
+    WHERE d.mailbox = keep_messages.mailbox AND d.message = held.message;
     GET DIAGNOSTICS kept = ROW_COUNT;
     RETURN kept;
 END $$;
