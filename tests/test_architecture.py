@@ -4,6 +4,7 @@ import ast
 import statistics
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,18 @@ def test_most_functions_are_a_few_lines():
     lengths = [body_lines(node) for path in CODE for node in functions(path)]
     assert statistics.median(lengths) <= 6
     assert statistics.quantiles(lengths, n=10)[-1] <= 20
+
+
+def test_the_two_distributions_agree():
+    """They have one version, and what the stand-ins need is what this repository installs."""
+    ours, theirs = (project(ROOT), project(ROOT / "local"))
+    declared = {*ours["project"]["dependencies"], *ours["dependency-groups"]["embedded"]}
+    for each in ours["project"]["optional-dependencies"].values():
+        declared |= {*each}
+    version = ours["project"]["version"]
+    assert theirs["project"]["version"] == version
+    assert {*theirs["project"]["dependencies"]} - declared == {f"xnovu[all]=={version}"}
+
+
+def project(folder: Path):
+    return tomllib.loads((folder / "pyproject.toml").read_text())

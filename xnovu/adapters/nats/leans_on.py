@@ -1,7 +1,7 @@
 """
 What this package touches of FastStream and nats-py that they do not document, and why.
 
-It is looked for when a broker is made. The versions are pinned: a new one has to pass the stress
+It is looked for when a broker is made. The versions are bounded: a new one has to pass the stress
 test of the pull loop first.
 """
 
