@@ -100,7 +100,7 @@ async def test_a_project_outside_the_repository(
 
 
 def built(project: Path, folder: Path) -> Path:
-    uv("build", "--wheel", str(project), "--out-dir", str(folder))
+    run("pip", "wheel", "--no-deps", "--wheel-dir", str(folder), str(project))
     named = tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"]
     [wheel] = folder.glob(f"{named.replace('-', '_')}-[0-9]*.whl")
     return wheel
@@ -116,8 +116,8 @@ def contents(wheel: Path) -> str:
 def installed(wheel: Path, venv: Path) -> Path:
     """Python with this wheel and what others have made, and nothing else of ours."""
     python = venv / "bin" / "python"
-    uv("venv", "--python", sys.executable, str(venv))
-    uv("pip", "install", "--offline", "--no-deps", "--python", str(python), str(wheel))
+    run("venv", "--without-pip", str(venv))
+    run("pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
     [packages] = venv.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     return python
@@ -129,7 +129,8 @@ def environment(database: str, nats: EmbeddedNats) -> dict[str, str]:
     return {**kept, **ours, "XNOVU_CONFIG": "xnovu.toml"}
 
 
-def uv(*arguments: str) -> None:
-    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
+def run(module: str, *arguments: str) -> None:
+    """As `./run` installs: what that finds, this finds."""
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
