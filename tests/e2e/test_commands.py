@@ -98,7 +98,7 @@ def test_provision_puts_a_stage_of_ones_own_in_and_out(at_work: Shell):
 def test_config_check_reaches_everything(at_work: Shell):
     done = at_work.xnovu("config", "check", "--connect")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" ok") == 29
+    assert done.stdout.count(" ok") == 32
 
 
 def test_config_check_says_what_is_not_set(shell: Shell):

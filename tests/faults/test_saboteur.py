@@ -33,8 +33,8 @@ KINDS = {
     "hydrate": {"load_rows", "publish hydrate", "publish dead", "ack ingest", "term ingest"},
     "trigger": {
         *("begin_send", "end_send", "POST /events/trigger", "GET /notifications"),
-        *("publish trigger", "publish dead", "publish later.at"),
-        *("ack hydrate", "term hydrate", "ack later.due"),
+        *("publish trigger", "publish dead", "publish retry.at"),
+        *("ack hydrate", "term hydrate", "ack retry.due"),
     },
     "status": {"record", "publish status", "ack trigger", "ack dead"},
     "retract": {
