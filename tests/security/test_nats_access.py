@@ -7,9 +7,10 @@ Each error says where, what was refused and what to do, and never a secret.
 import asyncio
 import base64
 import binascii
+import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,75 @@ async def test_an_nkey(tmp_path: Path, files: Files):
     assert UserKey.of_seed(a_seed(2)).public in said
     assert server.url in said
     assert a_seed(2) not in said
+
+
+OPERATOR, ACCOUNT, USER = 14 << 3, 0, 20 << 3
+"""The first bits of whose key it is: an O, an A and a U in base 32 (github.com/nats-io/nkeys)."""
+EVERYTHING = dict.fromkeys(("subs", "data", "payload", "conn", "leaf", "imports", "exports"), -1)
+STORING = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
+
+
+@dataclass(frozen=True)
+class Party:
+    """Somebody who signs, or is signed for."""
+
+    kind: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        raw = bytes([self.kind]) + self._key.public_key().public_bytes_raw()
+        return base64.b32encode(raw + checksum(raw)).decode().rstrip("=")
+
+    def signs(self, other: "Party", **claims: object) -> str:
+        """A token as `nsc` makes one (github.com/nats-io/jwt, version 2)."""
+        about = {"iat": 1, "iss": self.name, "sub": other.name, "name": "test", "jti": "test"}
+        claims = {**about, "nats": {"version": 2, **claims}}
+        head = {"typ": "JWT", "alg": "ed25519-nkey"}
+        signed = ".".join(map(part_of_a_token, (json.dumps(head), json.dumps(claims))))
+        return f"{signed}.{part_of_a_token(self._key.sign(signed.encode()))}"
+
+    @property
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(bytes([self.number]) * 32)
+
+
+def part_of_a_token(text: str | bytes) -> str:
+    raw = text.encode() if isinstance(text, str) else text
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+async def test_creds_that_an_account_has_signed(tmp_path: Path, files: Files):
+    """On a server that knows its operator and no user; who is no user of the account is refused."""
+    operator, account, user = Party(OPERATOR, 3), Party(ACCOUNT, 4), Party(USER, 1)
+    system = Party(ACCOUNT, 6)  # which may have no JetStream
+    limits = {account: {**EVERYTHING, **STORING}, system: EVERYTHING}
+    known = {
+        each.name: operator.signs(each, type="account", limits={**most, "wildcards": True})
+        for each, most in limits.items()
+    }
+    settings = {
+        "operator": json.dumps(operator.signs(operator, type="operator")),
+        "resolver": "MEMORY",
+        "resolver_preload": json.dumps(known),
+        "system_account": system.name,
+    }
+
+    def creds(signer: Party) -> str:
+        token = signer.signs(user, type="user", subs=-1, data=-1, payload=-1)
+        return (
+            f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{a_seed()}\n------END USER NKEY SEED------\n"
+        )
+
+    with server_of(tmp_path, **settings) as server:
+        files.write(creds=creds(account))
+        assert await goes_through(access(server))
+        files.write(creds=creds(Party(ACCOUNT, 5)))
+        said = await refusal(access(server))
+    assert server.url in said
+    assert a_seed() not in said
+    assert "eyJ" not in said
 
 
 async def test_a_user_and_a_password_in_files_that_are_replaced(tmp_path: Path, files: Files):
