@@ -17,6 +17,7 @@ from xnovu.envelope import Envelope
 from xnovu.errors import Permanent, Retryable, XNovuError
 from xnovu.events import Event, Key
 from xnovu.policy import Done, Result
+from xnovu.together import all_of
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +87,7 @@ class Consuming:
             for place in places:
                 results[place] = await self._result_of(batch[place], until)
 
-        async with asyncio.TaskGroup() as group:
-            for places in rows.values():
-                group.create_task(in_turn(places))
+        await all_of(map(in_turn, rows.values()))
         return results
 
     async def _result_of(self, envelope: Envelope[Any], until: float) -> Result:

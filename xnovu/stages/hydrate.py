@@ -12,6 +12,7 @@ from xnovu.events import Captured, Hydrated, Workflow
 from xnovu.payloads import Check, PayloadChecker, RowOptions, check_bounds
 from xnovu.policy import Done, Result
 from xnovu.store import Row, Store
+from xnovu.together import group
 
 Found = Check | Permanent | None
 """What is to be checked yet, or what is wrong; None: nothing."""
@@ -84,9 +85,9 @@ class Hydrate:
     async def _all_finished(
         self, found: Sequence[Found], until: float
     ) -> Sequence[XNovuError | None]:
-        async with asyncio.TaskGroup() as group:
+        async with group() as checks:
             tasks = [
-                group.create_task(self._finished(each, until)) if isinstance(each, Check) else each
+                checks.create_task(self._finished(each, until)) if isinstance(each, Check) else each
                 for each in found
             ]
         return [task.result() if isinstance(task, asyncio.Task) else task for task in tasks]

@@ -1,6 +1,5 @@
 """Taking calls back: cancelled while Novu waits, deleted from inboxes, and what is left of them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +11,7 @@ from xnovu.adapters.novu.pace import Rank
 from xnovu.errors import XNovuError
 from xnovu.events import is_transaction_id
 from xnovu.retraction import Recall, Recalled
+from xnovu.together import all_of
 
 PAGE = 50
 """Notifications asked for at once; Novu may give fewer, and says that there are more."""
@@ -27,9 +27,7 @@ class Recalling:
     until: float
 
     async def run(self, calls: Sequence[Recall]) -> list[Recalled | XNovuError]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._taken_back(call)) for call in calls]
-        return [task.result() for task in tasks]
+        return await all_of(map(self._taken_back, calls))
 
     async def _taken_back(self, call: Recall) -> Recalled | XNovuError:
         if not is_transaction_id(call.transaction_id):  # nothing is ever sent under such an id

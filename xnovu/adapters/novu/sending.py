@@ -1,7 +1,6 @@
 """One round of sending: a batch of calls from look-up to verdict."""
 
-import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -29,6 +28,7 @@ from xnovu.adapters.novu.requests import (
 )
 from xnovu.errors import Missing, Permanent, XNovuError
 from xnovu.sending import slept
+from xnovu.together import all_of
 
 Verdicts = dict[str, XNovuError | None]
 """By transaction id: None is accepted."""
@@ -56,11 +56,11 @@ class Round:
         fresh = [event for event in events if event.call.send and not event.call.look_up]
         doubtful = [event for event in events if event.call.look_up or not event.call.send]
         runs = (self._send(fresh), self._look_up_and_send(doubtful))
-        return _merged(await _together(runs))
+        return _merged(await all_of(runs))
 
     async def _send(self, events: Sequence[Event]) -> Verdicts:
         requests = parts(events, self.link.pays)
-        return _merged(await _together(map(self._part, requests)))
+        return _merged(await all_of(map(self._part, requests)))
 
     async def _part(self, events: list[Event], generation: int = 0) -> Verdicts:
         try:
@@ -77,7 +77,7 @@ class Round:
         Were all of them looked up first, slow look-ups took the time of every round, and nothing
         was ever sent. One by one they cost no more tokens than in bulks.
         """
-        return _merged(await _together(self._unless_there(event, generation) for event in events))
+        return _merged(await all_of(self._unless_there(event, generation) for event in events))
 
     async def _unless_there(self, event: Event, generation: int) -> Verdicts:
         if known := await self._look_up(event):
@@ -133,7 +133,7 @@ class Round:
         return await self._one_by_one(events)
 
     async def _one_by_one(self, events: Sequence[Event]) -> Verdicts:
-        return _merged(await _together(self._part([event]) for event in events))
+        return _merged(await all_of(self._part([event]) for event in events))
 
     async def _replayed(self, events: Sequence[Event], generation: int) -> Verdicts:
         """The key only repeats an old error: look up what that request did, then a new key."""
@@ -165,12 +165,6 @@ class Round:
     @staticmethod
     def _all(events: Iterable[Event], error: XNovuError) -> Verdicts:
         return {event.id: error for event in events}
-
-
-async def _together(runs: Iterable[Coroutine[None, None, Verdicts]]) -> list[Verdicts]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run) for run in runs]
-    return [task.result() for task in tasks]
 
 
 def _merged(verdicts: Iterable[Verdicts]) -> Verdicts:

@@ -30,6 +30,7 @@ from xnovu.adapters.supabase.realtime_channels import SCHEMA, TABLE, Channels, i
 from xnovu.adapters.supabase.realtime_client import Client
 from xnovu.errors import Paused, XNovuError
 from xnovu.redaction import phrases_in
+from xnovu.together import group
 
 LOST = "realtime_lost"
 ONE_FILTER = "realtime_one_filter"
@@ -125,7 +126,7 @@ class Session:
             OSError, WebSocketException: there was no connection to begin with.
         """
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with group() as tasks:
                 tasks.create_task(self._until_over())
                 await self._join()
                 tasks.create_task(self._ping())

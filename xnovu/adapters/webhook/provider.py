@@ -1,7 +1,7 @@
 """The webhook: the port ``Provider`` over one signed POST for each call."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
 
 import httpx
@@ -14,6 +14,7 @@ from xnovu.errors import Missing, Paused, Permanent, XNovuError
 from xnovu.events import TRANSACTION_ID, is_transaction_id
 from xnovu.ports import Trigger
 from xnovu.retraction import RECIPIENTS, Recall, Recalled
+from xnovu.together import all_of
 
 T = TypeVar("T")
 
@@ -68,14 +69,14 @@ class WebhookProvider:
         _, latest = self._opened()
         end = min(until, latest)
         each = {call.transaction_id: call for call in calls}
-        made = await _together(_contained(self._made(call, end)) for call in each.values())
+        made = await all_of(_contained(self._made(call, end)) for call in each.values())
         answers = dict(zip(each, made, strict=True))
         return [answers[call.transaction_id] for call in calls]
 
     async def cancel(self, calls: Sequence[Recall]) -> Sequence[Recalled | XNovuError]:
         """Take the calls back, as far as the webhook can; answers in time, as :meth:`trigger`."""
         _, until = self._opened()
-        return await _together(_contained(self._taken_back(call, until)) for call in calls)
+        return await all_of(_contained(self._taken_back(call, until)) for call in calls)
 
     async def _made(self, call: Trigger, until: float) -> XNovuError | None:
         if error := _misfit(call):
@@ -178,9 +179,3 @@ async def _contained(work: Coroutine[None, None, T]) -> T | XNovuError:
         return await work
     except Exception as error:  # noqa: BLE001 - one call's trouble is no concern of the others
         return unclear(type(error).__name__)
-
-
-async def _together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(each) for each in work]
-    return [task.result() for task in tasks]
