@@ -459,7 +459,7 @@ CREATE FUNCTION notify.xnovu_deleted()
 
 CREATE FUNCTION notify.xnovu_differing(keys jsonb)
     RETURNS text[]
-    LANGUAGE sql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET enable_seqscan TO 'off' SET jit TO 'off';
+    LANGUAGE plpgsql STABLE SET search_path TO 'pg_catalog', 'pg_temp' SET plan_cache_mode TO 'force_generic_plan' SET enable_seqscan TO 'off' SET enable_hashjoin TO 'off' SET enable_mergejoin TO 'off' SET jit TO 'off';
 
 CREATE FUNCTION notify.xnovu_doubt(s notify.xnovu_sending, generation integer, settle_seconds double precision, lost jsonb)
     RETURNS timestamp with time zone

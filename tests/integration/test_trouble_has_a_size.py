@@ -1,11 +1,14 @@
 """One row's trouble is that row's: the others are sent, and it is, too, once its cause is gone."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.builders import recorded
 from tests.conftest import eventually
@@ -250,7 +253,7 @@ async def test_what_is_too_large_is_never_read(here: World) -> None:
     large = "jsonb_build_object('text', repeat('x', 20000000))"
     here.execute(
         f"INSERT INTO {TABLE} (enterprise_id, notification_workflow_id, recipients, payload)"
-        f" SELECT %s, 'welcome', ARRAY[gen_random_uuid()], {large} FROM generate_series(1, 2)",
+        f" SELECT %s, 'welcome', ARRAY[gen_random_uuid()], {large} FROM generate_series(1, 5)",
         ACME,
     )
     store = postgres_store(here.database)
@@ -259,6 +262,22 @@ async def test_what_is_too_large_is_never_read(here: World) -> None:
     loaded = await store.load(keys, 524_288)
     assert {getattr(row, "code", row) for row in loaded.values()} == {"too_large"}
     await store.close()
+
+
+LEAST = st.sampled_from([0, 1, 12, 0.1, "", "a", None, True, [], {}, [0], [[1]], {"": 1}])
+"""What jsonb spends the most on, for each character."""
+
+
+@given(st.lists(LEAST, min_size=1, max_size=9), st.integers(50, 500))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_is_shorter_in_text_than_a_quarter_of_what_is_stored(
+    migrated: str, pattern: list[Any], times: int
+) -> None:
+    """So a payload that is nine times too large as jsonb is more than twice so in text."""
+    with psycopg.connect(migrated) as connection:
+        query = "SELECT pg_column_size(ROW(v)), octet_length(v::text) FROM (SELECT %s::jsonb) t (v)"
+        stored, text = connection.execute(query, [json.dumps(pattern * times)]).fetchone()
+    assert stored <= 4 * text + 64
 
 
 async def test_a_row_that_somebody_has_locked_is_left_out(here: World) -> None:

@@ -26,7 +26,7 @@ async def main():
         "acme", queue=QueueConfig(), on_notification=lambda change: told.set(),
         store=store, provider=MemoryProvider(),
     ):
-        await asyncio.wait_for(told.wait(), 120)  # on a busy machine
+        await asyncio.wait_for(told.wait(), 30)
 
 asyncio.run(main())
 """

@@ -37,7 +37,13 @@ BEGIN
                       coalesce(pg_column_size(n.recipients), 0) + coalesce(pg_column_size(n.tags), 0)
                       + coalesce(pg_column_size(n.channels), 0) + coalesce(pg_column_size(n.name), 0)) > load_rows.max_bytes
             THEN 'too_large'
-        -- What is compressed may be a hundred times as large.
+        -- What is compressed may be a hundred times as large. A row of it alone holds it as it is, which needs no text;
+        -- and no JSON in text is shorter than a quarter of what it is as jsonb.
+        WHEN pg_column_size(n.payload) > load_rows.max_bytes / 128
+             AND pg_column_size(ROW(n.payload)) > 9 * load_rows.max_bytes::bigint
+             OR pg_column_size(n.overrides) > load_rows.max_bytes / 128
+                AND pg_column_size(ROW(n.overrides)) > 9 * load_rows.max_bytes::bigint
+            THEN 'too_large'
         WHEN pg_column_size(n.payload) > load_rows.max_bytes / 128 AND octet_length(n.payload::text) > 2 * load_rows.max_bytes
              OR pg_column_size(n.overrides) > load_rows.max_bytes / 128
                 AND octet_length(n.overrides::text) > 2 * load_rows.max_bytes
