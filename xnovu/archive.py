@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from xnovu.envelope import Address
 from xnovu.errors import ConfigurationError
+
+WINDOW = 200
+"""Messages that are handed over together."""
+LOOK_AGAIN = 0.2
+"""Seconds until a full mailbox is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,24 +111,72 @@ class Target:
         return f"{'consumer' if self.beside else 'stage'} {self.stage}"
 
 
-class Replay(Protocol):
-    """
-    One run. What it hands to a stage is a copy that may have been handled before, and says so.
+class Recipient(Protocol):
+    """Who is handed messages once more."""
 
-    Once ``stopping`` is set it ends after what it has begun; ``last`` is the number of the last
-    message handed over.
+    async def waiting(self) -> int:
+        """How many it has not settled."""
+        ...
+
+    async def take(self, messages: Sequence[Kept]) -> None:
+        """Have them, in order; raises ConfigurationError where nobody is there."""
+        ...
+
+
+class Replay:
+    """
+    One run. Who is handed a message may have handled it before.
+
+    ``rate`` is messages a second at the most (0: as fast as the mailbox empties), ``room`` how many
+    may wait there. Once ``stopping`` is set it ends after what it has begun; ``last`` is the number
+    of the last message handed over.
     """
 
-    stopping: asyncio.Event
-    last: int
+    def __init__(self, archive: Archive, recipient: Recipient, room: int, rate: float) -> None:
+        self._archive, self._recipient, self._room, self._rate = archive, recipient, room, rate
+        self.stopping = asyncio.Event()
+        self.last = 0
 
     async def count(self, selection: Selection) -> int:
         """How many messages would be handed over."""
-        ...
+        return await self._archive.count(selection)
 
     async def run(self, selection: Selection, progress: Callable[[int], None]) -> int:
         """Hand all over; says how many it were, also as it goes on."""
-        ...
+        done, began = 0, asyncio.get_running_loop().time()
+        async with aclosing(self._windows(selection)) as windows:
+            async for window in windows:
+                await self._have_room()
+                await self._recipient.take(window)
+                done, self.last = done + len(window), window[-1].number
+                progress(done)
+                if self._rate:
+                    due = began + done / self._rate - asyncio.get_running_loop().time()
+                    await self._rest(due)
+                if self.stopping.is_set():
+                    break
+        return done
+
+    async def _windows(self, selection: Selection) -> AsyncGenerator[list[Kept]]:
+        size = min(WINDOW, max(1, int(self._rate))) if self._rate else WINDOW
+        window: list[Kept] = []
+        async with aclosing(self._archive.read(selection)) as reading:
+            async for kept in reading:
+                window.append(kept)
+                if len(window) == size:
+                    yield window
+                    window = []
+        if window:
+            yield window
+
+    async def _have_room(self) -> None:
+        """Wait while the mailbox is full: the replay must not push aside what is new."""
+        while not self.stopping.is_set() and await self._recipient.waiting() >= self._room:
+            await self._rest(LOOK_AGAIN)
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.wait([asyncio.ensure_future(self.stopping.wait())], timeout=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +184,19 @@ class Archives:
     """
     All of it, for a visit; ``prefix`` is that of subjects (None: there are none).
 
-    A replay runs to a target, with so many messages a second at the most (0: as fast as its mailbox
-    empties). ``now`` is what the clock shows by which messages are kept.
+    ``recipient`` is who stands for a target. ``now`` is what the clock shows by which messages are
+    kept.
     """
 
     archive: Archive
     mailboxes: Mailboxes
-    replay: Callable[[Target, float], Replay]
+    recipient: Callable[[Target], Recipient]
     now: Callable[[], Awaitable[datetime]]
     prefix: str | None = None
+
+    def replay(self, target: Target, rate: float) -> Replay:
+        """A run, not begun yet. Raises ConfigurationError for a target that is none here."""
+        return Replay(self.archive, self.recipient(target), target.room, rate)
 
 
 def require_removable(name: str, found: Sequence[Found]) -> Found:

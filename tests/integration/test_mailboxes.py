@@ -14,13 +14,13 @@ import pytest
 
 from tests.conftest import eventually
 from xnovu.adapters.mailboxes import MailboxOptions, PostgresTransport
-from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageReplay
+from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageRecipient
 from xnovu.adapters.mailboxes.box import LAST
 from xnovu.adapters.mailboxes.calls import Calls, Nothing, Taken
 from xnovu.adapters.postgres.preflight import preflight
 from xnovu.adapters.postgres.store import PostgresFunctions, PostgresOptions
 from xnovu.adapters.postgres.wakeups import NotifyHints
-from xnovu.archive import Selection, Target
+from xnovu.archive import Replay, Selection, Target
 from xnovu.cli.operate import consumers, dead, letters, replay
 from xnovu.compose.operating import paused
 from xnovu.compose.secrets import DATABASE_URL
@@ -242,8 +242,9 @@ async def test_what_is_kept_is_read_replayed_and_taken_out(
         of_acme = Selection(kind="ingest", enterprise_id="acme")
         assert await archive.count(of_acme) == 225
         told: list[int] = []
-        replay = MessageReplay(functions, Target(stage="box", room=100), 0.0)
-        assert await replay.run(of_acme, told.append) == 225
+        recipient = MessageRecipient(functions, Target(stage="box"))
+        again = Replay(archive, recipient, 100, 0.0)
+        assert await again.run(of_acme, told.append) == 225
         await eventually(lambda: len(handler.seen) == 675)
         assert told[-1] == 225
     numbers = [kept.number async for kept in archive.read(of_acme)]

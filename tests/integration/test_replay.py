@@ -16,11 +16,11 @@ from xnovu.adapters.nats.archive import StreamArchive
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.provision import provision
 from xnovu.adapters.nats.removal import StreamMailboxes
-from xnovu.adapters.nats.replay import StreamReplay
+from xnovu.adapters.nats.replay import StreamRecipient
 from xnovu.adapters.nats.topology import retries_of, stream_name
 from xnovu.adapters.nats.transport import NatsTransport
-from xnovu.adapters.nats.visit import visiting
-from xnovu.archive import Selection, Target
+from xnovu.adapters.nats.visit import Visitor, visiting
+from xnovu.archive import Replay, Selection, Target
 from xnovu.cli.operate.replay import Wanted, _target
 from xnovu.compose.pipeline import Pipeline
 from xnovu.envelope import Envelope
@@ -38,7 +38,12 @@ def options(nats_server: EmbeddedNats) -> NatsOptions:
     return NatsOptions(url=nats_server.url, **namespace())
 
 
-async def run(replay: StreamReplay) -> int:
+def replay_to(client: Visitor, options: NatsOptions, target: Target) -> Replay:
+    recipient = StreamRecipient(client, options, target)
+    return Replay(StreamArchive(client, options), recipient, target.room, 0.0)
+
+
+async def run(replay: Replay) -> int:
     return await replay.run(ALL, lambda _: None)
 
 
@@ -67,7 +72,7 @@ async def test_a_replay_reaches_one_consumer_and_nobody_else(options: NatsOption
             boxes, options.prefix, Pipeline(), Wanted(kind="ingest", to="lister")
         )
         assert str(target) == "consumer lister"
-        assert await run(StreamReplay(client, options, target, 0.0)) == 3
+        assert await run(replay_to(client, options, target)) == 3
         with pytest.raises(
             ConfigurationError, match=r"did you mean lister.*read by hydrate, lister"
         ):
@@ -91,7 +96,7 @@ async def test_what_went_before_others_is_replayed_as_well(options: NatsOptions)
     assert not any(await transport.publish([Envelope(event, express=True)]))
     await eventually(lambda: got)
     async with visiting(options.url) as client:
-        assert await run(StreamReplay(client, options, Target(stage="lister"), 0.0)) == 1
+        assert await run(replay_to(client, options, Target(stage="lister"))) == 1
         await eventually(lambda: len(got) == 2)
     await transport.stop()
     assert got == 2 * got[:1]
@@ -102,7 +107,7 @@ async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions)
     await publish(options, 3)
     async with visiting(options.url) as client:
         with pytest.raises(ConfigurationError, match=r"nobody listens at mine\.own"):
-            await run(StreamReplay(client, options, Target(subject="mine.own"), 0.0))
+            await run(replay_to(client, options, Target(subject="mine.own")))
         got: list[bytes] = []
 
         async def hear(message: object) -> None:
@@ -112,7 +117,7 @@ async def test_a_replay_to_where_nobody_listens_is_refused(options: NatsOptions)
         await other.connect(options.url)
         await other.subscribe("mine.own", cb=hear)
         await other.flush()
-        assert await run(StreamReplay(client, options, Target(subject="mine.own"), 0.0)) == 3
+        assert await run(replay_to(client, options, Target(subject="mine.own"))) == 3
         await eventually(lambda: len(got) == 3)
         await other.close()
 
@@ -149,7 +154,7 @@ async def test_a_consumer_that_is_gone_is_removed_with_its_copies(options: NatsO
             await boxes.left_by("lister")
         await transport.stop()
         await eventually(lambda: _not(runs))
-        assert await run(StreamReplay(client, options, Target(stage="lister"), 0.0)) == 3
+        assert await run(replay_to(client, options, Target(stage="lister"))) == 3
         assert await boxes.left_by("lister") == 3
         await boxes.remove("lister")
         assert [(it.name, it.kinds) for it in await boxes.all()] == [("hydrate", ("ingest",))]

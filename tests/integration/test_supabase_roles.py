@@ -11,7 +11,7 @@ from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 from tests.contract.store_fixtures import PLATFORM
 from tests.integration.supabase_project import ACME, GLOBEX, Project, inserting, project
 from tests.integration.test_migrations import ENUMS
-from xnovu.adapters.postgres.wakeups import LISTEN
+from xnovu.adapters.postgres.wakeups import NotifyWakeUps
 from xnovu.sql.schema import migrations
 
 __all__ = ["project"]
@@ -240,7 +240,7 @@ def test_no_function_is_the_users(tables: Project, role: str) -> None:
 
 async def test_triggers_fire_for_users(tables: Project) -> None:
     with psycopg.connect(tables.superuser, autocommit=True) as listener:
-        listener.execute(LISTEN)
+        listener.execute(NotifyWakeUps.statement)
         (row,) = tables.user(ACME, inserting(mine()), *mine().values())
         assert len(list(listener.notifies(timeout=10, stop_after=1))) == 1
         tables.user(ACME, RETRACT, "a mistake", row["id"])

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from xnovu.adapters.mailboxes import MailboxOptions
-from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageReplay
+from xnovu.adapters.mailboxes.archive import MessageArchive, MessageMailboxes, MessageRecipient
 from xnovu.adapters.mailboxes.calls import Calls
 from xnovu.adapters.nats.archive import StreamArchive
 from xnovu.adapters.nats.clock import time_at
 from xnovu.adapters.nats.options import NatsOptions
 from xnovu.adapters.nats.pause import paused as paused_at_nats
 from xnovu.adapters.nats.removal import StreamMailboxes
-from xnovu.adapters.nats.replay import StreamReplay
+from xnovu.adapters.nats.replay import StreamRecipient
 from xnovu.adapters.nats.visit import visiting
 from xnovu.archive import Archives
 from xnovu.compose.broker import functions_on_postgres, nats_access, nats_options
@@ -62,7 +62,7 @@ async def _tables(settings: Settings, options: MailboxOptions) -> AsyncGenerator
         yield Archives(
             MessageArchive(functions),
             MessageMailboxes(functions),
-            partial(MessageReplay, functions),
+            partial(MessageRecipient, functions),
             SqlStore(functions).now,
         )
     finally:
@@ -75,7 +75,7 @@ async def _streams(settings: Settings, options: NatsOptions) -> AsyncGenerator[A
         yield Archives(
             StreamArchive(client, options),
             StreamMailboxes(client, options),
-            partial(StreamReplay, client, options),
+            partial(StreamRecipient, client, options),
             partial(time_at, client, options),
             options.prefix,
         )

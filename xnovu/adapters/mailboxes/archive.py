@@ -1,9 +1,7 @@
 """What the tables still keep, for an operator."""
 
-import asyncio
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from pydantic_core import from_json
@@ -15,8 +13,6 @@ from xnovu.errors import ConfigurationError
 from xnovu.sql.functions import Functions
 
 PAGE = 200
-LOOK_AGAIN = 0.2
-"""Seconds until a full mailbox is looked at again."""
 
 
 class MessageArchive:
@@ -72,61 +68,25 @@ class MessageMailboxes:
         await self._functions.call("remove_mailbox", mailbox=name)
 
 
-class MessageReplay:
-    """:class:`xnovu.archive.Replay`, into a mailbox; there are no subjects of one's own."""
+class MessageRecipient:
+    """:class:`xnovu.archive.Recipient`: a mailbox; there are no subjects of one's own."""
 
-    def __init__(self, functions: Functions, target: Target, rate: float) -> None:
+    def __init__(self, functions: Functions, target: Target) -> None:
         if target.subject or not target.stage:
             raise ConfigurationError(
                 f'--to {target.subject}: subjects are NATS\', and transport.kind is "postgres";'
                 " name a stage or a consumer"
             )
         self._functions, self._calls = functions, Calls(functions)
-        self._archive = MessageArchive(functions)
-        self._mailbox, self._room, self._rate = target.stage, target.room, rate
-        self.stopping = asyncio.Event()
-        self.last = 0
+        self._mailbox = target.stage
 
-    async def count(self, selection: Selection) -> int:
-        return await self._archive.count(selection)
+    async def waiting(self) -> int:
+        [state] = await self._calls.states([self._mailbox])
+        return state.backlog.unsettled
 
-    async def run(self, selection: Selection, progress: Callable[[int], None]) -> int:
-        done, began = 0, asyncio.get_running_loop().time()
-        window: list[int] = []
-        size = min(PAGE, max(1, int(self._rate))) if self._rate else PAGE
-        async with aclosing(self._archive.read(selection)) as reading:
-            async for kept in reading:
-                window.append(kept.number)
-                if len(window) < size:
-                    continue
-                done += await self._hand_over(window)
-                progress(done)
-                if self._rate:
-                    await self._rest(began + done / self._rate - asyncio.get_running_loop().time())
-                if self.stopping.is_set():
-                    return done
-        done += await self._hand_over(window)
-        progress(done)
-        return done
-
-    async def _hand_over(self, window: list[int]) -> int:
-        """All of these once there is room: a replay must not push aside what is new."""
-        while window and not self.stopping.is_set():
-            [state] = await self._calls.states([self._mailbox])
-            if state.backlog.unsettled < self._room:
-                break
-            await self._rest(LOOK_AGAIN)
-        if not window:
-            return 0
-        given = {"mailbox": self._mailbox, "numbers": window}
+    async def take(self, messages: Sequence[Kept]) -> None:
+        given = {"mailbox": self._mailbox, "numbers": [kept.number for kept in messages]}
         await self._functions.call("hand_over_messages", **given)
-        self.last, count = window[-1], len(window)
-        window.clear()
-        return count
-
-    async def _rest(self, seconds: float) -> None:
-        if seconds > 0:
-            await asyncio.wait([asyncio.ensure_future(self.stopping.wait())], timeout=seconds)
 
 
 def _chosen(selection: Selection) -> dict[str, Any]:

@@ -9,16 +9,13 @@ from uuid import uuid4
 
 from xnovu.adapters.mailboxes.calls import Calls, Nothing, Taken
 from xnovu.adapters.mailboxes.options import MailboxOptions
-from xnovu.envelope import dead_letter, is_dead_letter
 from xnovu.errors import ConfigurationError, Permanent, XNovuError
-from xnovu.events import Failure
+from xnovu.handling import buried, handled
 from xnovu.policy import Done, Fate, Policy, Retry
 from xnovu.ports import Handler, Publisher, Start
 
 log = logging.getLogger(__name__)
 
-AGAIN_AFTER = 0.1
-"""Seconds until a batch whose handler raised comes again."""
 RETRY = 0.5
 """Seconds until the database is asked again that was away."""
 LAST = 4
@@ -142,31 +139,13 @@ class Box:
     async def _fates(self, taken: Sequence[Taken]) -> Sequence[Fate]:
         if len(taken) == 1 and taken[0].vanished >= LAST:
             return [await self._buried(taken[0])]
-        try:
-            return await self._handler([one.delivery for one in taken])
-        except Exception as error:  # noqa: BLE001 - the port's promise: all of it comes again
-            log.error("a handler raised %s", type(error).__name__)
-            return [Retry(AGAIN_AFTER)] * len(taken)
+        return await handled(self._handler, [one.delivery for one in taken])
 
     async def _buried(self, taken: Taken) -> Fate:
-        """A dead letter for what has taken every worker with it; nobody is left to write it."""
-        headers, body, attempt, address = taken.delivery
-        log.error("message %s killed every worker of %s", taken.message, self.name)
-        if is_dead_letter(headers):
-            return Done()
-        failure = Failure(
-            code="crashed",
-            stage=self.name,
-            message=f"delivered {attempt - 1} times, and each time its worker vanished",
-            attempts=attempt - 1,
-            at=datetime.now(UTC),
-        )
-        for whole in (True, False):
-            letter = dead_letter(headers, body, failure, whole=whole, address=address)
-            [error] = await self._publisher.publish([letter])
-            if not isinstance(error, Permanent):
-                return Retry(RETRY, spent=False) if error else Done()
-        return Done()  # nobody can ever be told
+        delivery = taken.delivery._replace(attempt=taken.delivery.attempt - 1)
+        what, at = f"message {taken.message}", datetime.now(UTC)
+        done = await buried(self._publisher, delivery, self.name, at, what)
+        return Done() if done else Retry(RETRY, spent=False)
 
     async def _settle(self, token: str, taken: Sequence[Taken], fates: Sequence[Fate]) -> None:
         """Until the database has been told, or refuses: then the lease lapses."""

@@ -1,7 +1,6 @@
 """One subscription's queue in memory, and the slots that share it."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,13 +8,9 @@ from itertools import count
 
 from xnovu.envelope import is_express
 from xnovu.events import KINDS
+from xnovu.handling import handled
 from xnovu.policy import Dead, Done, Fate, Policy, Retry
 from xnovu.ports import Backlog, Delivery, Handler
-
-log = logging.getLogger(__name__)
-
-AGAIN_AFTER = 0.1
-"""Seconds until a batch whose handler raised comes again."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,7 +106,7 @@ class Mailbox:
     async def _serve(self) -> None:
         """Run one slot: take a batch, have it handled, settle it, until told to stop."""
         while batch := await self._take():
-            for delivery, fate in zip(batch, await self._fates(batch), strict=True):
+            for delivery, fate in zip(batch, await handled(self._handler, batch), strict=True):
                 self._settle(delivery, fate)
 
     async def _take(self) -> list[Delivery]:
@@ -140,13 +135,6 @@ class Mailbox:
         """Behind all that came before it; express before what is not, and the end after all."""
         rank = 2 if delivery is None else int(not is_express(delivery.headers))
         self._queue.put_nowait(_Place(rank, next(self._number), delivery))
-
-    async def _fates(self, batch: Sequence[Delivery]) -> Sequence[Fate]:
-        try:
-            return await self._handler(batch)
-        except Exception as error:  # noqa: BLE001 - the port's promise: all of it comes again
-            log.error("a handler raised %s", type(error).__name__)
-            return [Retry(AGAIN_AFTER)] * len(batch)
 
     def _settle(self, delivery: Delivery, fate: Fate) -> None:
         match fate:

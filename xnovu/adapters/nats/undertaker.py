@@ -18,10 +18,8 @@ from pydantic import BaseModel, ValidationError
 from xnovu.adapters.nats.arrival import attempts_before, plain
 from xnovu.adapters.nats.connection import Broker
 from xnovu.adapters.nats.topology import OURS, address_of, mailbox_of
-from xnovu.envelope import dead_letter, is_dead_letter
-from xnovu.errors import Permanent
-from xnovu.events import Failure
-from xnovu.ports import Publisher
+from xnovu.handling import buried
+from xnovu.ports import Delivery, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -88,24 +86,7 @@ class Undertaker:
 
     async def _buried(self, advisory: Advisory, corpse: RawStreamMsg, at: datetime) -> bool:
         headers, body = plain(corpse.headers), corpse.data or b""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        if is_dead_letter(headers):
-            return True
-        failure = _failure(advisory, attempts_before(headers) + advisory.deliveries, at)
-        log.error("%s: %s: %s", advisory, failure.stage, failure.message)
-        address = address_of(corpse.subject or "")
-        for whole in (True, False):
-            letter = dead_letter(headers, body, failure, whole=whole, address=address)
-            [error] = await self.publisher.publish([letter])
-            if not isinstance(error, Permanent):
-                return error is None
-        return True  # nobody can ever be told
-
-
-def _failure(advisory: Advisory, attempts: int, at: datetime) -> Failure:
-    return Failure(
-        code="crashed",
-        stage=mailbox_of(advisory.consumer),
-        message=f"delivered {attempts} times, and each time its worker vanished",
-        attempts=attempts,
-        at=at,
-    )
+        attempts = attempts_before(headers) + advisory.deliveries
+        delivery = Delivery(headers, body, attempts, address_of(corpse.subject or ""))
+        stage = mailbox_of(advisory.consumer)
+        return await buried(self.publisher, delivery, stage, at, str(advisory))
