@@ -186,6 +186,32 @@ def execute(dsn: str, query: str) -> list[tuple[object, ...]]:
         return done.fetchall() if done.description else []
 
 
+async def test_all_that_is_old_is_forgotten_however_much_it_is(
+    migrated: str, calls: Calls, functions: PostgresFunctions
+) -> None:
+    async with publisher(migrated) as told:
+        await published(told, *range(25))
+        execute(migrated, "UPDATE notify.xnovu_message SET published_at = now() - interval '2 d'")
+        await published(told, 99)
+    assert await calls.tidy(86_400.0, most=4) == 25
+    assert await MessageArchive(functions).count(Selection(kind="ingest")) == 1
+
+
+async def test_a_batch_that_was_forgotten_meanwhile_holds_nothing_up(
+    migrated: str, calls: Calls
+) -> None:
+    """What comes after it, under the same token, is settled all the same."""
+    handler = Recorder()
+    async with publisher(migrated) as told:
+        await published(told, 1, 2)
+        execute(migrated, "DELETE FROM notify.xnovu_message")
+        await published(told, 3)
+    async with running(transport(migrated), "box", handler, Policy(batch=2, slots=1)):
+        await eventually(lambda: handler.seen == [(3, 1)])
+        await eventually_empty(calls)
+    assert handler.seen == [(3, 1)]
+
+
 async def test_what_is_old_is_forgotten_settled_or_not(
     migrated: str, calls: Calls, functions: PostgresFunctions
 ) -> None:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds until the database is asked again that was away."""
-LAST = 4
-"""Workers that may vanish with a message in hand, the last three with nothing else beside it."""
+LAST = 5
+"""Workers that may vanish with a message in hand, all but the first with nothing else beside it."""
 
 
 class Box:
@@ -107,8 +107,8 @@ class Box:
                         await self._rest(min(self._options.poll, wait or self._options.poll))
                     case None:
                         await self._rest(RETRY)
-                    case []:
-                        token = str(uuid4())
+                    case []:  # all of it was too old to be kept
+                        continue
                     case taken:
                         return taken
         return ()

@@ -99,8 +99,14 @@ class Calls:
         asked = None if names is None else list(names)
         return [_state(line) for line in await self.functions.call("mailboxes", names=asked)]
 
-    async def tidy(self, older: float) -> None:
-        await self.functions.call("tidy_messages", older_seconds=older)
+    async def tidy(self, older: float, most: int = 5000) -> int:
+        """Forget all that is older than so many seconds, ``most`` at once; says how many."""
+        gone = 0
+        while part := sum(
+            await self.functions.call("tidy_messages", older_seconds=older, most=most)
+        ):
+            gone += part
+        return gone
 
 
 def message_of(envelope: Envelope[Event]) -> Message:
